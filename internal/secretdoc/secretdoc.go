@@ -1,0 +1,280 @@
+// Package secretdoc reads and writes the JSON document of a database secret.
+//
+// The keys are those of the AWS Secrets Manager user guide, "JSON structure of
+// AWS Secrets Manager database credential secrets". Keys that Tumbler does not
+// know are kept, in their place and to the byte.
+package secretdoc
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// The documented keys. They are case-sensitive.
+const (
+	keyEngine    = "engine"
+	keyHost      = "host"
+	keyPort      = "port"
+	keyUsername  = "username"
+	keyPassword  = "password"
+	keyDBName    = "dbname"
+	keySSL       = "ssl"
+	keyMasterARN = "masterarn"
+)
+
+// Document is a parsed secret. Copies are independent of each other.
+type Document struct {
+	Engine    string // as written, one of [Engines]; Required.
+	Host      string // Required.
+	Port      int    // 1-65535; the engine's default when the key is absent
+	Username  string // Required.
+	Password  redact.String
+	DBName    string // the engine's default when the key is absent
+	SSL       *bool  // nil when the key is absent
+	MasterARN string // ARN of the superuser's secret. Optional.
+
+	members []member
+}
+
+type member struct {
+	key string
+	raw json.RawMessage
+}
+
+// Parse reads and validates a secret of one database user. Its errors are
+// InvalidSecret and name the key and the remedy, never a value that could be a
+// password.
+func Parse(secret redact.String) (Document, error) {
+	d, err := parse(secret)
+	if err != nil {
+		return Document{}, err
+	}
+	for _, required := range []struct{ key, value string }{
+		{keyEngine, d.Engine}, {keyHost, d.Host}, {keyUsername, d.Username}, {keyPassword, d.Password.Reveal()},
+	} {
+		if required.value == "" {
+			return Document{}, invalid(fmt.Sprintf("key %q is missing or empty", required.key),
+				fmt.Sprintf("Add %q to the secret's JSON; the keys are case-sensitive%s", required.key, d.lookAlike(required.key)))
+		}
+	}
+	traits, known := Engines[d.Engine]
+	if !known {
+		return Document{}, invalid(fmt.Sprintf("key %q is %q, which is not an engine Tumbler knows", keyEngine, d.Engine),
+			"Use one of "+strings.Join(EngineNames(), ", "))
+	}
+	if d.Port == 0 {
+		d.Port = traits.DefaultPort
+	}
+	if d.DBName == "" {
+		if traits.DBNameRequired {
+			return Document{}, invalid(fmt.Sprintf("key %q is missing or empty", keyDBName),
+				fmt.Sprintf("Add %q to the secret's JSON: engine %s has no default database", keyDBName, d.Engine))
+		}
+		d.DBName = traits.DefaultDBName
+	}
+	return d, nil
+}
+
+// parse reads the object and checks the types of the keys that are there.
+func parse(secret redact.String) (Document, error) {
+	members, err := readObject(secret.Reveal())
+	if err != nil {
+		return Document{}, err
+	}
+	d := Document{members: members}
+	for _, m := range members {
+		switch m.key {
+		case keyEngine:
+			d.Engine, err = m.text()
+		case keyHost:
+			d.Host, err = m.text()
+		case keyUsername:
+			d.Username, err = m.text()
+		case keyDBName:
+			d.DBName, err = m.text()
+		case keyMasterARN:
+			d.MasterARN, err = m.text()
+		case keyPassword:
+			var password string
+			password, err = m.text()
+			d.Password = redact.New(password)
+		case keyPort:
+			d.Port, err = m.port()
+		case keySSL:
+			d.SSL, err = m.flag()
+		}
+		if err != nil {
+			return Document{}, err
+		}
+	}
+	return d, nil
+}
+
+// readObject splits a JSON object into its members, in order.
+func readObject(text string) ([]member, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, invalid("the secret has no text value", "Store a JSON object with engine, host, username and password")
+	}
+	const remedy = `Store one JSON object such as {"engine":"postgres","host":"...","username":"...","password":"..."}`
+	dec := json.NewDecoder(strings.NewReader(text))
+	if start, err := dec.Token(); err != nil || start != json.Delim('{') {
+		return nil, invalid("the secret is not a JSON object", remedy)
+	}
+	var members []member
+	seen := map[string]bool{}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, notJSON(dec, remedy)
+		}
+		m := member{key: key.(string)} // the decoder admits no other kind of key
+		if err := dec.Decode(&m.raw); err != nil {
+			return nil, notJSON(dec, remedy)
+		}
+		if seen[m.key] {
+			return nil, invalid(fmt.Sprintf("key %q stands twice in the secret", m.key), "Keep one of them")
+		}
+		seen[m.key] = true
+		members = append(members, m)
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, notJSON(dec, remedy)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, invalid("the secret has text after its JSON object", remedy)
+	}
+	return members, nil
+}
+
+// notJSON says where the text stops being JSON. It does not quote it.
+func notJSON(dec *json.Decoder, remedy string) error {
+	return invalid(fmt.Sprintf("the secret is not valid JSON at byte %d", dec.InputOffset()), remedy)
+}
+
+func (m member) text() (string, error) {
+	var s string
+	if m.raw[0] != '"' || json.Unmarshal(m.raw, &s) != nil {
+		return "", invalid(fmt.Sprintf("key %q is %s, want a string", m.key, kind(m.raw)), "Put its value in double quotes")
+	}
+	if strings.ContainsRune(s, 0) {
+		return "", invalid(fmt.Sprintf("key %q contains a NUL character", m.key), "No database accepts one: remove it")
+	}
+	return s, nil
+}
+
+// port takes a number or a string of digits: the console writes a number, and
+// AWS's own rotation functions accept both.
+func (m member) port() (int, error) {
+	text := strings.Trim(string(m.raw), `"`)
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 65535 {
+		return 0, invalid(fmt.Sprintf("key %q is %s, want a number from 1 to 65535", m.key, clip(string(m.raw))),
+			"Correct the port or leave the key out for the engine's default")
+	}
+	return n, nil
+}
+
+// flag takes true and false, as a boolean or as a string in any case, as AWS's
+// own rotation functions do.
+func (m member) flag() (*bool, error) {
+	switch strings.ToLower(strings.Trim(string(m.raw), `"`)) {
+	case "true":
+		return new(true), nil
+	case "false":
+		return new(false), nil
+	}
+	return nil, invalid(fmt.Sprintf("key %q is %s, want true or false", m.key, clip(string(m.raw))),
+		"Use true (TLS required and verified), false (no TLS) or leave the key out")
+}
+
+// WithPassword returns a copy with another password; all else is unchanged.
+func (d Document) WithPassword(password redact.String) Document {
+	d.Password = password
+	return d.with(keyPassword, password.Reveal())
+}
+
+// with returns a copy in which key has the value.
+func (d Document) with(key, value string) Document {
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(value) // a string always encodes
+	members := make([]member, 0, len(d.members)+1)
+	replaced := false
+	for _, m := range d.members {
+		if m.key == key {
+			m.raw, replaced = bytes.TrimSpace(raw.Bytes()), true
+		}
+		members = append(members, m)
+	}
+	if !replaced {
+		members = append(members, member{key: key, raw: bytes.TrimSpace(raw.Bytes())})
+	}
+	d.members = members
+	return d
+}
+
+// Encode returns the document as the text to store.
+func (d Document) Encode() redact.String {
+	var out bytes.Buffer
+	out.WriteByte('{')
+	for i, m := range d.members {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		key, _ := json.Marshal(m.key) // a string always encodes
+		out.Write(key)
+		out.WriteByte(':')
+		out.Write(m.raw)
+	}
+	out.WriteByte('}')
+	return redact.New(out.String())
+}
+
+// Traits returns the facts about the document's engine.
+func (d Document) Traits() Traits { return Engines[d.Engine] }
+
+// lookAlike points at a key that differs only in case.
+func (d Document) lookAlike(key string) string {
+	for _, m := range d.members {
+		if m.key != key && strings.EqualFold(m.key, key) {
+			return fmt.Sprintf(" (there is a %q)", m.key)
+		}
+	}
+	return ""
+}
+
+// kind names the JSON type of raw without quoting it.
+func kind(raw json.RawMessage) string {
+	switch raw[0] {
+	case '"':
+		return "a string"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// clip shortens a value that cannot be a password for use in a message.
+func clip(s string) string {
+	const longest = 24
+	if len(s) > longest {
+		return s[:longest] + "..."
+	}
+	return s
+}
+
+func invalid(op, hint string) error { return fault.New(fault.InvalidSecret, op, hint) }

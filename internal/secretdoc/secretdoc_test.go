@@ -1,0 +1,144 @@
+package secretdoc_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+const canary = "c4nary-Pa55word"
+
+func TestParse(t *testing.T) {
+	yes, no := true, false
+	type fields struct {
+		Engine, Host, Username, DBName, MasterARN, Password string
+		Port                                                int
+		SSL                                                 *bool
+	}
+	base := fields{Engine: "postgres", Host: "db", Username: "app", DBName: "postgres", Port: 5432, Password: canary}
+	with := func(change func(*fields)) fields { f := base; change(&f); return f }
+	for name, tc := range map[string]struct {
+		json string
+		want fields
+	}{
+		"defaults":      {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `"}`, base},
+		"port number":   {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":6543}`, with(func(f *fields) { f.Port = 6543 })},
+		"port string":   {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":"6543"}`, with(func(f *fields) { f.Port = 6543 })},
+		"ssl boolean":   {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","ssl":true}`, with(func(f *fields) { f.SSL = &yes })},
+		"ssl string":    {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","ssl":"False"}`, with(func(f *fields) { f.SSL = &no })},
+		"aurora":        {`{"engine":"aurora-postgresql","host":"db","username":"app","password":"` + canary + `"}`, with(func(f *fields) { f.Engine = "aurora-postgresql" })},
+		"database":      {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","dbname":"shop"}`, with(func(f *fields) { f.DBName = "shop" })},
+		"superuser":     {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","masterarn":"arn:x"}`, with(func(f *fields) { f.MasterARN = "arn:x" })},
+		"escaped":       {`{"engine":"postgres","host":"db","username":"a\"p\u0070","password":"` + canary + `"}`, with(func(f *fields) { f.Username = `a"pp` })},
+		"unknown types": {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","tags":{"a":[1,2]},"n":1.50}`, base},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, err := secretdoc.Parse(redact.New(tc.json))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fields{d.Engine, d.Host, d.Username, d.DBName, d.MasterARN, d.Password.Reveal(), d.Port, d.SSL}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Every refusal names the key and the remedy, and never shows the password.
+func TestParseRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		json string
+		want []string
+	}{
+		"empty":           {``, []string{"no text value"}},
+		"not JSON":        {`password=` + canary, []string{"not a JSON object"}},
+		"bare string":     {`"` + canary + `"`, []string{"not a JSON object"}},
+		"array":           {`["` + canary + `"]`, []string{"not a JSON object"}},
+		"truncated":       {`{"password":"` + canary, []string{"not valid JSON"}},
+		"broken member":   {`{"password":"` + canary + `",}`, []string{"not valid JSON"}},
+		"trailing text":   {`{"password":"` + canary + `"} x`, []string{"after its JSON object"}},
+		"twice":           {`{"password":"` + canary + `","password":"` + canary + `2"}`, []string{`"password" stands twice`}},
+		"no engine":       {`{"host":"db","username":"app","password":"` + canary + `"}`, []string{`"engine" is missing`, "case-sensitive"}},
+		"wrong case":      {`{"Engine":"postgres","host":"db","username":"app","password":"` + canary + `"}`, []string{`"engine" is missing`, `there is a "Engine"`}},
+		"no host":         {`{"engine":"postgres","username":"app","password":"` + canary + `"}`, []string{`"host" is missing`}},
+		"no username":     {`{"engine":"postgres","host":"db","password":"` + canary + `"}`, []string{`"username" is missing`}},
+		"no password":     {`{"engine":"postgres","host":"db","username":"app"}`, []string{`"password" is missing`}},
+		"unknown engine":  {`{"engine":"dbase","host":"db","username":"app","password":"` + canary + `"}`, []string{`"engine" is "dbase"`, "postgres"}},
+		"port text":       {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":"https"}`, []string{`"port" is "https"`, "1 to 65535"}},
+		"port fraction":   {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":54.32}`, []string{`"port" is 54.32`}},
+		"port range":      {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":70000}`, []string{`"port" is 70000`}},
+		"port object":     {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":{}}`, []string{`"port" is {}`}},
+		"ssl text":        {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","ssl":"maybe"}`, []string{`"ssl" is "maybe"`}},
+		"username number": {`{"engine":"postgres","host":"db","username":7,"password":"` + canary + `"}`, []string{`"username" is a number`}},
+		"password object": {`{"engine":"postgres","host":"db","username":"app","password":{"is":"` + canary + `"}}`, []string{`"password" is an object`}},
+		"NUL":             {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `\u0000"}`, []string{`"password" contains a NUL`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := secretdoc.Parse(redact.New(tc.json))
+			if fault.CodeOf(err) != fault.InvalidSecret {
+				t.Fatalf("got %v, want InvalidSecret", err)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), canary) {
+				t.Errorf("the password shows in %q", err)
+			}
+		})
+	}
+}
+
+func TestWithPasswordKeepsAllElse(t *testing.T) {
+	const before = `{ "zone": {"b":1,"a":[1.50, null]}, "engine":"postgres","host":"db", "port":"05432","username":"app","password":"old","ssl":"true","note":"<&> é" }`
+	d, err := secretdoc.Parse(redact.New(before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"zone":{"b":1,"a":[1.50, null]},"engine":"postgres","host":"db","port":"05432","username":"app","password":"n<e>w\"","ssl":"true","note":"<&> é"}`
+	if got := d.WithPassword(redact.New(`n<e>w"`)).Encode().Reveal(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if d.Password.Reveal() != "old" || strings.Contains(d.Encode().Reveal(), `n<e>w`) {
+		t.Error("WithPassword changed the document it was called on")
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`[^\x00]+`)
+		in := map[string]any{
+			"engine": "postgres", "host": text.Draw(t, "host"),
+			"username": text.Draw(t, "username"), "password": text.Draw(t, "password"),
+			"extra" + text.Draw(t, "key"): rapid.Float64Range(-1e9, 1e9).Draw(t, "number"),
+		}
+		raw, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := secretdoc.Parse(redact.New(string(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		password := text.Draw(t, "new password")
+		in["password"] = password
+		var got, want map[string]any
+		if err := json.Unmarshal([]byte(d.WithPassword(redact.New(password)).Encode().Reveal()), &got); err != nil {
+			t.Fatal(err)
+		}
+		raw, _ = json.Marshal(in)
+		_ = json.Unmarshal(raw, &want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
