@@ -1,0 +1,9 @@
+// Command setsecret is the Lambda function of the state SetSecret.
+package main
+
+import (
+	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+)
+
+func main() { lambdaboot.Start(lambdaboot.SetSecret(all.Engines)) }

@@ -1,0 +1,9 @@
+// Command testsecret is the Lambda function of the state TestSecret.
+package main
+
+import (
+	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+)
+
+func main() { lambdaboot.Start(lambdaboot.TestSecret(all.Engines)) }

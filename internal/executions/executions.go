@@ -1,0 +1,78 @@
+// Package executions asks AWS Step Functions which rotations are running.
+package executions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+// Client implements [rotation.Executions].
+type Client struct{ api *sfn.Client }
+
+var _ rotation.Executions = (*Client)(nil)
+
+// New returns a Client that uses api.
+func New(api *sfn.Client) *Client { return &Client{api: api} }
+
+// Running lists the ARNs of the running executions of the state machine that
+// executionARN belongs to.
+func (c *Client) Running(ctx context.Context, executionARN string) ([]string, error) {
+	machine, err := machineOf(executionARN)
+	if err != nil {
+		return nil, err
+	}
+	var arns []string
+	pages := sfn.NewListExecutionsPaginator(c.api, &sfn.ListExecutionsInput{
+		StateMachineArn: &machine,
+		StatusFilter:    types.ExecutionStatusRunning,
+		MaxResults:      1000,
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, classify(err)
+		}
+		for _, e := range page.Executions {
+			arns = append(arns, aws.ToString(e.ExecutionArn))
+		}
+	}
+	return arns, nil
+}
+
+// machineOf derives arn:P:states:R:A:stateMachine:NAME from
+// arn:P:states:R:A:execution:NAME:RUN.
+func machineOf(executionARN string) (string, error) {
+	parts := strings.Split(executionARN, ":")
+	if len(parts) != 8 || parts[5] != "execution" {
+		return "", fault.New(fault.InvalidRequest, fmt.Sprintf("field execution.arn is %q, which is not the ARN of an execution", executionARN),
+			"Start rotations as executions of the state machine, not by invoking its functions")
+	}
+	parts[5] = "stateMachine"
+	return strings.Join(parts[:7], ":"), nil
+}
+
+func classify(err error) error {
+	const op = "ListExecutions: cannot tell whether another rotation is running"
+	var api smithy.APIError
+	switch {
+	case !errors.As(err, &api):
+		return fault.Wrap(err, fault.ServiceUnavailable, op+", because Step Functions does not answer", "It heals by itself unless this function has no route to Step Functions")
+	case strings.Contains(api.ErrorCode(), "Throttl"):
+		return fault.Wrap(err, fault.Throttled, op+", because the request quota is used up", "It heals by itself")
+	case api.ErrorCode() == "AccessDeniedException":
+		return fault.Wrap(err, fault.AccessDenied, op, "Allow states:ListExecutions on the state machine in the function's role")
+	case api.ErrorFault() == smithy.FaultServer:
+		return fault.Wrap(err, fault.ServiceUnavailable, op+" ("+api.ErrorCode()+")", "It heals by itself")
+	}
+	return fault.Wrap(err, fault.Internal, op+" ("+api.ErrorCode()+")", "Please report it with the function's log")
+}

@@ -1,0 +1,89 @@
+package lambdaboot
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+// The keys of every log line.
+const (
+	keyFunction   = "function"
+	keyExecution  = "execution"
+	keySecret     = "secret"
+	keyVersion    = "version"
+	keyOutcome    = "outcome" // "ok" or the error's code
+	keyCause      = "cause"
+	keyDurationMs = "durationMs"
+)
+
+type handlerFunc func(ctx context.Context, payload []byte) ([]byte, error)
+
+// Invoke implements [lambda.Handler].
+func (f handlerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	return f(ctx, payload)
+}
+
+// handler turns a step into a Lambda handler: JSON in, JSON out, one log line,
+// and errors as [messages.InvokeResponse_Error], which is the only type whose
+// name the runtime does not replace, so that the state machine sees the code.
+func handler[In, Out any](e Env, function string, run func(context.Context, In) (Out, error)) lambda.Handler {
+	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+		began := e.Now()
+		log := e.Log.With(slog.String(keyFunction, function)).With(identify(payload)...)
+		response, err := guard(ctx, log, payload, run)
+		took := slog.Int64(keyDurationMs, e.Now().Sub(began).Milliseconds())
+		if err == nil {
+			log.Info("step ended", keyOutcome, "ok", took)
+			return response, nil
+		}
+		why := fault.From(err)
+		log.Error("step failed", keyOutcome, string(why.Code), keyCause, why.Message(), took)
+		return nil, messages.InvokeResponse_Error{Type: string(why.Code), Message: why.Message()}
+	})
+}
+
+// guard runs the step. A panic's value may quote a secret, so that only its
+// type and the stack are logged.
+func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, run func(context.Context, In) (Out, error)) (response []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			log.Error("panic", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			response, err = nil, fault.New(fault.Internal, "the function panicked", "This is a defect in Tumbler: please report it with the function's log")
+		}
+	}()
+	var in In
+	if err := json.Unmarshal(payload, &in); err != nil {
+		return nil, fault.Wrap(err, fault.InvalidRequest, "the function's payload has not the expected shape", "Start rotations through the state machine")
+	}
+	out, err := run(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// identify finds what a log line names. The payload holds no secret.
+func identify(payload []byte) []any {
+	var p struct {
+		Request struct {
+			SecretID string `json:"secretId"`
+		} `json:"request"`
+		Execution rotation.Execution `json:"execution"`
+		Plan      rotation.Planned   `json:"plan"`
+	}
+	_ = json.Unmarshal(payload, &p) // what is missing is logged as missing
+	secret := p.Plan.SecretARN
+	if secret == "" {
+		secret = p.Request.SecretID
+	}
+	return []any{keyExecution, p.Execution.ARN, keySecret, secret, keyVersion, p.Plan.VersionID}
+}

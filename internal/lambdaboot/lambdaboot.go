@@ -1,0 +1,107 @@
+// Package lambdaboot is what every Lambda function's main calls: it wires a
+// step to AWS, logs each invocation, and reports errors under their code.
+//
+// The sandbox builds the same handlers with another [Env].
+package lambdaboot
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/executions"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretsmgr"
+)
+
+// Env is what the functions are built from.
+type Env struct {
+	AWS        aws.Config
+	Log        *slog.Logger
+	Now        func() time.Time
+	RotatorARN string // environment variable TUMBLER_ROTATOR_ARN. Optional.
+}
+
+// Builder makes a function's handler.
+type Builder func(Env) lambda.Handler
+
+// Start runs the function on the Lambda runtime. It does not return.
+func Start(build Builder) {
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	cfg, err := config.LoadDefaultConfig(context.Background(), ClientOptions)
+	if err != nil {
+		log.Error("loading the AWS configuration", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.StartHandler(build(Env{AWS: cfg, Log: log, Now: time.Now, RotatorARN: os.Getenv("TUMBLER_ROTATOR_ARN")}))
+}
+
+// ClientOptions make a VPC without a route to AWS fail within seconds and with
+// a message, where the SDK's defaults outlast the function: three attempts of
+// two seconds to connect.
+func ClientOptions(o *config.LoadOptions) error {
+	o.HTTPClient = awshttp.NewBuildableClient().
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 2 * time.Second }).
+		WithTimeout(8 * time.Second)
+	o.Retryer = func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = 3 })
+	}
+	return nil
+}
+
+// Plan builds the function plan.
+func Plan(e Env) lambda.Handler {
+	return handler(e, "plan", rotation.Plan{
+		Secrets: e.secrets(), Executions: e.executions(), Region: e.AWS.Region, RotatorARN: e.RotatorARN, Now: e.Now,
+	}.Run)
+}
+
+// CreateSecret builds the function createsecret.
+func CreateSecret(e Env) lambda.Handler {
+	return handler(e, "createsecret", rotation.Create{Secrets: e.secrets(), Executions: e.executions(), Now: e.Now}.Run)
+}
+
+// SetSecret builds the function setsecret.
+func SetSecret(engines engine.Table) Builder {
+	return func(e Env) lambda.Handler {
+		return handler(e, "setsecret", rotation.Set{Secrets: e.secrets(), Databases: engines, Now: e.Now}.Run)
+	}
+}
+
+// TestSecret builds the function testsecret.
+func TestSecret(engines engine.Table) Builder {
+	return func(e Env) lambda.Handler {
+		return handler(e, "testsecret", rotation.Test{Secrets: e.secrets(), Databases: engines}.Run)
+	}
+}
+
+// FinishSecret builds the function finishsecret.
+func FinishSecret(e Env) lambda.Handler {
+	return handler(e, "finishsecret", rotation.Finish{Secrets: e.secrets(), Now: e.Now}.Run)
+}
+
+// Restore builds the function restore.
+func Restore(engines engine.Table) Builder {
+	return func(e Env) lambda.Handler {
+		return handler(e, "restore", rotation.Restore{Secrets: e.secrets(), Databases: engines, Now: e.Now}.Run)
+	}
+}
+
+func (e Env) secrets() *secretsmgr.Client {
+	return secretsmgr.New(secretsmanager.NewFromConfig(e.AWS))
+}
+
+func (e Env) executions() *executions.Client {
+	return executions.New(sfn.NewFromConfig(e.AWS))
+}

@@ -1,0 +1,162 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Create stores the new password and stages it AWSPENDING. It has no way to
+// the database.
+type Create struct {
+	Secrets interface {
+		Describer
+		ValueReader
+		VersionWriter
+		LabelMover
+	}
+	Executions Executions
+	Now        func() time.Time
+}
+
+// CreateResult tells what Create did.
+type CreateResult struct {
+	// Adopted is true when the password is that of a rotation that died: it may
+	// already be in the database.
+	Adopted bool `json:"adopted"`
+}
+
+// Run makes the version. It may be repeated: the version keeps the password
+// that the first attempt stored. Codes: WindowClosed, InvalidSecret,
+// SecretChanged, AlreadyRotating, and AWS's own.
+func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
+	plan := in.Plan
+	if err := plan.Window.checkOpen(c.Now()); err != nil {
+		return CreateResult{}, err
+	}
+	current, err := readCurrent(ctx, c.Secrets, plan)
+	if err != nil {
+		return CreateResult{}, err
+	}
+	password, adopted, err := c.password(ctx, plan, current)
+	if err != nil {
+		return CreateResult{}, err
+	}
+	next := current.WithPassword(password).Encode()
+	if err := c.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Own, next); err != nil {
+		return CreateResult{}, err
+	}
+	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
+		return CreateResult{}, err
+	}
+	return CreateResult{Adopted: adopted}, nil
+}
+
+// password returns the one that a dead rotation left pending, because that may
+// be the one the database has, or else a new one.
+func (c Create) password(ctx context.Context, plan Planned, current secretdoc.Document) (redact.String, bool, error) {
+	if plan.heldByAnother(plan.PendingVersionID) {
+		left, err := c.leftBehind(ctx, plan, current)
+		if err != nil || !left.IsEmpty() {
+			return left, true, err
+		}
+	}
+	traits := current.Traits()
+	password, err := c.Secrets.RandomPassword(ctx, PasswordPolicy{
+		Length:            traits.PasswordLength,
+		ExcludeCharacters: traits.ExcludeCharacters,
+	})
+	return password, false, err
+}
+
+// leftBehind returns the pending password of a dead rotation, or "" when there
+// is none: native rotation leaves a version without a value, and a password
+// that AWSCURRENT has too needs no care.
+func (c Create) leftBehind(ctx context.Context, plan Planned, current secretdoc.Document) (redact.String, error) {
+	value, _, err := c.Secrets.Value(ctx, plan.SecretARN, Version{ID: plan.PendingVersionID})
+	if fault.Is(err, fault.VersionNotReady) {
+		return redact.String{}, nil
+	}
+	if err != nil {
+		return redact.String{}, err
+	}
+	pending, err := secretdoc.Parse(value)
+	if err != nil || pending.Password.Equal(current.Password) {
+		return redact.String{}, nil
+	}
+	if err := sameAccount(pending, current, Pending); err != nil {
+		return redact.String{}, err
+	}
+	return pending.Password, nil
+}
+
+// claim attaches AWSPENDING. Of several executions that try, one wins.
+func (c Create) claim(ctx context.Context, plan Planned, self string) error {
+	from := plan.PendingVersionID
+	if from == plan.VersionID {
+		from = ""
+	}
+	moved, err := c.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, from, plan.VersionID)
+	if err != nil || moved {
+		return err
+	}
+	secret, err := c.Secrets.Describe(ctx, plan.SecretARN)
+	if err != nil {
+		return err
+	}
+	holder := secret.Labels[Pending]
+	if holder == plan.VersionID {
+		return nil // an earlier attempt attached it
+	}
+	owner, err := ownerOf(ctx, c.Executions, self, holder)
+	if err != nil {
+		return err
+	}
+	if owner != "" {
+		return alreadyRotating(owner)
+	}
+	return fault.New(fault.AlreadyRotating,
+		fmt.Sprintf("AWSPENDING moved to version %q since this rotation was planned", holder),
+		"Another rotation was faster: look at its execution before you rotate again")
+}
+
+// readCurrent reads AWSCURRENT and makes sure that it is the version that was
+// planned with.
+func readCurrent(ctx context.Context, secrets ValueReader, plan Planned) (secretdoc.Document, error) {
+	value, id, err := secrets.Value(ctx, plan.SecretARN, Version{Label: Current})
+	if err != nil {
+		return secretdoc.Document{}, err
+	}
+	if id != plan.CurrentVersionID {
+		return secretdoc.Document{}, currentMoved(plan, id)
+	}
+	return secretdoc.Parse(value)
+}
+
+func currentMoved(plan Planned, id string) error {
+	return fault.New(fault.SecretChanged,
+		fmt.Sprintf("AWSCURRENT moved from version %s to %s while the rotation ran", plan.CurrentVersionID, id),
+		"Somebody stored other credentials meanwhile, and those were left alone. Check that they log in, then rotate again")
+}
+
+// sameAccount guards against a confused deputy: a version of a secret may only
+// be used on the account that AWSCURRENT names.
+func sameAccount(other, current secretdoc.Document, label string) error {
+	for _, field := range []struct{ name, other, current string }{
+		{"username", other.Username, current.Username},
+		{"host", other.Host, current.Host},
+		{"port", fmt.Sprint(other.Port), fmt.Sprint(current.Port)},
+		{"engine", other.Traits().Family, current.Traits().Family},
+	} {
+		if field.other != field.current {
+			return fault.New(fault.InvalidSecret,
+				fmt.Sprintf("%s has %s %q and AWSCURRENT has %q", label, field.name, field.other, field.current),
+				"Both must name the same account on the same database: correct the one that is wrong, or take "+label+" off its version")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package rotation
+
+import (
+	"context"
+	"time"
+)
+
+// Finish hands the new password to applications. It has no right to read
+// values.
+type Finish struct {
+	Secrets interface {
+		Describer
+		LabelMover
+	}
+	Now func() time.Time
+}
+
+// Run moves AWSCURRENT to the new version, unless somebody moved it meanwhile,
+// and takes AWSPENDING off. It may be repeated. Codes: SecretChanged and AWS's
+// own.
+func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
+	plan := in.Plan
+	moved, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, Current, plan.CurrentVersionID, plan.VersionID)
+	if err != nil {
+		return Ending{}, err
+	}
+	if !moved {
+		secret, err := f.Secrets.Describe(ctx, plan.SecretARN)
+		if err != nil {
+			return Ending{}, err
+		}
+		if holder := secret.Labels[Current]; holder != plan.VersionID {
+			return Ending{}, currentMoved(plan, holder)
+		}
+	}
+	movedAt := f.Now()
+	// AWSPENDING may be gone already: an earlier attempt took it off.
+	if _, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, ""); err != nil {
+		return Ending{}, err
+	}
+	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt}.end(Rotated, Failure{}, "")
+	if moved && in.Set.ChangedAt != nil {
+		ending.Event.CredentialGapMs = new(movedAt.Sub(*in.Set.ChangedAt).Milliseconds())
+	}
+	return ending, nil
+}

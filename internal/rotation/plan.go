@@ -1,0 +1,147 @@
+package rotation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Plan decides whether a secret is rotated now. It reads metadata only: it has
+// no right to read a value and no way to the database.
+type Plan struct {
+	Secrets    Describer
+	Executions Executions
+	Region     string // where this runs
+	RotatorARN string // Tumbler's own native rotation function. Optional.
+	Now        func() time.Time
+}
+
+// PlanInput is what the state machine hands to Plan.
+type PlanInput struct {
+	Request   json.RawMessage `json:"request"`
+	Execution Execution       `json:"execution"`
+}
+
+// Run returns the plan. Codes: InvalidRequest, SecretNotFound, SecretDeleted,
+// SecretIsReplica, SecretManaged, NativeRotationEnabled, and AWS's own.
+func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
+	request, err := ParseRequest(in.Request)
+	if err != nil {
+		return Planned{}, err
+	}
+	secret, err := p.Secrets.Describe(ctx, request.SecretID)
+	if err != nil {
+		return Planned{}, err
+	}
+	if err := p.checkRotatable(secret); err != nil {
+		return Planned{}, err
+	}
+	plan := Planned{
+		Decision:          Rotate,
+		SecretARN:         secret.ARN,
+		SecretName:        secret.Name,
+		Strategy:          request.Strategy,
+		VersionID:         VersionID(in.Execution.ARN),
+		CurrentVersionID:  secret.Labels[Current],
+		PendingVersionID:  secret.Labels[Pending],
+		PreviousVersionID: secret.Labels[Previous],
+		Window:            request.Window,
+	}
+	run := run{request: request, execution: in.Execution, plan: plan, now: p.Now()}
+
+	if holder := plan.PendingVersionID; plan.heldByAnother(holder) {
+		owner, err := ownerOf(ctx, p.Executions, in.Execution.ARN, holder)
+		if err != nil {
+			return Planned{}, err
+		}
+		if owner != "" {
+			return run.reject(alreadyRotating(owner)), nil
+		}
+	}
+	return run.decideWindow(), nil
+}
+
+// checkRotatable refuses secrets that are not Tumbler's to rotate.
+func (p Plan) checkRotatable(s Metadata) error {
+	switch {
+	case s.Deleted:
+		return fault.New(fault.SecretDeleted, fmt.Sprintf("secret %s is scheduled for deletion", s.Name),
+			"Restore it (secretsmanager restore-secret) or remove its rotation")
+	case s.PrimaryRegion != "" && s.PrimaryRegion != p.Region:
+		return fault.New(fault.SecretIsReplica,
+			fmt.Sprintf("secret %s is a replica; its primary is in %s", s.Name, s.PrimaryRegion),
+			"Rotate it in "+s.PrimaryRegion+": replicas follow")
+	case s.OwningService != "":
+		return fault.New(fault.SecretManaged,
+			fmt.Sprintf("secret %s is managed by %s, which rotates it", s.Name, s.OwningService),
+			"Change its rotation in that service, or remove it from Tumbler's configuration")
+	case s.NativeRotationARN != "" && s.NativeRotationARN != p.RotatorARN:
+		return fault.New(fault.NativeRotationEnabled,
+			fmt.Sprintf("secret %s is rotated by Secrets Manager itself through %s", s.Name, s.NativeRotationARN),
+			"Two rotations would lock each other out: switch one off (secretsmanager cancel-rotate-secret)")
+	case s.Labels[Current] == "":
+		return fault.New(fault.SecretNotFound, fmt.Sprintf("secret %s has no version labelled AWSCURRENT", s.Name),
+			"Store the credentials that the database accepts (secretsmanager put-secret-value)")
+	}
+	return nil
+}
+
+// heldByAnother reports whether holder is a version of neither this execution
+// nor AWSCURRENT: AWS leaves AWSPENDING on AWSCURRENT after some rotations,
+// which means nothing.
+func (p Planned) heldByAnother(holder string) bool {
+	return holder != "" && holder != p.VersionID && holder != p.CurrentVersionID
+}
+
+// ownerOf returns the running execution that writes versionID, or "".
+func ownerOf(ctx context.Context, executions Executions, self, versionID string) (string, error) {
+	running, err := executions.Running(ctx, self)
+	if err != nil {
+		return "", err
+	}
+	for _, arn := range running {
+		if arn != self && VersionID(arn) == versionID {
+			return arn, nil
+		}
+	}
+	return "", nil
+}
+
+func alreadyRotating(owner string) *fault.Error {
+	return fault.New(fault.AlreadyRotating, "execution "+owner+" is rotating this secret",
+		"Nothing to do: watch that execution")
+}
+
+// decideWindow turns the window and the wish for what to do outside it into a
+// decision.
+func (r run) decideWindow() Planned {
+	w := r.plan.Window
+	closed := w.checkOpen(r.now)
+	switch {
+	case closed == nil:
+		return r.plan
+	case r.request.OutsideWindow == OutsideRotate:
+		r.plan.Window = nil
+		return r.plan
+	case r.request.OutsideWindow == OutsideWait && r.now.Before(w.OpensAt):
+		if w.OpensAt.Sub(r.now) > longestWait {
+			return r.reject(fault.New(fault.WindowClosed,
+				fmt.Sprintf("the rotation window opens at %s, more than %d days from now", stamp(w.OpensAt), longestWait/(24*time.Hour)),
+				"Ask again nearer to it, or leave it to the schedule"))
+		}
+		r.plan.Decision = Wait
+		return r.plan
+	}
+	return r.reject(fault.From(closed))
+}
+
+// reject ends the run before anything was touched.
+func (r run) reject(why *fault.Error) Planned {
+	r.plan.Decision = Reject
+	ending := r.end(outcomeFor(why.Code, Refused), failureOf(why), "")
+	r.plan.Ending = &ending
+	return r.plan
+}

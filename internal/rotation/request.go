@@ -1,0 +1,117 @@
+package rotation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Request asks for one rotation. It is the input of an execution.
+type Request struct {
+	SecretID      string   `json:"secretId"` // name or ARN. Required.
+	Trigger       Trigger  `json:"trigger,omitzero"`
+	Strategy      Strategy `json:"strategy,omitempty"`      // default single-user
+	Window        *Window  `json:"window,omitempty"`        // nil: rotate at any time
+	OutsideWindow string   `json:"outsideWindow,omitempty"` // reject (default), wait or rotate
+}
+
+// Trigger says who asked.
+type Trigger struct {
+	Source      string     `json:"source,omitempty"` // schedule, manual or event
+	ScheduledAt *time.Time `json:"scheduledAt,omitempty"`
+	Reason      string     `json:"reason,omitempty"` // recorded, for people
+}
+
+// Strategy is how the database's users are rotated. Source: AWS Secrets Manager
+// user guide, "Lambda function rotation strategies".
+type Strategy string
+
+// SingleUser changes the password of the one user in place.
+const SingleUser Strategy = "single-user"
+
+// What to do with a request that arrives outside its window.
+const (
+	OutsideReject = "reject"
+	OutsideWait   = "wait"
+	OutsideRotate = "rotate"
+)
+
+// ParseRequest reads and validates a request and fills in the defaults. Its
+// errors are InvalidRequest and name the field, the value and the remedy.
+func ParseRequest(raw json.RawMessage) (Request, error) {
+	var r Request
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Request{}, describeDecodeError(err)
+	}
+	if strings.TrimSpace(r.SecretID) == "" {
+		return Request{}, invalidRequest("field secretId is missing or empty", "Name the secret by name or ARN")
+	}
+	if r.Strategy == "" {
+		r.Strategy = SingleUser
+	}
+	if r.OutsideWindow == "" {
+		r.OutsideWindow = OutsideReject
+	}
+	for _, field := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"strategy", string(r.Strategy), []string{string(SingleUser)}},
+		{"outsideWindow", r.OutsideWindow, []string{OutsideReject, OutsideWait, OutsideRotate}},
+		{"trigger.source", r.Trigger.Source, []string{"", "schedule", "manual", "event"}},
+	} {
+		if err := oneOf(field.name, field.value, field.allowed); err != nil {
+			return Request{}, err
+		}
+	}
+	if w := r.Window; w != nil && !w.ClosesAt.After(w.OpensAt) {
+		return Request{}, invalidRequest(
+			fmt.Sprintf("field window closes at %s, which is not after it opens at %s", stamp(w.ClosesAt), stamp(w.OpensAt)),
+			"Give window.opensAt and window.closesAt as UTC times in that order")
+	}
+	if r.Window != nil {
+		r.Window = &Window{OpensAt: r.Window.OpensAt.UTC(), ClosesAt: r.Window.ClosesAt.UTC()}
+	}
+	return r, nil
+}
+
+func oneOf(name, value string, allowed []string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return invalidRequest(fmt.Sprintf("field %s is %q", name, value),
+		"Use "+strings.TrimPrefix(strings.Join(allowed, " or "), " or "))
+}
+
+// describeDecodeError turns an error of encoding/json into one that names the
+// field. A request holds no secret, so its text may be quoted.
+func describeDecodeError(err error) error {
+	const fields = "The fields of a request are secretId, trigger, strategy, window and outsideWindow (docs/guide.md)"
+	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
+		return invalidRequest(fmt.Sprintf("field %s is a %s", orRoot(typeErr.Field), typeErr.Value), fields)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return invalidRequest("field "+strings.Trim(name, `"`)+" is not known", fields)
+	}
+	if strings.Contains(err.Error(), "parsing time") {
+		return invalidRequest("a time is not in RFC 3339 form", "Write times like 2026-01-31T02:00:00Z")
+	}
+	return invalidRequest("the request is not a JSON object", fields)
+}
+
+func orRoot(field string) string {
+	if field == "" {
+		return "(the request itself)"
+	}
+	return field
+}
+
+func invalidRequest(op, hint string) error { return fault.New(fault.InvalidRequest, op, hint) }

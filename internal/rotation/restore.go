@@ -1,0 +1,159 @@
+package rotation
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Restore puts things right after a failure. It asks the database which
+// password works and makes AWSCURRENT the one that does. It moves labels and
+// changes the database's password, but has no right to write values.
+type Restore struct {
+	Secrets interface {
+		Describer
+		ValueReader
+		LabelMover
+	}
+	Databases Databases
+	Now       func() time.Time
+}
+
+// RestoreInput is the execution's whole state when a step failed. A step that
+// has no result in it did not succeed.
+type RestoreInput struct {
+	Request   json.RawMessage `json:"request"`
+	Execution Execution       `json:"execution"`
+	Plan      Planned         `json:"plan"`
+	Create    *CreateResult   `json:"create"`
+	Set       *SetResult      `json:"set"`
+	Test      *TestResult     `json:"test"`
+	Failure   Failure         `json:"failure"`
+}
+
+// Run restores the secret and says how the rotation ended. It may be repeated.
+// An error that can get better (the database cannot be reached, AWS throttles)
+// is returned, so that the state machine tries again; AWSPENDING stays until
+// the database has shown which password works.
+func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
+	request, _ := ParseRequest(in.Request) // Plan has reported what is wrong with it
+	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now()}
+	if in.Plan.Decision != Rotate {
+		return end.end(outcomeFor(fault.Code(in.Failure.Error), Refused), in.Failure, "nothing: no step had run."), nil
+	}
+
+	secret, err := r.Secrets.Describe(ctx, in.Plan.SecretARN)
+	if err != nil {
+		return r.unproven(end, in.Failure, err)
+	}
+	if secret.Labels[Current] == in.Plan.VersionID {
+		_, err := r.dropPending(ctx, in.Plan)
+		return end.end(Rotated, Failure{}, ""), err
+	}
+	restored := outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly)
+	if secret.Labels[Pending] != in.Plan.VersionID {
+		// Without AWSPENDING no step has gone to the database, or an earlier
+		// Restore has already proven that AWSCURRENT works.
+		return end.end(restored, in.Failure, "nothing: the database was not touched, or has been restored before."), nil
+	}
+	did, err := r.reconcile(ctx, in.Plan)
+	if err != nil {
+		return r.unproven(end, in.Failure, err)
+	}
+	dropped, err := r.dropPending(ctx, in.Plan)
+	return end.end(restored, in.Failure, did+dropped), err
+}
+
+// failedStep is the first state without a result.
+func (in RestoreInput) failedStep() string {
+	switch {
+	case in.Plan.Decision != Rotate:
+		return "Plan"
+	case in.Create == nil:
+		return "CreateSecret"
+	case in.Set == nil:
+		return "SetSecret"
+	case in.Test == nil:
+		return "TestSecret"
+	}
+	return "FinishSecret"
+}
+
+// reconcile returns nil once a login with AWSCURRENT has succeeded.
+func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err error) {
+	v := versions{secrets: r.Secrets, secretARN: plan.SecretARN}
+	current, err := v.read(ctx, Version{Label: Current})
+	if err != nil {
+		return "", err
+	}
+	database, err := r.Databases.For(current)
+	if err != nil {
+		return "", err
+	}
+	session, err := database.Connect(ctx, current)
+	if err == nil {
+		session.Close()
+		return "logged in with AWSCURRENT, which works", nil
+	}
+	if !fault.Is(err, fault.LoginRefused) {
+		return "", err
+	}
+	session, with, err := r.connectOther(ctx, v, database, plan, current)
+	if err != nil {
+		return "", err
+	}
+	err = session.SetPassword(ctx, current.Username, current.Password)
+	session.Close()
+	if err != nil {
+		return "", err
+	}
+	session, err = database.Connect(ctx, current)
+	if err != nil {
+		return "", err
+	}
+	session.Close()
+	return "found that only " + with + " logged in, set the password back to AWSCURRENT's and logged in with it", nil
+}
+
+// connectOther logs in with AWSPENDING or else with AWSPREVIOUS.
+func (r Restore) connectOther(ctx context.Context, v versions, database engine.Engine, plan Planned, current secretdoc.Document) (engine.Session, string, error) {
+	pending, err := v.read(ctx, Version{ID: plan.VersionID})
+	if err == nil {
+		err = sameAccount(pending, current, Pending)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	session, err := database.Connect(ctx, pending)
+	if err == nil || !fault.Is(err, fault.LoginRefused) {
+		return session, Pending, err
+	}
+	session, err = v.connectPrevious(ctx, database, current)
+	return session, Previous, err
+}
+
+// unproven returns an error that can get better for another try, and otherwise
+// asks for a person.
+func (r Restore) unproven(end run, first Failure, err error) (Ending, error) {
+	why := fault.From(err)
+	if why.Code.Retryable() {
+		return Ending{}, err
+	}
+	return end.end(NeedsAttention, first,
+		"could not prove that AWSCURRENT works ("+why.Error()+"), so it kept AWSPENDING, which may be the only password that works."), nil
+}
+
+// dropPending takes AWSPENDING off this execution's version and says so. That
+// it is gone already is fine. A refusal does not matter to applications: the
+// next rotation finds what is left and heals it.
+func (r Restore) dropPending(ctx context.Context, plan Planned) (did string, err error) {
+	_, err = r.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, "")
+	if why := fault.From(err); err != nil && !why.Code.Retryable() {
+		return "; could not take AWSPENDING off (" + why.Error() + "), which the next rotation will do.", nil
+	}
+	return "; took AWSPENDING off.", err
+}
