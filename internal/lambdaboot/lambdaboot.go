@@ -44,7 +44,7 @@ func Start(build Builder) {
 		log.Error("loading the AWS configuration", "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.StartHandler(build(Env{AWS: cfg, Log: log, Now: time.Now, RotatorARN: os.Getenv("TUMBLER_ROTATOR_ARN")}))
+	lambda.Start(build(Env{AWS: cfg, Log: log, Now: time.Now, RotatorARN: os.Getenv("TUMBLER_ROTATOR_ARN")}))
 }
 
 // ClientOptions make a VPC without a route to AWS fail within seconds and with

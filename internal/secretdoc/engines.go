@@ -25,12 +25,10 @@ const (
 	excludeColon   = ":" + excludeDefault
 )
 
-var (
-	postgres = Traits{
-		Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres",
-		UsernameLimit: 63, PasswordLength: 32, ExcludeCharacters: excludeColon,
-	}
-)
+var postgres = Traits{
+	Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres",
+	UsernameLimit: 63, PasswordLength: 32, ExcludeCharacters: excludeColon,
+}
 
 // Engines maps the values of a secret's "engine" key to their facts.
 var Engines = map[string]Traits{

