@@ -1,0 +1,51 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Problem is one mistake in a configuration.
+type Problem struct {
+	File         string
+	Line, Column int    // from 1; 0 when there is nothing to point at
+	Field        string // such as rotations[0].strategy; empty for the file itself
+	What         string // what is wrong; quotes the value
+	Remedy       string // what to do about it
+}
+
+// Error is one line: position, field, what is wrong, remedy.
+func (p Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
+	}
+	b.WriteString(": ")
+	if p.Field != "" {
+		b.WriteString(p.Field + ": ")
+	}
+	return b.String() + p.What + ": " + p.Remedy
+}
+
+// Problems are all mistakes found in a configuration, one line each.
+type Problems []Problem
+
+// Error joins the lines.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sorted puts the problems in the order of the file.
+func (ps Problems) sorted() Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return ps
+}

@@ -1,0 +1,50 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var (
+	secretNamePattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	secretARNPattern  = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([A-Za-z0-9/_+=.@-]{1,512})-[A-Za-z0-9]{6}$`)
+)
+
+// IsARN reports whether a secret is given by ARN rather than by name.
+func IsARN(secret string) bool { return strings.HasPrefix(secret, "arn:") }
+
+// SecretName is the name of a secret given by name or ARN.
+func SecretName(secret string) string {
+	if m := secretARNPattern.FindStringSubmatch(secret); m != nil {
+		return m[1]
+	}
+	return secret
+}
+
+func (c *checker) secret(field, value string) {
+	switch {
+	case IsARN(value):
+		c.match(field, value, secretARNPattern,
+			"write the complete ARN, which ends in a hyphen and six characters, or the name alone")
+	default:
+		c.match(field, value, secretNamePattern,
+			"write the secret's name (letters, digits and /_+=.@-) or its complete ARN")
+	}
+}
+
+// distinct refuses a secret that is listed twice: two schedules of one secret
+// would overtake each other.
+func (c *checker) distinct(rotations []Rotation) {
+	for i, r := range rotations {
+		for j, other := range rotations[:i] {
+			same := r.Secret == other.Secret ||
+				IsARN(r.Secret) != IsARN(other.Secret) && SecretName(r.Secret) == SecretName(other.Secret)
+			if same && r.Secret != "" {
+				field := fmt.Sprintf("rotations[%d].secret", i)
+				c.problem(field, fmt.Sprintf("%q is already rotated by rotations[%d]", r.Secret, j), "remove one of the two")
+				break
+			}
+		}
+	}
+}
