@@ -98,6 +98,13 @@ func Restore(engines engine.Table) Builder {
 	}
 }
 
+// Rotator builds the function rotator.
+func Rotator(engines engine.Table) Builder {
+	return func(e Env) lambda.Handler {
+		return handler(e, "rotator", rotation.Rotator{Secrets: e.secrets(), Databases: engines, Now: e.Now}.Run)
+	}
+}
+
 func (e Env) secrets() *secretsmgr.Client {
 	return secretsmgr.New(secretsmanager.NewFromConfig(e.AWS))
 }

@@ -65,12 +65,17 @@ func (c Create) password(ctx context.Context, plan Planned, current secretdoc.Do
 			return left, true, err
 		}
 	}
+	password, err := newPassword(ctx, c.Secrets, current)
+	return password, false, err
+}
+
+// newPassword asks for one within the engine's limits.
+func newPassword(ctx context.Context, secrets VersionWriter, current secretdoc.Document) (redact.String, error) {
 	traits := current.Traits()
-	password, err := c.Secrets.RandomPassword(ctx, PasswordPolicy{
+	return secrets.RandomPassword(ctx, PasswordPolicy{
 		Length:            traits.PasswordLength,
 		ExcludeCharacters: traits.ExcludeCharacters,
 	})
-	return password, false, err
 }
 
 // leftBehind returns the pending password of a dead rotation, or "" when there

@@ -88,9 +88,9 @@ func failureOf(err *fault.Error) Failure {
 	return Failure{Error: string(err.Code), Cause: err.Message()}
 }
 
-// words returns the cause for people. A Lambda function's cause is a JSON
+// Words returns the cause for people. A Lambda function's cause is a JSON
 // object; everything else comes as it is.
-func (f Failure) words() string {
+func (f Failure) Words() string {
 	var lambda struct {
 		Message string `json:"errorMessage"`
 	}
@@ -158,7 +158,7 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		e.Message = "The credentials of " + secret + " were rotated."
 		return e
 	}
-	e.Cause = failure.words()
+	e.Cause = failure.Words()
 	e.Subject = r.subject(headlines[outcome], secret)
 	e.Message = r.alert(e, did)
 	return e

@@ -1,0 +1,10 @@
+// Command rotator is a native rotation function: Secrets Manager calls it for all
+// four steps by itself.
+package main
+
+import (
+	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+)
+
+func main() { lambdaboot.Start(lambdaboot.Rotator(all.Engines)) }

@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/spf13/cobra"
+)
+
+// target says which deployment of Tumbler a command talks to.
+type target struct {
+	name         string
+	stateMachine string
+}
+
+func (t *target) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.name, "name", "tumbler", "name of the deployment, as in rotations.yaml")
+	cmd.Flags().StringVar(&t.stateMachine, "state-machine", "", "ARN of the state machine, instead of looking it up by name")
+}
+
+// connect returns a Step Functions client for the account, Region and endpoint
+// that the environment names.
+func connect(ctx context.Context) (*sfn.Client, error) {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return nil, errors.New("no AWS Region is set. Set AWS_REGION, or for the sandbox the variables that 'tumbler sandbox' prints")
+	}
+	return sfn.NewFromConfig(cfg), nil
+}
+
+// find returns the ARN of the state machine.
+func (t *target) find(ctx context.Context, api *sfn.Client) (string, error) {
+	if t.stateMachine != "" {
+		return t.stateMachine, nil
+	}
+	want := t.name + "-rotation"
+	pages := sfn.NewListStateMachinesPaginator(api, &sfn.ListStateMachinesInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return "", explain("looking for state machine "+want, err)
+		}
+		for _, machine := range page.StateMachines {
+			if aws.ToString(machine.Name) == want {
+				return aws.ToString(machine.StateMachineArn), nil
+			}
+		}
+	}
+	return "", fmt.Errorf("there is no state machine %s in this account and Region. "+
+		"Deploy Tumbler (make deploy), or name another deployment with --name or --state-machine", want)
+}
+
+// explain adds a remedy to what commonly goes wrong with an AWS call.
+func explain(doing string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		return fmt.Errorf("%s: nothing answers at %s. Is the endpoint in AWS_ENDPOINT_URL right, and the sandbox running?", doing, op.Addr)
+	}
+	if strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "no EC2 IMDS role found") {
+		return fmt.Errorf("%s: no AWS credentials. Log in to AWS, or for the sandbox set the variables that 'tumbler sandbox' prints", doing)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

@@ -1,0 +1,83 @@
+// Package cli is the tumbler command. It talks to AWS or to the sandbox
+// through the AWS SDK alone: which of the two is the SDK's own configuration
+// (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_REGION).
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the command.
+const (
+	ExitOK    = 0
+	ExitError = 1 // it failed, or a rotation did not end in Rotated
+	ExitUsage = 2 // the command line is wrong
+)
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// Run runs the command with its arguments and returns the exit code. Errors are
+// written to stderr.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	fmt.Fprintf(stderr, "tumbler: %v\n", err)
+	if _, usage := errors.AsType[usageError](err); usage {
+		fmt.Fprintln(stderr, "Run 'tumbler --help' for usage.")
+		return ExitUsage
+	}
+	return ExitError
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tumbler",
+		Short: "Rotate database credentials kept in AWS Secrets Manager",
+		Long: `Tumbler rotates the credentials of databases that are kept in AWS Secrets
+Manager, as a Step Functions workflow that you can watch.
+
+To see it work without an AWS account: tumbler demo`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newRotate(), newWatch(), newSandbox(), newDemo())
+	return root
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unknown command or argument %q for %q", args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+// oneArg wants exactly one argument, called what.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch len(args) {
+		case 1:
+			return nil
+		case 0:
+			return usageError{fmt.Errorf("%s: name the %s", cmd.CommandPath(), what)}
+		}
+		return usageError{fmt.Errorf("%s: one %s at a time, got %d arguments", cmd.CommandPath(), what, len(args))}
+	}
+}

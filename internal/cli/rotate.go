@@ -1,0 +1,126 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/follow"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/terminal"
+)
+
+func newRotate() *cobra.Command {
+	var (
+		to      target
+		watch   bool
+		detach  bool
+		request = rotation.Request{Trigger: rotation.Trigger{Source: "manual"}}
+	)
+	cmd := &cobra.Command{
+		Use:   "rotate SECRET",
+		Short: "Rotate a secret now and wait for the outcome",
+		Long: `Rotate a secret now and wait for the outcome. SECRET is a name or an ARN.
+
+Exit code 0 means that the secret was rotated. Everything else, also a secret
+that another execution is rotating, is exit code 1 with the reason.`,
+		Example: `  tumbler rotate prod/app --watch
+  tumbler rotate prod/app --reason "laptop stolen, INC-4711"`,
+		Args: oneArg("secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			request.SecretID = args[0]
+			api, err := connect(ctx)
+			if err != nil {
+				return err
+			}
+			machine, err := to.find(ctx, api)
+			if err != nil {
+				return err
+			}
+			arn, err := start(ctx, api, machine, request)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Rotating %s: %s\n", args[0], arn)
+			if detach {
+				return nil
+			}
+			return report(cmd, api, arn, watch)
+		},
+	}
+	to.flags(cmd)
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show each state as it runs")
+	cmd.Flags().BoolVar(&detach, "detach", false, "start the rotation and do not wait for it")
+	cmd.Flags().StringVar(&request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
+	cmd.MarkFlagsMutuallyExclusive("watch", "detach")
+	return cmd
+}
+
+// start begins an execution whose name tells the secret and the time.
+func start(ctx context.Context, api *sfn.Client, machine string, request rotation.Request) (string, error) {
+	input, err := json.Marshal(request)
+	if err != nil {
+		return "", err
+	}
+	out, err := api.StartExecution(ctx, &sfn.StartExecutionInput{
+		StateMachineArn: &machine,
+		Name:            aws.String(executionName(request.SecretID, time.Now())),
+		Input:           aws.String(string(input)),
+	})
+	if err != nil {
+		return "", explain("starting the rotation", err)
+	}
+	return aws.ToString(out.ExecutionArn), nil
+}
+
+var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+
+// executionName fits Step Functions' rules: 80 characters, unique for 90 days.
+func executionName(secretID string, now time.Time) string {
+	if i := strings.LastIndex(secretID, ":secret:"); i >= 0 {
+		secretID = secretID[i+len(":secret:"):]
+	}
+	name := notInName.ReplaceAllString(secretID, "-")
+	if len(name) > 40 {
+		name = name[:40]
+	}
+	return fmt.Sprintf("%s-manual-%s-%s", name, now.UTC().Format("20060102T150405"), rand.Text()[:6])
+}
+
+// report waits for the execution's end and returns an error unless the secret
+// was rotated.
+func report(cmd *cobra.Command, api *sfn.Client, arn string, watch bool) error {
+	out := terminal.New(cmd.OutOrStdout())
+	follower := follow.Config{API: api}
+	if watch {
+		follower.OnStep = out.Step
+	}
+	ending, err := follower.Execution(cmd.Context(), arn)
+	if err != nil {
+		return explain("watching", err)
+	}
+	if ending.Status != types.ExecutionStatusSucceeded {
+		return notRotated(ending)
+	}
+	out.Ending(ending)
+	return nil
+}
+
+// notRotated says how an execution ended that did not rotate the secret.
+func notRotated(e follow.Ending) error {
+	if e.Status != types.ExecutionStatusFailed {
+		return fmt.Errorf("the rotation did not end: the execution is %s in state %s. "+
+			"The secret may be half-way; rotate again to repair it", e.Status, e.State)
+	}
+	return fmt.Errorf("not rotated: %s: %s: %s", e.State, e.Error, e.Cause)
+}

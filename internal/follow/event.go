@@ -1,0 +1,39 @@
+package follow
+
+import (
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+// failureOf returns the failure of an attempt, if the event is one.
+func failureOf(event types.HistoryEvent) *Step {
+	var name, cause *string
+	switch {
+	case event.LambdaFunctionFailedEventDetails != nil:
+		name, cause = event.LambdaFunctionFailedEventDetails.Error, event.LambdaFunctionFailedEventDetails.Cause
+	case event.LambdaFunctionScheduleFailedEventDetails != nil:
+		name, cause = event.LambdaFunctionScheduleFailedEventDetails.Error, event.LambdaFunctionScheduleFailedEventDetails.Cause
+	case event.LambdaFunctionStartFailedEventDetails != nil:
+		name, cause = event.LambdaFunctionStartFailedEventDetails.Error, event.LambdaFunctionStartFailedEventDetails.Cause
+	case event.LambdaFunctionTimedOutEventDetails != nil:
+		name, cause = event.LambdaFunctionTimedOutEventDetails.Error, event.LambdaFunctionTimedOutEventDetails.Cause
+	case event.TaskFailedEventDetails != nil:
+		name, cause = event.TaskFailedEventDetails.Error, event.TaskFailedEventDetails.Cause
+	case event.TaskTimedOutEventDetails != nil:
+		name, cause = event.TaskTimedOutEventDetails.Error, event.TaskTimedOutEventDetails.Cause
+	case event.TaskSubmitFailedEventDetails != nil:
+		name, cause = event.TaskSubmitFailedEventDetails.Error, event.TaskSubmitFailedEventDetails.Cause
+	default:
+		return nil
+	}
+	return &Step{Error: aws.ToString(name), Cause: rotation.Failure{Cause: aws.ToString(cause)}.Words()}
+}
+
+// typeOf is the state's type: "TaskStateEntered" is a Task.
+func typeOf(t types.HistoryEventType) string {
+	return strings.TrimSuffix(string(t), "StateEntered")
+}

@@ -1,0 +1,184 @@
+// Package follow watches an execution of a state machine through the Step
+// Functions API: the same calls against AWS and against the sandbox.
+package follow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+// Kind says what happened to a state.
+type Kind int
+
+// What can happen to a state.
+const (
+	Entered Kind = iota // it began
+	Retried             // an attempt failed and another one began
+	Left                // it succeeded
+	Failed              // its last attempt failed, and the failure was caught or ended the execution
+)
+
+// Step is one thing that happened to a state.
+type Step struct {
+	State string
+	Type  string // Task, Choice, Wait, Pass, Succeed or Fail
+	Kind  Kind
+	Error string        // error name, with Retried and Failed
+	Cause string        // in words, with Retried and Failed
+	Took  time.Duration // since the state was entered
+	At    time.Time
+}
+
+// Ending is how the execution ended.
+type Ending struct {
+	ARN    string
+	Status types.ExecutionStatus
+	State  string // the last state entered: the ending's name
+	Error  string // error name of the failure, if any
+	Cause  string // in words
+	Output json.RawMessage
+	Took   time.Duration
+}
+
+// Config says how to watch.
+type Config struct {
+	API *sfn.Client // Required.
+
+	// Interval is the pause between two looks. Default 500 ms; a waiting
+	// execution is looked at less and less often, down to every 10 s.
+	Interval time.Duration
+
+	// OnStep is told of each step, in order. Optional.
+	OnStep func(Step)
+}
+
+// Execution follows one until it ends or ctx does.
+func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
+	if c.Interval == 0 {
+		c.Interval = 500 * time.Millisecond
+	}
+	reader := reader{api: c.API, arn: arn, onStep: c.OnStep}
+	pause := c.Interval
+	for {
+		// The status is read first: what happened before it is then in the history.
+		about, err := c.API.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
+		if err != nil {
+			return Ending{}, fmt.Errorf("looking at execution %s: %w", arn, err)
+		}
+		news, err := reader.read(ctx)
+		if err != nil {
+			return Ending{}, fmt.Errorf("reading the history of execution %s: %w", arn, err)
+		}
+		if about.Status != types.ExecutionStatusRunning && about.Status != types.ExecutionStatusPendingRedrive {
+			return reader.ending(about), nil
+		}
+		if pause = min(pause*5/4, 10*time.Second); news {
+			pause = c.Interval
+		}
+		select {
+		case <-ctx.Done():
+			return Ending{}, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// reader turns history events into steps.
+type reader struct {
+	api     *sfn.Client
+	arn     string
+	onStep  func(Step)
+	seen    int64 // id of the last event read
+	current Step  // the state entered last
+	failure *Step // its last attempt's failure, until it is known what came of it
+}
+
+// read reads what is new and reports whether there was anything.
+func (r *reader) read(ctx context.Context) (news bool, err error) {
+	pages := sfn.NewGetExecutionHistoryPaginator(r.api, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: &r.arn, MaxResults: 1000, IncludeExecutionData: aws.Bool(true),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return news, err
+		}
+		for _, event := range page.Events {
+			if event.Id > r.seen {
+				r.seen, news = event.Id, true
+				r.take(event)
+			}
+		}
+	}
+	return news, nil
+}
+
+func (r *reader) take(event types.HistoryEvent) {
+	at := aws.ToTime(event.Timestamp)
+	if failure := failureOf(event); failure != nil {
+		failure.At = at
+		r.failure = failure
+		return
+	}
+	switch event.Type {
+	case types.HistoryEventTypeLambdaFunctionScheduled, types.HistoryEventTypeTaskScheduled:
+		if r.failure != nil {
+			r.emit(Retried, *r.failure)
+		}
+	case types.HistoryEventTypeExecutionFailed, types.HistoryEventTypeExecutionAborted, types.HistoryEventTypeExecutionTimedOut:
+		r.settle()
+	}
+	if d := event.StateEnteredEventDetails; d != nil {
+		r.settle()
+		r.current = Step{State: aws.ToString(d.Name), Type: typeOf(event.Type), At: at}
+		r.emit(Entered, Step{At: at})
+	}
+	if event.StateExitedEventDetails != nil {
+		if r.failure != nil {
+			r.settle() // a state that was left by a Catch is "exited" too
+			return
+		}
+		r.emit(Left, Step{At: at})
+	}
+}
+
+// settle reports a failure that no retry followed.
+func (r *reader) settle() {
+	if r.failure != nil {
+		r.emit(Failed, *r.failure)
+	}
+}
+
+func (r *reader) emit(kind Kind, s Step) {
+	r.failure = nil
+	if r.onStep == nil {
+		return
+	}
+	s.Kind, s.State, s.Type = kind, r.current.State, r.current.Type
+	s.Took = s.At.Sub(r.current.At)
+	r.onStep(s)
+}
+
+// ending describes an execution that has ended.
+func (r *reader) ending(about *sfn.DescribeExecutionOutput) Ending {
+	e := Ending{
+		ARN:    r.arn,
+		Status: about.Status,
+		State:  r.current.State,
+		Error:  aws.ToString(about.Error),
+		Cause:  rotation.Failure{Cause: aws.ToString(about.Cause)}.Words(),
+		Took:   aws.ToTime(about.StopDate).Sub(aws.ToTime(about.StartDate)),
+	}
+	if about.Output != nil {
+		e.Output = json.RawMessage(*about.Output)
+	}
+	return e
+}

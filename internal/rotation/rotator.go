@@ -1,0 +1,98 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Rotator is a complete native rotation function: Secrets Manager calls it by
+// itself, once for each of the four steps. Source: AWS Secrets Manager user
+// guide, "Lambda rotation functions".
+type Rotator struct {
+	Secrets interface {
+		Describer
+		ValueReader
+		VersionWriter
+		LabelMover
+	}
+	Databases Databases
+	Now       func() time.Time
+}
+
+// The steps of the contract.
+const (
+	StepCreate = "createSecret"
+	StepSet    = "setSecret"
+	StepTest   = "testSecret"
+	StepFinish = "finishSecret"
+)
+
+// NativeInput is what Secrets Manager sends.
+type NativeInput struct {
+	Step               string `json:"Step"`
+	SecretID           string `json:"SecretId"`
+	ClientRequestToken string `json:"ClientRequestToken"`
+}
+
+// Run runs one step. Codes: InvalidRequest, NotPending, and those of the step.
+func (r Rotator) Run(ctx context.Context, in NativeInput) (struct{}, error) {
+	secret, err := r.Secrets.Describe(ctx, in.SecretID)
+	if err != nil {
+		return struct{}{}, err
+	}
+	switch in.ClientRequestToken {
+	case "":
+		return struct{}{}, invalidRequest("field ClientRequestToken is missing or empty", "Let Secrets Manager call this function (secretsmanager rotate-secret)")
+	case secret.Labels[Current]:
+		return struct{}{}, nil // an earlier attempt finished it
+	case secret.Labels[Pending]:
+	default:
+		return struct{}{}, fault.New(fault.NotPending,
+			fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", in.ClientRequestToken, secret.Name),
+			"Start the rotation again")
+	}
+	plan := Planned{
+		Decision:          Rotate,
+		SecretARN:         secret.ARN,
+		SecretName:        secret.Name,
+		Strategy:          SingleUser,
+		VersionID:         in.ClientRequestToken,
+		CurrentVersionID:  secret.Labels[Current],
+		PendingVersionID:  secret.Labels[Pending],
+		PreviousVersionID: secret.Labels[Previous],
+	}
+	return struct{}{}, r.step(ctx, in.Step, StepInput{Plan: plan})
+}
+
+func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error) {
+	switch step {
+	case StepCreate:
+		return r.create(ctx, in.Plan)
+	case StepSet:
+		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Now: r.Now}.Run(ctx, in)
+	case StepTest:
+		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)
+	case StepFinish:
+		_, err = Finish{Secrets: r.Secrets, Now: r.Now}.Run(ctx, in)
+	default:
+		err = invalidRequest(fmt.Sprintf("field Step is %q", step), "Use createSecret, setSecret, testSecret or finishSecret")
+	}
+	return err
+}
+
+// create fills the version that Secrets Manager has already staged AWSPENDING,
+// without a value. One that has a value keeps it: an earlier attempt made it.
+func (r Rotator) create(ctx context.Context, plan Planned) error {
+	current, err := readCurrent(ctx, r.Secrets, plan)
+	if err != nil {
+		return err
+	}
+	password, err := newPassword(ctx, r.Secrets, current)
+	if err != nil {
+		return err
+	}
+	return r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Pending, current.WithPassword(password).Encode())
+}
