@@ -51,20 +51,30 @@ func workDir(as *account, keep string) (dir string, cleanup func(), dog *watchdo
 	return dir, cleanup, dog, err
 }
 
-// scratchDir makes a temporary directory that the account can enter.
+// scratchDir makes a temporary directory that the account can enter: in memory
+// where there is plenty, since a data directory is a thousand small files, which
+// some file systems take most of a second to create.
 func scratchDir(as *account) (string, error) {
-	parent := os.TempDir()
-	if !as.canEnter(parent) {
-		parent = "/tmp"
+	parents := []string{os.TempDir(), "/tmp"}
+	if os.Getenv("TMPDIR") == "" && roomyMemory(memoryDir) {
+		parents = append([]string{memoryDir}, parents...)
 	}
-	dir, err := os.MkdirTemp(parent, "tumbler-postgres-")
-	if err != nil {
-		return "", err
+	var problems []error
+	for _, parent := range parents {
+		if !as.canEnter(parent) {
+			continue
+		}
+		dir, err := os.MkdirTemp(parent, "tumbler-postgres-")
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if as == nil {
+			return dir, nil
+		}
+		return dir, os.Chmod(dir, 0o711)
 	}
-	if as == nil {
-		return dir, nil
-	}
-	return dir, os.Chmod(dir, 0o711)
+	return "", fmt.Errorf("no directory for temporary files: set TMPDIR to one that every user may enter: %w", errors.Join(problems...))
 }
 
 // prepareData makes the data directory, unless dir already has one, and its

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package dbserver
+
+const memoryDir = ""
+
+func roomyMemory(string) bool { return false }
