@@ -59,13 +59,15 @@ func decodeStruct(raw json.RawMessage, v reflect.Value, path string) *Error {
 	}
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		if !field.IsExported() {
-			continue
-		}
+		// Before the next test: the exported fields of an embedded struct count
+		// even when its type is not exported.
 		if field.Anonymous && field.Type.Kind() == reflect.Struct {
 			if err := decodeStruct(raw, v.Field(i), path); err != nil {
 				return err
 			}
+			continue
+		}
+		if !field.IsExported() {
 			continue
 		}
 		name := memberName(field, "json")

@@ -81,6 +81,12 @@ func decodeNode(n *node, v reflect.Value, path string) *Error {
 	case reflect.Struct:
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
+			if field.Anonymous && field.Type.Kind() == reflect.Struct {
+				if err := decodeNode(n, v.Field(i), path); err != nil {
+					return err
+				}
+				continue
+			}
 			name := memberName(field, "xml")
 			child, ok := n.children[name]
 			if !ok || !field.IsExported() {

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // thing is the input of the test services' operation; it has every kind of
 // field the decoders know.
 type thing struct {
-	Name   *string
+	named
 	Count  int64
 	Flag   *bool
 	Blob   []byte
@@ -35,11 +35,14 @@ type thing struct {
 	Map    map[string]struct{ Kind string }
 }
 
-func (t *thing) Resource() string {
-	if t.Name == nil {
+// named is embedded, as services do with the members their inputs share.
+type named struct{ Name *string }
+
+func (n *named) Resource() string {
+	if n.Name == nil {
 		return ""
 	}
-	return *t.Name
+	return *n.Name
 }
 
 type answer struct {
@@ -206,11 +209,11 @@ func TestQuery(t *testing.T) {
 	}
 	name, flag := "n", false
 	want := thing{
-		Name: &name, Count: 3, Flag: &flag, Blob: []byte("hi"), List: []string{"a", "b", "c"},
+		named: named{&name}, Count: 3, Flag: &flag, Blob: []byte("hi"), List: []string{"a", "b", "c"},
 		Nested: &struct{ Deep []struct{ Value string } }{[]struct{ Value string }{{"v"}}},
 		Map:    map[string]struct{ Kind string }{"k": {"x"}},
 	}
-	if diff := cmp.Diff(want, s.last); diff != "" {
+	if diff := cmp.Diff(want, s.last, cmp.AllowUnexported(thing{})); diff != "" {
 		t.Error(diff)
 	}
 	for body, want := range map[string]string{
