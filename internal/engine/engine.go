@@ -43,6 +43,47 @@ type Session interface {
 	// OutcomeUnknown, DatabaseError.
 	SetPassword(ctx context.Context, user string, password redact.String) error
 
+	// EnsureClone makes the clone of an account and brings its rights level with
+	// the original's, in both directions: what the original has the clone gets,
+	// what it has not the clone loses. The session's user is a superuser. It may
+	// be repeated, and an interrupted call is made good by the next one.
+	//
+	// The clone is only touched when it is provably the secret's own: r.Proven,
+	// a mark that an earlier call left on it, or (where the engine knows it) a
+	// membership in the original. Otherwise it is AccountNotOurs, and nothing
+	// has changed.
+	//
+	// Codes: AccountNotOurs, PrivilegeMissing, PasswordRejected,
+	// DatabaseReadOnly, OutcomeUnknown, DatabaseError.
+	EnsureClone(ctx context.Context, r CloneRequest) (CloneResult, error)
+
+	// Privileges lists what an account may do, for comparing an account with its
+	// clone: in a canonical order and form that does not contain the account's
+	// own name, so that equal lists mean equal rights. An account may always
+	// list its own. Nothing in it is secret.
+	Privileges(ctx context.Context, user string) ([]string, error)
+
 	// Close ends the connection, waiting at most a moment for the server.
 	Close()
+}
+
+// CloneRequest names an account and its clone on the session's server.
+type CloneRequest struct {
+	Original string        // Required; it has to exist.
+	Clone    string        // Required.
+	Password redact.String // the clone's new password; empty: leave it, the clone exists
+	Mark     string        // the secret's ARN, left on the clone where the engine can. Required.
+	Proven   bool          // a version of this secret has named the clone before
+}
+
+// CloneResult tells what EnsureClone did.
+type CloneResult struct {
+	Created bool
+
+	// Changes lists the rights granted and revoked, for people: it names no
+	// password and no hash. Empty when the clone was level already.
+	Changes []string
+
+	// Privileges is what [Session.Privileges] lists for both accounts now.
+	Privileges []string
 }

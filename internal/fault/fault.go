@@ -48,6 +48,8 @@ const (
 	LoginRefused        Code = "LoginRefused"        // reached, and the credentials are not accepted
 	PrivilegeMissing    Code = "PrivilegeMissing"    // logged in, and the statement is not allowed
 	PasswordRejected    Code = "PasswordRejected"    // the server's password policy refuses it
+	SuperuserInvalid    Code = "SuperuserInvalid"    // the superuser's secret is missing, unfit, or of another server
+	AccountNotOurs      Code = "AccountNotOurs"      // an account has the clone's name and is not provably the secret's
 	DatabaseReadOnly    Code = "DatabaseReadOnly"    // a replica or reader endpoint
 	DatabaseError       Code = "DatabaseError"       // any other refusal by the database
 	OutcomeUnknown      Code = "OutcomeUnknown"      // the connection was lost while a change was under way
@@ -74,7 +76,7 @@ func Codes() []Code {
 		NativeRotationEnabled, AlreadyRotating, WindowClosed, NotPending, SecretChanged,
 		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady,
 		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused,
-		PrivilegeMissing, PasswordRejected, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
+		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
 		Internal,
 	}
 }
