@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -175,9 +174,4 @@ func (e *env) raw(t testing.TB, operation, body string) (int, string) {
 	w := httptest.NewRecorder()
 	e.h.ServeHTTP(w, r)
 	return w.Code, w.Body.String()
-}
-
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return list
 }
