@@ -21,19 +21,71 @@ type Traits struct {
 // The characters that the rotation templates leave out of passwords because
 // connection strings and shells trip over them.
 const (
-	excludeDefault = "/@\"'\\"
-	excludeColon   = ":" + excludeDefault
+	excludeDefault   = "/@\"'\\"
+	excludeColon     = ":" + excludeDefault
+	excludeSemicolon = ";" + excludeDefault
 )
 
-var postgres = Traits{
-	Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres",
-	UsernameLimit: 63, PasswordLength: 32, ExcludeCharacters: excludeColon,
-}
+var (
+	postgres = Traits{
+		Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres",
+		UsernameLimit: 63, PasswordLength: 32, ExcludeCharacters: excludeColon,
+	}
+	redshift = Traits{
+		Family: "redshift", DefaultPort: 5439, DefaultDBName: "dev",
+		UsernameLimit: 127, PasswordLength: 32, ExcludeCharacters: excludeColon,
+	}
+	mysql = Traits{
+		// 16 before MySQL 5.7.8; the server says so itself.
+		Family: "mysql", DefaultPort: 3306,
+		UsernameLimit: 32, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+	}
+	mariadb = Traits{
+		Family: "mysql", DefaultPort: 3306,
+		UsernameLimit: 80, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+	}
+	sqlserver = Traits{
+		Family: "sqlserver", DefaultPort: 1433, DefaultDBName: "master",
+		UsernameLimit: 128, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+	}
+	oracle = Traits{
+		Family: "oracle", DefaultPort: 1521, DBNameRequired: true,
+		UsernameLimit: 30, PasswordLength: 30, ExcludeCharacters: excludeDefault,
+	}
+	db2 = Traits{
+		Family: "db2", DefaultPort: 50000, DBNameRequired: true,
+		UsernameLimit: 16, PasswordLength: 32, ExcludeCharacters: excludeSemicolon,
+	}
+	mongodb = Traits{
+		Family: "mongodb", DefaultPort: 27017, DefaultDBName: "admin",
+		UsernameLimit: 128, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+	}
+)
 
 // Engines maps the values of a secret's "engine" key to their facts.
 var Engines = map[string]Traits{
-	"postgres":          postgres,
+	"aurora-mysql":      mysql,
 	"aurora-postgresql": postgres,
+	"db2":               db2,
+	"db2-ae":            db2,
+	"db2-se":            db2,
+	"mariadb":           mariadb,
+	"mongo":             mongodb,
+	"mysql":             mysql,
+	"oracle":            oracle,
+	"oracle-ee":         oracle,
+	"oracle-ee-cdb":     oracle,
+	"oracle-se":         oracle,
+	"oracle-se1":        oracle,
+	"oracle-se2":        oracle,
+	"oracle-se2-cdb":    oracle,
+	"postgres":          postgres,
+	"redshift":          redshift,
+	"sqlserver":         sqlserver,
+	"sqlserver-ee":      sqlserver,
+	"sqlserver-ex":      sqlserver,
+	"sqlserver-se":      sqlserver,
+	"sqlserver-web":     sqlserver,
 }
 
 // EngineNames lists the keys of [Engines] in order.
