@@ -106,7 +106,7 @@ func (h *Handler) add(s Service) error {
 
 // ServeHTTP dispatches a request by its protocol.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	requestID := newRequestID()
+	requestID := NewID()
 	jsonErrors := Spec{Protocol: JSON11}
 	if !localHost(r.Host) {
 		writeError(w, jsonErrors, requestID, &Error{
@@ -315,8 +315,8 @@ func isForm(r *http.Request) bool {
 	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
 }
 
-// newRequestID makes a random id in the form of AWS's.
-func newRequestID() string {
+// NewID makes a random UUID: the form of AWS's request, message and event ids.
+func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80

@@ -1,0 +1,109 @@
+// Package eventbridge is as much of Amazon EventBridge as the sandbox needs:
+// PutEvents. The events are kept, given to a function and shown at
+// GET /_sandbox/events. There are no rules and no targets.
+//
+// The rules are those of the "Amazon EventBridge API Reference", PutEvents,
+// PutEventsRequestEntry and PutEventsResultEntry.
+package eventbridge
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
+)
+
+// defaultKeep is how many events are kept.
+const defaultKeep = 1000
+
+// Config configures the service. The zero value is ready to use.
+type Config struct {
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// OnEvent is told of each event, in the order in which they came.
+	// Optional.
+	OnEvent func(Event)
+	// Buses are the names of event buses that exist beside "default".
+	Buses []string
+	// Keep is how many events are kept; older ones are forgotten. Default
+	// 1000.
+	Keep int
+}
+
+// Event is an event as rules and targets see it (user guide: "AWS service event
+// metadata"), with the bus it was put on.
+type Event struct {
+	Version    string          `json:"version"` // always "0"
+	ID         string          `json:"id"`
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Account    string          `json:"account"`
+	Time       time.Time       `json:"time"` // whole seconds, UTC
+	Region     string          `json:"region"`
+	Resources  []string        `json:"resources"`
+	Detail     json.RawMessage `json:"detail"` // an object
+
+	Bus string `json:"-"`
+}
+
+// Service implements wire.Service and wire.Pager. It is safe for concurrent
+// use.
+type Service struct {
+	cfg Config
+
+	mu     sync.Mutex
+	events []Event
+	// putting keeps OnEvent in order without holding mu meanwhile.
+	putting sync.Mutex
+}
+
+var (
+	_ wire.Service = (*Service)(nil)
+	_ wire.Pager   = (*Service)(nil)
+)
+
+// New makes a service without events.
+func New(cfg Config) *Service {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Keep == 0 {
+		cfg.Keep = defaultKeep
+	}
+	return &Service{cfg: cfg}
+}
+
+// Spec says how the service is reached.
+func (s *Service) Spec() wire.Spec {
+	return wire.Spec{Name: "events", Protocol: wire.JSON11, TargetPrefix: "AWSEvents"}
+}
+
+// Operations is the table of what is supported.
+func (s *Service) Operations() map[string]wire.Operation {
+	return map[string]wire.Operation{"PutEvents": wire.Op(s.putEvents)}
+}
+
+// Events is what was put, oldest first.
+func (s *Service) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
+// Pages serves the events.
+func (s *Service) Pages() map[string]http.Handler {
+	return map[string]http.Handler{
+		"/_sandbox/events": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			events := s.Events()
+			if events == nil {
+				events = []Event{}
+			}
+			// A reader that went away is nobody's concern.
+			_ = json.NewEncoder(w).Encode(map[string]any{"events": events})
+		}),
+	}
+}
