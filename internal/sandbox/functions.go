@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+)
+
+// functions are the Lambda functions of the deployment by their ARN, run in this
+// process.
+type functions map[string]function
+
+type function struct {
+	handler lambda.Handler
+	timeout time.Duration // as deployed
+}
+
+// builders lists the functions, and how long each may take, as infra deploys
+// them.
+func builders(engines engine.Table) map[string]struct {
+	build   lambdaboot.Builder
+	timeout time.Duration
+} {
+	type b = struct {
+		build   lambdaboot.Builder
+		timeout time.Duration
+	}
+	return map[string]b{
+		"plan":         {lambdaboot.Plan, 30 * time.Second},
+		"createsecret": {lambdaboot.CreateSecret, 30 * time.Second},
+		"setsecret":    {lambdaboot.SetSecret(engines), 60 * time.Second},
+		"testsecret":   {lambdaboot.TestSecret(engines), 30 * time.Second},
+		"finishsecret": {lambdaboot.FinishSecret, 30 * time.Second},
+		"restore":      {lambdaboot.Restore(engines), 60 * time.Second},
+		"rotator":      {lambdaboot.Rotator(engines), 60 * time.Second},
+	}
+}
+
+func functionARN(name string) string {
+	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:tumbler-%s", Region, Account, name)
+}
+
+// KnowsFunction lets RotateSecret refuse functions that are not there.
+func (fs functions) KnowsFunction(arn string) bool {
+	_, ok := fs[arn]
+	return ok
+}
+
+// call runs a function like Lambda does: within its timeout, and with its error
+// as an object.
+func (f function) call(ctx context.Context, payload []byte) ([]byte, *messages.InvokeResponse_Error) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	response, err := f.handler.Invoke(ctx, payload)
+	if err == nil {
+		return response, nil
+	}
+	if failed, ok := errors.AsType[messages.InvokeResponse_Error](err); ok {
+		return nil, &failed
+	}
+	return nil, &messages.InvokeResponse_Error{Type: "Lambda.Unknown", Message: "the function ended without an answer"}
+}
+
+// runTask runs a function for a Task state.
+func (fs functions) runTask(ctx context.Context, arn string, payload []byte) (json.RawMessage, error) {
+	f, ok := fs[arn]
+	if !ok {
+		return nil, &asl.Failure{Name: "Lambda.ResourceNotFoundException", Cause: "there is no function " + arn}
+	}
+	response, failed := f.call(ctx, payload)
+	if failed != nil {
+		cause, err := json.Marshal(failed)
+		if err != nil {
+			return nil, err
+		}
+		return nil, &asl.Failure{Name: failed.Type, Cause: string(cause)}
+	}
+	return response, nil
+}
+
+// Invoke runs a function for Secrets Manager's native rotation. It implements
+// the Invoker of package secretsmanager.
+func (fs functions) Invoke(ctx context.Context, arn string, payload []byte) ([]byte, string, error) {
+	f, ok := fs[arn]
+	if !ok {
+		return nil, "", fmt.Errorf("there is no function %s", arn)
+	}
+	response, failed := f.call(ctx, payload)
+	if failed != nil {
+		return nil, failed.Type + ": " + failed.Message, nil
+	}
+	return response, "", nil
+}

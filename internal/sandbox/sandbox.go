@@ -1,0 +1,185 @@
+// Package sandbox is a local AWS: one loopback endpoint that speaks the real
+// wire protocols of Secrets Manager, Step Functions, SNS and EventBridge, with
+// Tumbler deployed in it. It runs statemachine/rotation.asl.json as it is, with
+// the handlers that the Lambda functions run.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	sandboxsecrets "github.com/tumbler-rotation/tumbler/internal/sandbox/secretsmanager"
+	sandboxsns "github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/stepfunctions"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
+	"github.com/tumbler-rotation/tumbler/statemachine"
+)
+
+// Where the sandbox pretends to be.
+const (
+	Region  = "us-east-1"
+	Account = wire.DefaultAccount
+)
+
+// DefaultPort is where `tumbler sandbox` listens.
+const DefaultPort = 4599
+
+// Config says what to start. The zero value is a quiet sandbox on a free port,
+// without engines.
+type Config struct {
+	Port    int                             // 0: a free one
+	Engines engine.Table                    // what the functions can talk to
+	Log     *slog.Logger                    // the functions' log. Default: none.
+	Now     func() time.Time                // the functions' clock. Default time.Now.
+	OnAlert func(sandboxsns.Message)        // told of each SNS message. Optional.
+	OnEvent func(sandboxevents.Event)       // told of each EventBridge event. Optional.
+	Observe func(wire.Record)               // told of each API call. Optional.
+	Task    func(asl.TaskFunc) asl.TaskFunc // wraps what runs the Task states. Optional.
+}
+
+// Sandbox is a running local AWS.
+type Sandbox struct {
+	URL             string // for AWS_ENDPOINT_URL
+	StateMachineARN string
+
+	Secrets *sandboxsecrets.Service
+	Outbox  *sandboxsns.Service
+
+	states    *stepfunctions.Service
+	server    *wire.Server
+	intercept atomic.Pointer[wire.Interceptor]
+}
+
+// Start starts a sandbox. The caller closes it. The error names the port and
+// the remedy when it is in use.
+func Start(ctx context.Context, cfg Config) (*Sandbox, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Sandbox{}
+	// The endpoint's services call the functions and the functions call the
+	// endpoint, whose address is only known once it listens. Nobody calls before.
+	work := &tasks{functions: functions{}}
+	if err := s.listen(cfg, work); err != nil {
+		return nil, err
+	}
+	if err := s.deploy(ctx, cfg, work); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("deploying Tumbler to the sandbox: %w", err)
+	}
+	return s, nil
+}
+
+// listen serves the APIs.
+func (s *Sandbox) listen(cfg Config, work *tasks) error {
+	task := asl.TaskFunc(work.run)
+	if cfg.Task != nil {
+		task = cfg.Task(task)
+	}
+	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions})
+	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert})
+	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log})
+	events := sandboxevents.New(sandboxevents.Config{OnEvent: cfg.OnEvent})
+	handler, err := wire.New(wire.Config{
+		Observe: cfg.Observe,
+		Intercept: func(ctx context.Context, call wire.Call) *wire.Failure {
+			if intercept := s.intercept.Load(); intercept != nil {
+				return (*intercept)(ctx, call)
+			}
+			return nil
+		},
+		Log: cfg.Log,
+	}, s.Secrets, s.states, s.Outbox, events)
+	if err != nil {
+		return err
+	}
+	s.server, err = wire.Listen(net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)), handler)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %d is in use on 127.0.0.1. Is a sandbox running already? Otherwise choose another port with --port", cfg.Port)
+	}
+	if err != nil {
+		return fmt.Errorf("serving the sandbox's endpoint: %w", err)
+	}
+	s.URL = s.server.URL
+	return nil
+}
+
+// deploy does what `cdk deploy` does on AWS.
+func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
+	client := s.AWS("stepfunctions")
+	topic, err := sns.NewFromConfig(client).CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("tumbler-alerts")})
+	if err != nil {
+		return err
+	}
+	machine, err := asl.Load(statemachine.Rotation, map[string]string{
+		"PlanFunctionArn":         functionARN("plan"),
+		"CreateSecretFunctionArn": functionARN("createsecret"),
+		"SetSecretFunctionArn":    functionARN("setsecret"),
+		"TestSecretFunctionArn":   functionARN("testsecret"),
+		"FinishSecretFunctionArn": functionARN("finishsecret"),
+		"RestoreFunctionArn":      functionARN("restore"),
+		"AlertTopicArn":           aws.ToString(topic.TopicArn),
+		"EventBusName":            "default",
+	})
+	if err != nil {
+		return err
+	}
+	work.sns, work.events = sns.NewFromConfig(client), eventbridge.NewFromConfig(client)
+	for name, b := range builders(cfg.Engines) {
+		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, RotatorARN: functionARN("rotator")}
+		work.functions[functionARN(name)] = function{b.build(env), b.timeout}
+	}
+	s.StateMachineARN, err = s.states.Register("tumbler-rotation", machine)
+	return err
+}
+
+// AWS returns a client configuration for the sandbox. The endpoint records
+// calls under the caller's name, which is also the access key id.
+func (s *Sandbox) AWS(caller string) aws.Config {
+	cfg := aws.Config{
+		Region:       Region,
+		BaseEndpoint: &s.URL,
+		Credentials:  credentials.NewStaticCredentialsProvider(caller, "sandbox", ""),
+	}
+	var o config.LoadOptions
+	_ = lambdaboot.ClientOptions(&o) // it only sets fields
+	cfg.HTTPClient, cfg.Retryer = o.HTTPClient, o.Retryer
+	return cfg
+}
+
+// Intercept makes API calls fail as f says, until it is called again; nil lets
+// all pass.
+func (s *Sandbox) Intercept(f wire.Interceptor) {
+	if f == nil {
+		s.intercept.Store(nil)
+		return
+	}
+	s.intercept.Store(&f)
+}
+
+// Close aborts what is running and stops listening.
+func (s *Sandbox) Close() {
+	s.states.Close()
+	s.Secrets.Close()
+	_ = s.server.Close() // nothing is kept that could be lost
+}
