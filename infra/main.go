@@ -1,0 +1,34 @@
+// Command infra is the CDK app that deploys Tumbler: `npx cdk deploy` at the
+// repository's root runs it. What it deploys stands in rotations.yaml; another
+// file is chosen with `-c config=FILE` or with TUMBLER_CONFIG.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	defer jsii.Close()
+	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
+	file, _ := app.Node().TryGetContext(jsii.String("config")).(string)
+	cfg, err := loadConfig(file, os.Getenv("TUMBLER_CONFIG"), os.Stderr)
+	if err != nil {
+		return err
+	}
+	if _, err := newStack(app, cfg, nil); err != nil {
+		return err
+	}
+	app.Synth(nil)
+	return nil
+}

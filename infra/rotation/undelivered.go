@@ -1,0 +1,41 @@
+package rotation
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// undelivered keeps the requests of schedules and events that could not start
+// the workflow, for 14 days, which is the longest SQS keeps anything.
+func (d *deployment) undelivered() awssqs.CfnQueue {
+	queue := awssqs.NewCfnQueue(d.scope, jsii.String("Undelivered"), &awssqs.CfnQueueProps{
+		QueueName:              jsii.String(d.named("undelivered")),
+		MessageRetentionPeriod: jsii.Number(14 * 24 * 60 * 60),
+		SqsManagedSseEnabled:   jsii.Bool(true),
+	})
+	accept(queue, "AwsSolutions-SQS3", "This is the dead-letter queue of the schedules and rules.")
+	awssqs.NewCfnQueuePolicy(d.scope, jsii.String("UndeliveredPolicy"), &awssqs.CfnQueuePolicyProps{
+		Queues: &[]*string{queue.Ref()},
+		PolicyDocument: policy(
+			statement{
+				// Scheduler writes here as its role; EventBridge writes as itself.
+				Principal: map[string]any{"Service": "events.amazonaws.com"},
+				Actions:   []string{"sqs:SendMessage"},
+				Resources: []string{*queue.AttrArn()},
+				Condition: map[string]any{
+					"StringEquals": map[string]any{"aws:SourceAccount": *awscdk.Aws_ACCOUNT_ID()},
+					"ArnLike":      map[string]any{"aws:SourceArn": d.arn("events", "rule/"+d.named("rotate-now*"))},
+				},
+			},
+			statement{
+				Deny:      true,
+				Principal: map[string]any{"AWS": "*"},
+				Actions:   []string{"sqs:*"},
+				Resources: []string{*queue.AttrArn()},
+				Condition: withoutTLS,
+			},
+		),
+	})
+	return queue
+}

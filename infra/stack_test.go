@@ -1,0 +1,73 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/tumbler-rotation/tumbler/internal/config"
+)
+
+func TestNotBuilt(t *testing.T) {
+	cfg, err := config.Parse("rotations.yaml", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = newStack(awscdk.NewApp(nil), cfg, jsii.String(t.TempDir()))
+	if err == nil || !strings.Contains(err.Error(), "the function plan is not built") || !strings.Contains(err.Error(), "run `make build`") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestWhichConfiguration: the context comes before the environment, and that
+// before rotations.yaml; the example is the last resort and says so.
+func TestWhichConfiguration(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write := func(file, name string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte("name: "+name+"\n"+minimal), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(context, env, want string, noticed bool) {
+		t.Helper()
+		var notices strings.Builder
+		cfg, err := loadConfig(context, env, &notices)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cfg.Name != want || (notices.Len() > 0) != noticed {
+			t.Errorf("loadConfig(%q, %q) is %s with the notice %q, want %s", context, env, cfg.Name, notices.String(), want)
+		}
+	}
+	write(exampleFile, "example")
+	check("", "", "example", true)
+	write(config.DefaultFile, "own")
+	check("", "", "own", false)
+	write("e.yaml", "env")
+	check("", "e.yaml", "env", false)
+	write("c.yaml", "context")
+	check("c.yaml", "e.yaml", "context", false)
+	if _, err := loadConfig(filepath.Join("no", "such.yaml"), "", os.Stderr); err == nil {
+		t.Error("a file that does not exist is passed over in silence")
+	}
+}
+
+func TestArchitectureAndName(t *testing.T) {
+	tpl := synthYAML(t, "name: blue\narchitecture: x86_64\ntracing: false\nlogRetentionDays: 30\n"+minimal)
+	f := tpl.named(t, "AWS::Lambda::Function", "FunctionName", "blue-plan").Properties
+	if f["Architectures"].([]any)[0] != "x86_64" || f["TracingConfig"] != nil {
+		t.Errorf("the function is %v", f)
+	}
+	tpl.named(t, "AWS::StepFunctions::StateMachine", "StateMachineName", "blue-rotation")
+	tpl.named(t, "AWS::SNS::Topic", "TopicName", "blue-alerts")
+	for id, r := range tpl.Resources {
+		if r.Type == "AWS::Logs::LogGroup" && r.Properties["RetentionInDays"] != 30.0 {
+			t.Errorf("%s keeps logs for %v days", id, r.Properties["RetentionInDays"])
+		}
+	}
+}
