@@ -77,8 +77,11 @@ func createAgain(sec *secret, token string, val *value) (*secretOutput, error) {
 		return nil, errRequest("You can't create this secret because a secret with this name is already scheduled for deletion.")
 	}
 	v := sec.version(token)
-	if v == nil || val == nil || v.value == nil || !v.value.equal(val) {
+	switch {
+	case v == nil || val == nil:
 		return nil, wire.Errorf("ResourceExistsException", "The operation failed because the secret %s already exists.", sec.name)
+	case v.value == nil || !v.value.equal(val):
+		return nil, errTokenInUse(token, sec.arn)
 	}
 	return &secretOutput{ARN: sec.arn, Name: sec.name, VersionID: token}, nil
 }

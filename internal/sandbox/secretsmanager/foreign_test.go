@@ -47,7 +47,8 @@ func TestForeignClient(t *testing.T) {
 	}()
 
 	cmd := exec.CommandContext(t.Context(), node, filepath.Join("..", "testdata", "foreign.mjs"))
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(
+		os.Environ(),
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER="+srv.URL, "AWS_REGION=eu-central-1",
 		"AWS_ACCESS_KEY_ID=javascript", "AWS_SECRET_ACCESS_KEY=x", "NODE_NO_WARNINGS=1",
 	)

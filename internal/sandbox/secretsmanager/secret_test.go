@@ -125,7 +125,7 @@ func TestCreateIsIdempotent(t *testing.T) {
 	}
 	in.SecretString = aws.String("other")
 	_, err := e.CreateSecret(t.Context(), in)
-	wantError(t, err, "ResourceExistsException", "already exists")
+	wantError(t, err, "ResourceExistsException", "You can't use ClientRequestToken "+token(1))
 }
 
 // Only raw requests lack the token; the codes differ between the operations.

@@ -65,6 +65,12 @@ func invalid(member, constraint string, args ...any) *wire.Error {
 		"1 validation error detected: Value at '%s' failed to satisfy constraint: %s", member, fmt.Sprintf(constraint, args...))
 }
 
+// invalidValue is invalid for numbers and choices, which are never secret.
+func invalidValue(value any, member, constraint string, args ...any) *wire.Error {
+	return wire.Errorf("ValidationException",
+		"1 validation error detected: Value '%v' at '%s' failed to satisfy constraint: %s", value, member, fmt.Sprintf(constraint, args...))
+}
+
 type presence bool
 
 const (
@@ -95,9 +101,9 @@ func within(member string, n *int64, low, high int64) *wire.Error {
 	case n == nil:
 		return nil
 	case *n < low:
-		return invalid(member, "Member must have value greater than or equal to %d", low)
+		return invalidValue(*n, member, "Member must have value greater than or equal to %d", low)
 	case *n > high:
-		return invalid(member, "Member must have value less than or equal to %d", high)
+		return invalidValue(*n, member, "Member must have value less than or equal to %d", high)
 	}
 	return nil
 }
@@ -106,7 +112,7 @@ func oneOf(member string, text *string, allowed ...string) *wire.Error {
 	if text == nil || slices.Contains(allowed, *text) {
 		return nil
 	}
-	return invalid(member, "Member must satisfy enum value set: [%s]", strings.Join(allowed, ", "))
+	return invalidValue(*text, member, "Member must satisfy enum value set: [%s]", strings.Join(allowed, ", "))
 }
 
 // namePattern: letters, digits and /_+=.@- (CreateSecret, Name). "!" is in the
