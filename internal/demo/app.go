@@ -82,6 +82,18 @@ func (a *application) since() tally {
 	return t
 }
 
+// more waits until the application has logged in n times more, or ctx ends.
+func (a *application) more(ctx context.Context, n int) {
+	count := func() int {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.tally.Accepted
+	}
+	for until := count() + n; count() < until && ctx.Err() == nil; {
+		time.Sleep(pause)
+	}
+}
+
 func (a *application) close() {
 	a.stop()
 	a.done.Wait()

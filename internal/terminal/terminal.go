@@ -98,7 +98,9 @@ func (p *Printer) Step(s follow.Step) {
 			p.open = true
 		}
 	case follow.Left:
-		p.result(green.Render("●"), s, "")
+		if s.Type != "Succeed" {
+			p.result(green.Render("●"), s, "")
+		}
 	case follow.Retried:
 		p.result(yellow.Render("↻"), s, yellow.Render(s.Error)+", trying again: "+s.Cause)
 	case follow.Failed:
@@ -138,8 +140,8 @@ func (p *Printer) line(format string, args ...any) {
 // Duration writes a duration to a precision that people can use.
 func Duration(d time.Duration) string {
 	switch {
-	case d < 10*time.Millisecond:
-		return d.Round(100 * time.Microsecond).String()
+	case d < time.Millisecond:
+		return "<1ms" // Step Functions' timestamps tell no more
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Minute:
