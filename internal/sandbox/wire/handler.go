@@ -156,13 +156,9 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request, requestID str
 		known = true
 	)
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		prefix, operation, _ := strings.Cut(target, ".")
-		// Some prefixes hold dots and versions; the operation is what follows
-		// the last dot.
-		if i := strings.LastIndexByte(target, '.'); i >= 0 {
-			prefix, operation = target[:i], target[i+1:]
-		}
-		e, name = h.byTarget[prefix], operation
+		// The last dot: some prefixes hold dots themselves.
+		dot := max(strings.LastIndexByte(target, '.'), 0)
+		e, name = h.byTarget[target[:dot]], strings.TrimPrefix(target[dot:], ".")
 		if e == nil && strings.HasSuffix(r.Header.Get("Content-Type"), "json-1.0") {
 			spec.Protocol = JSON10
 		}
