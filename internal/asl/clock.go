@@ -82,8 +82,10 @@ func (c *VirtualClock) Now() time.Time {
 	return c.now
 }
 
-// join counts the caller as running until the returned function is called.
-func (c *VirtualClock) join() (leave func()) {
+// Hold counts the caller as running, so that the clock stands still until
+// release is called (once) or the caller sleeps on it. A test holds it while it
+// starts several executions.
+func (c *VirtualClock) Hold() (release func()) {
 	c.mu.Lock()
 	c.running++
 	c.mu.Unlock()

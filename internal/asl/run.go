@@ -136,7 +136,7 @@ func (m *Machine) Run(ctx context.Context, r Run) Result {
 		r.Execution.StartTime = r.Clock.Now()
 	}
 	if c, ok := r.Clock.(*VirtualClock); ok {
-		defer c.join()()
+		defer c.Hold()()
 	}
 	x := &execution{Run: r, m: m, caller: ctx, ctx: ctx}
 	if m.timeout > 0 {
