@@ -1,0 +1,286 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// Hints that several faults share. They speak to somebody who operates AWS.
+const (
+	hintSilence = "Check that the function's security group may send to the database's port, that the database's security group " +
+		"admits the function's, that network ACLs and route tables of both subnets let the traffic pass, and that the instance is running"
+	hintBusy = "Usually over by itself: the server is starting, failing over or out of connections or memory. " +
+		"If it lasts, look at the instance's events and at DatabaseConnections in CloudWatch"
+	hintLost = "Usually over by itself: look at the instance's events for a failover or a restart"
+)
+
+// maxName is the longest name PostgreSQL knows, in bytes (NAMEDATALEN - 1). It
+// cuts longer ones off, so that they would name another role.
+const maxName = 63
+
+func checkName(what, name string) error {
+	if len(name) > maxName {
+		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q has %d bytes, and PostgreSQL's names have at most %d", what, name, len(name), maxName),
+			"Use a role with a shorter name")
+	}
+	if name == "" || strings.ContainsRune(name, 0) || !utf8.ValidString(name) {
+		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q is not a name PostgreSQL can have", what, name),
+			"Correct the user name in the secret")
+	}
+	return nil
+}
+
+func emptyPassword(op string) error {
+	return fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
+}
+
+func verifierFault(err error, op string) error {
+	if errors.Is(err, errIterations) {
+		return fault.Wrap(err, fault.DatabaseError, op+": the server's "+err.Error(), "Set scram_iterations to a lower value: each login costs as much as this would")
+	}
+	return fault.Wrap(err, fault.Internal, op+": the verifier could not be computed", "")
+}
+
+// dialFault classifies a failure before there was a TCP connection.
+func (t target) dialFault(err error) error {
+	op := "connecting to " + t.address() + ": "
+	unreachable := func(what, hint string) error {
+		return fault.Wrap(err, fault.DatabaseUnreachable, op+what, hint)
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return unreachable("cancelled", "")
+	case isDNS && dns.IsNotFound:
+		return unreachable("the host name does not exist",
+			`Check "host" in the secret, and that the instance was not deleted or renamed; a private zone has to be associated with the function's VPC`)
+	case isDNS:
+		return unreachable("the host name could not be looked up",
+			"Check that DNS resolution is enabled in the function's VPC and that its DNS servers answer")
+	case isTimeout(err):
+		return unreachable("no answer within "+limit(), hintSilence)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unreachable("the host refuses connections on this port",
+			`Check "port" in the secret, and that the database is running`)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return unreachable("there is no route to the host",
+			"Check the route tables of the function's subnets: a private address needs the same VPC, a peering or a transit gateway")
+	}
+	return unreachable("the connection could not be made", hintSilence)
+}
+
+// brokenFault classifies a connection that failed before the login was over.
+// Nothing was changed.
+func (t target) brokenFault(err error, op string) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fault.Wrap(err, fault.DatabaseUnreachable, op+": cancelled", "")
+	case isTimeout(err):
+		return fault.Wrap(err, fault.DatabaseUnreachable, op+": connected, but no answer within "+limit(),
+			`The host accepts connections and stays silent. Check that "host" and "port" are the database's. `+hintBusy)
+	case isLost(err):
+		return fault.Wrap(err, fault.DatabaseUnavailable, op+": the server closed the connection", hintBusy)
+	}
+	return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood",
+		`Check that "host" and "port" are those of a PostgreSQL server`)
+}
+
+// tlsFault classifies a failed TLS handshake.
+func (t target) tlsFault(err error) error {
+	rejected := func(what, hint string) error {
+		return fault.Wrap(err, fault.CertificateRejected, "the certificate of "+t.address()+" "+what, hint)
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return rejected("is signed by an authority that is not trusted",
+			"For RDS and Aurora update Tumbler, which brings their authorities. Other servers need a certificate from a public authority. "+
+				"Should this have worked before, find out who answers at this address")
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return rejected("is for another host name",
+			`Put the endpoint that RDS shows into "host" of the secret: certificates are not issued for aliases and IP addresses`)
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return rejected("has expired or is not valid yet",
+			"Rotate the server's certificate (RDS: modify the instance's certificate authority)")
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return rejected("does not verify", "Rotate the server's certificate (RDS: modify the instance's certificate authority)")
+	}
+	op := "negotiating TLS with " + t.address()
+	_, alert := errors.AsType[tls.AlertError](err)
+	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	if alert || notTLS || !(isTimeout(err) || isLost(err) || errors.Is(err, context.Canceled)) {
+		return fault.Wrap(err, fault.TLSUnavailable, op+": the server offers TLS, but none that we may use",
+			"It has to offer TLS 1.2 or later (RDS: ssl_min_protocol_version, ssl_max_protocol_version and ssl_ciphers of the parameter group)")
+	}
+	return t.brokenFault(err, op)
+}
+
+// loginFault classifies a refused or broken login.
+func (t target) loginFault(err error, password redact.String) error {
+	op := fmt.Sprintf("logging in to %s (database %q)", t, t.database)
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		if strings.Contains(err.Error(), "require_auth check failed") {
+			return fault.Wrap(err, fault.TLSUnavailable, op+": the server asks for the password in clear on an unencrypted connection",
+				"Switch TLS on in the server, or have it authenticate this user by scram-sha-256")
+		}
+		return t.brokenFault(err, op)
+	}
+	answer := func(code fault.Code, what, hint string) error {
+		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (SQLSTATE %s)", op, what, refusal.Code), hint)
+	}
+	switch {
+	case refusal.Code == "28P01":
+		hint := "The password in this version of the secret is not the user's, its validity (VALID UNTIL) is over, or there is no such user"
+		if preparedDifferently(password) {
+			hint = "The password holds characters that PostgreSQL clients do not agree on how to prepare. Set a password of ASCII characters by hand, once. " +
+				"Otherwise: " + hint
+		}
+		return answer(fault.LoginRefused, "the password is not accepted", hint)
+	case strings.HasPrefix(refusal.Code, "28"):
+		what, hint := t.notAllowed(refusal)
+		return answer(fault.LoginRefused, what, hint)
+	case refusal.Code == "3D000":
+		return answer(fault.DatabaseError, "the password was accepted, but there is no such database", `Correct "dbname" in the secret`)
+	case refusal.Code == "42501":
+		return answer(fault.PrivilegeMissing, "the password was accepted, but the user may not connect to this database",
+			`GRANT CONNECT ON DATABASE to the user, or put another database into "dbname" of the secret`)
+	case refusal.Code == "53300":
+		return answer(fault.DatabaseUnavailable, "too many connections",
+			"The server's max_connections, or the limit of this user or database, is reached. "+hintBusy)
+	case unavailable(refusal.Code):
+		return answer(fault.DatabaseUnavailable, "the server takes no logins now", hintBusy)
+	}
+	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
+}
+
+// notAllowed explains a login that was refused for another reason than the
+// password. The name of the server's function is not translated, unlike its
+// message.
+func (t target) notAllowed(refusal *pgconn.PgError) (what, hint string) {
+	switch refusal.Routine {
+	case "InitializeSessionUserId", "InitializeSessionUserIdStandalone":
+		return "the role does not exist or is not permitted to log in", "ALTER ROLE with LOGIN, or correct the user name in the secret"
+	case "ClientAuthentication":
+		if !t.encrypted {
+			return "pg_hba.conf does not admit this user without TLS from this address",
+				`The server probably demands TLS (RDS: rds.force_ssl): set "ssl" to true in the secret or remove it. ` +
+					"Otherwise correct pg_hba.conf"
+		}
+		return "pg_hba.conf does not admit this user from this address", "Correct pg_hba.conf; on RDS check that the user does not need IAM authentication (rds_iam)"
+	}
+	return "the user is not admitted", "Check that the role exists, has LOGIN, and is admitted from this address"
+}
+
+// effect says what a statement does when it reaches the server.
+type effect int
+
+const (
+	reading effect = iota
+	changing
+)
+
+// statementFault classifies a failed statement on a logged-in session.
+func statementFault(err error, op string, does effect) error {
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return lostFault(err, op, does)
+	}
+	answer := func(code fault.Code, what, hint string) error {
+		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (SQLSTATE %s)", op, what, refusal.Code), hint)
+	}
+	// A session that the server ends (FATAL) may have got as far as the commit.
+	if fatal := refusal.SeverityUnlocalized != "ERROR" && refusal.Severity != "ERROR"; fatal || refusal.Code == "40003" {
+		return lostFault(err, fmt.Sprintf("%s: the server ended the session (SQLSTATE %s)", op, refusal.Code), does)
+	}
+	switch {
+	case refusal.Code == "42501":
+		return answer(fault.PrivilegeMissing, "not allowed",
+			"A role may change its own password unless RDS restricts that (rds.restrict_password_commands: grant it rds_password). "+
+				"To change another's it needs CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION on that role, too")
+	case refusal.Code == "25006":
+		return answer(fault.DatabaseReadOnly, "the database is read-only",
+			`Put the writer's endpoint into "host" of the secret. If it is the writer, default_transaction_read_only is on for this user or database`)
+	case does == changing && passwordRefused(refusal.Code):
+		return answer(fault.PasswordRejected, "the server's password policy refuses it",
+			"Make generated passwords fit the policy (passwordcheck, pg_tle or credcheck). Policies that demand to see the password in clear cannot be met")
+	case refusal.Code == "42704":
+		return answer(fault.DatabaseError, "there is no such role", "Correct the user name in the secret")
+	case refusal.Code == "57014" || refusal.Code == "55P03":
+		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing",
+			"Somebody may hold a lock on the role: look for long transactions in pg_stat_activity")
+	case refusal.Routine == "simple_heap_update" || strings.HasPrefix(refusal.Code, "40"):
+		return answer(fault.DatabaseUnavailable, "somebody else changed the role at the same moment, and this change was not made", "Try again")
+	case unavailable(refusal.Code):
+		return answer(fault.DatabaseUnavailable, "the server is short of resources", hintBusy)
+	}
+	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
+}
+
+// lostFault classifies a session that ended while we waited for an answer.
+func lostFault(err error, op string, does effect) error {
+	why := ": the connection was lost"
+	switch {
+	case errors.Is(err, context.Canceled):
+		why = ": cancelled"
+	case isTimeout(err):
+		why = ": no answer in time"
+	}
+	if does == changing && !pgconn.SafeToRetry(err) {
+		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
+			"Tumbler finds out by logging in. "+hintLost)
+	}
+	return fault.Wrap(err, fault.DatabaseUnavailable, op+why+" before anything was changed", hintLost)
+}
+
+// unavailable reports whether a SQLSTATE is of a server that will do better
+// later. Source: PostgreSQL documentation, "Error Codes".
+func unavailable(state string) bool {
+	switch state {
+	case "57P01", "57P02", "57P03", "57P05": // shutting down, crashed, starting up, idle too long
+		return true
+	case "08P01": // protocol violation: poolers use it for everything
+		return false
+	}
+	return strings.HasPrefix(state, "53") || strings.HasPrefix(state, "08")
+}
+
+// passwordRefused reports whether a SQLSTATE, in answer to ALTER ROLE, is a
+// password policy's: of passwordcheck, of pg_tle's hooks, which raise
+// exceptions, or of credcheck.
+func passwordRefused(state string) bool {
+	return state == "22023" || state == "P0001" || state == "28000" || state == "28P01"
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// isLost reports whether the other side, or the network, ended the connection.
+func isLost(err error) bool {
+	_, network := errors.AsType[*net.OpError](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
+}
+
+func limit() string { return engine.ConnectTimeout.Round(time.Second).String() }

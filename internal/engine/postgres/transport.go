@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// link is a connection on which nobody has logged in yet.
+type link struct {
+	conn      net.Conn // what to speak on
+	raw       net.Conn // the TCP connection below it
+	encrypted bool
+}
+
+// sslRequest asks a PostgreSQL server for TLS. Source: PostgreSQL
+// documentation, "Message Formats".
+var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
+
+// dial opens a TCP connection and negotiates TLS on it: required when ssl is
+// true, none when it is false, and if it is nil what the server offers. A server
+// without TLS says so in its answer to our request, and only then the
+// connection goes on unencrypted: the same connection, not a second one.
+func (e Engine) dial(ctx context.Context, t target, ssl *bool) (_ link, err error) {
+	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.address())
+	if err != nil {
+		return link{}, t.dialFault(err)
+	}
+	defer func() {
+		if err != nil {
+			_ = raw.Close()
+		}
+	}()
+	if ssl != nil && !*ssl {
+		return link{conn: raw, raw: raw}, nil
+	}
+	answer, err := askForTLS(ctx, raw)
+	if err != nil {
+		return link{}, t.brokenFault(err, "asking "+t.address()+" for TLS")
+	}
+	switch {
+	case answer == 'S':
+		conn, err := e.handshake(ctx, t, raw)
+		return link{conn: conn, raw: raw, encrypted: true}, err
+	case answer == 'N' && ssl == nil:
+		return link{conn: raw, raw: raw}, nil
+	case answer == 'N':
+		return link{}, fault.New(fault.TLSUnavailable, t.address()+` has no TLS, and the secret says "ssl": true`,
+			`Switch TLS on in the server (ssl=on), or remove "ssl" from the secret to allow an unencrypted connection`)
+	case answer == 'E':
+		// An error instead of an answer, which is what a server sends that
+		// cannot start a process for the connection. Its text is not to be
+		// trusted (CVE-2024-10977).
+		return link{}, fault.New(fault.DatabaseUnavailable, t.address()+" refused the connection before it began", hintBusy)
+	default:
+		return link{}, fault.New(fault.DatabaseError, t.address()+" does not speak PostgreSQL's protocol",
+			`Check "host", "port" and "engine" in the secret`)
+	}
+}
+
+// askForTLS sends SSLRequest and returns the server's one-byte answer. It reads
+// no further: what follows belongs to TLS.
+func askForTLS(ctx context.Context, conn net.Conn) (byte, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if _, err := conn.Write(sslRequest); err != nil {
+		return 0, errors.Join(ctx.Err(), err)
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return 0, errors.Join(ctx.Err(), err)
+	}
+	if !stop() {
+		return 0, ctx.Err()
+	}
+	return answer[0], nil
+}
+
+// handshake verifies the server's certificate and its name.
+func (e Engine) handshake(ctx context.Context, t target, raw net.Conn) (net.Conn, error) {
+	roots := e.Roots
+	if roots == nil {
+		roots = rdsroots.Pool()
+	}
+	conn := tls.Client(raw, &tls.Config{
+		RootCAs:    roots,
+		ServerName: strings.TrimSuffix(t.host, "."), // certificates have no trailing dot
+		MinVersion: tls.VersionTLS12,
+	})
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, t.tlsFault(err)
+	}
+	return conn, nil
+}
