@@ -52,6 +52,7 @@ type Config struct {
 	OnEvent func(sandboxevents.Event)       // told of each EventBridge event. Optional.
 	Observe func(wire.Record)               // told of each API call. Optional.
 	Task    func(asl.TaskFunc) asl.TaskFunc // wraps what runs the Task states. Optional.
+	Clock   asl.Clock                       // of executions. Default: the machine's.
 }
 
 // Sandbox is a running local AWS.
@@ -61,6 +62,7 @@ type Sandbox struct {
 
 	Secrets *sandboxsecrets.Service
 	Outbox  *sandboxsns.Service
+	Events  *sandboxevents.Service
 
 	states    *stepfunctions.Service
 	server    *wire.Server
@@ -98,8 +100,8 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	}
 	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions})
 	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert})
-	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log})
-	events := sandboxevents.New(sandboxevents.Config{OnEvent: cfg.OnEvent})
+	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock})
+	s.Events = sandboxevents.New(sandboxevents.Config{OnEvent: cfg.OnEvent})
 	handler, err := wire.New(wire.Config{
 		Observe: cfg.Observe,
 		Intercept: func(ctx context.Context, call wire.Call) *wire.Failure {
@@ -109,7 +111,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 			return nil
 		},
 		Log: cfg.Log,
-	}, s.Secrets, s.states, s.Outbox, events)
+	}, s.Secrets, s.states, s.Outbox, s.Events)
 	if err != nil {
 		return err
 	}
