@@ -1,8 +1,6 @@
 package rotation
 
 import (
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/jsii-runtime-go"
 )
@@ -19,18 +17,19 @@ func (d *deployment) alerts() awssns.CfnTopic {
 		KmsMasterKeyId: jsii.String("alias/aws/sns"),
 	})
 	awssns.NewCfnTopicPolicy(d.scope, jsii.String("AlertTopicPolicy"), &awssns.CfnTopicPolicyProps{
-		Topics: &[]*string{topic.AttrTopicArn()},
+		Topics: &[]*string{topic.Ref()},
 		PolicyDocument: policy(statement{
 			Deny:      true,
 			Principal: map[string]any{"AWS": "*"},
 			Actions:   []string{"sns:Publish"},
-			Resources: []string{*topic.AttrTopicArn()},
+			Resources: []string{*topic.Ref()},
 			Condition: withoutTLS,
 		}),
 	})
-	for i, email := range d.cfg.Alerts.Emails {
-		awssns.NewCfnSubscription(d.scope, jsii.String(fmt.Sprintf("AlertEmail%d", i+1)), &awssns.CfnSubscriptionProps{
-			TopicArn: topic.AttrTopicArn(),
+	for _, email := range d.cfg.Alerts.Emails {
+		// Named by the address: when another is removed, this one need not confirm anew.
+		awssns.NewCfnSubscription(d.scope, jsii.String("AlertEmail-"+shortHash(email)), &awssns.CfnSubscriptionProps{
+			TopicArn: topic.Ref(),
 			Protocol: jsii.String("email"),
 			Endpoint: jsii.String(email),
 		})

@@ -44,8 +44,7 @@ func (d *deployment) rotateNow(machine awsstepfunctions.CfnStateMachine, undeliv
 	d.rotateNowRule("RotateNow", "rotate-now", pattern,
 		`{"secretId":<secretId>,"trigger":{"source":"event"}}`, machine, undelivered)
 	for _, r := range special {
-		name := scheduleName(r.Secret)
-		d.rotateNowRule("RotateNow-"+name, "rotate-now-"+name[len(name)-8:], map[string]any{
+		d.rotateNowRule("RotateNow-"+scheduleName(r.Secret), "rotate-now-"+shortHash(r.Secret), map[string]any{
 			"source": []any{RotateNowSource},
 			"detail": map[string]any{"secretId": []any{r.Secret}},
 		}, requestFor(r, trigger{Source: "event"}).encode(), machine, undelivered)
@@ -58,10 +57,10 @@ func (d *deployment) rotateNowRule(id, part string, pattern map[string]any, temp
 	ruleARN := d.arn("events", "rule/"+d.named(part))
 	role := d.role(id+"Role", "Tumbler: lets rotate-now events start rotations",
 		d.trust("events.amazonaws.com", ruleARN),
-		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*machine.AttrArn()}}})
+		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*machine.Ref()}}})
 	target := awsevents.CfnRule_TargetProperty{
 		Id:      jsii.String("workflow"),
-		Arn:     machine.AttrArn(),
+		Arn:     machine.Ref(),
 		RoleArn: role.AttrArn(),
 		RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
 			MaximumRetryAttempts:     jsii.Number(startRetries),

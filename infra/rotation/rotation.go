@@ -69,14 +69,16 @@ func NewRotation(scope constructs.Construct, id *string, props *RotationProps) (
 	functions := d.functions(vpc)
 	machine := d.stateMachine(functions, topic)
 	undelivered := d.undelivered()
-	group := d.schedules(machine, undelivered)
+	d.schedules(machine, undelivered)
 	d.rotateNow(machine, undelivered)
 
+	// The Ref of a state machine and of a topic is its ARN; more emulators of
+	// CloudFormation know it than know Fn::GetAtt on them.
 	return &Rotation{
 		Construct:         d.scope,
-		StateMachineArn:   machine.AttrArn(),
-		AlertTopicArn:     topic.AttrTopicArn(),
-		ScheduleGroupName: group.Ref(),
+		StateMachineArn:   machine.Ref(),
+		AlertTopicArn:     topic.Ref(),
+		ScheduleGroupName: jsii.String(d.cfg.Name),
 		SecurityGroupID:   securityGroup,
 	}, nil
 }

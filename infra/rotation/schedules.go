@@ -20,7 +20,7 @@ const (
 	startDeadline = 3600 // seconds
 )
 
-func (d *deployment) schedules(machine awsstepfunctions.CfnStateMachine, undelivered awssqs.CfnQueue) awsscheduler.CfnScheduleGroup {
+func (d *deployment) schedules(machine awsstepfunctions.CfnStateMachine, undelivered awssqs.CfnQueue) {
 	group := awsscheduler.NewCfnScheduleGroup(d.scope, jsii.String("ScheduleGroup"), &awsscheduler.CfnScheduleGroupProps{
 		Name: jsii.String(d.cfg.Name),
 	})
@@ -41,7 +41,7 @@ func (d *deployment) schedules(machine awsstepfunctions.CfnStateMachine, undeliv
 			ScheduleExpressionTimezone: jsii.String("UTC"),
 			FlexibleTimeWindow:         &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")},
 			Target: &awsscheduler.CfnSchedule_TargetProperty{
-				Arn:     machine.AttrArn(),
+				Arn:     machine.Ref(),
 				RoleArn: role,
 				Input: jsii.String(requestFor(r, trigger{
 					Source: "schedule", ScheduledAt: "<aws.scheduler.scheduled-time>",
@@ -54,14 +54,13 @@ func (d *deployment) schedules(machine awsstepfunctions.CfnStateMachine, undeliv
 			},
 		})
 	}
-	return group
 }
 
 func (d *deployment) schedulerRole(machine awsstepfunctions.CfnStateMachine, undelivered awssqs.CfnQueue) *string {
 	return d.role("SchedulerRole", "Tumbler: lets its schedules start rotations",
 		d.trust("scheduler.amazonaws.com", d.arn("scheduler", "schedule-group/"+d.cfg.Name)),
 		[]statement{
-			{Actions: []string{"states:StartExecution"}, Resources: []string{*machine.AttrArn()}},
+			{Actions: []string{"states:StartExecution"}, Resources: []string{*machine.Ref()}},
 			{Actions: []string{"sqs:SendMessage"}, Resources: []string{*undelivered.AttrArn()}},
 		}).AttrArn()
 }
@@ -71,13 +70,17 @@ var notInNames = regexp.MustCompile(`[^0-9A-Za-z]+`)
 // scheduleName is readable and unique, and stays the same when the rotations
 // around it change: a schedule that was replaced would fire anew.
 func scheduleName(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
 	readable := secret
 	if i := strings.LastIndex(secret, ":secret:"); i >= 0 {
 		readable = secret[i+len(":secret:"):]
 	}
 	readable = strings.Trim(notInNames.ReplaceAllString(readable, "-"), "-")
-	return shorten(readable, 48) + "-" + hex.EncodeToString(sum[:4])
+	return shorten(readable, 48) + "-" + shortHash(secret)
+}
+
+func shortHash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:4])
 }
 
 func shorten(s string, limit int) string { return s[:min(len(s), limit)] }

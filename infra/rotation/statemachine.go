@@ -22,7 +22,7 @@ func (d *deployment) stateMachine(called []awslambda.CfnFunction, topic awssns.C
 	definition := strings.ReplaceAll(string(statemachine.Rotation), "arn:aws:", "arn:${Partition}:")
 	substitutions := map[string]any{
 		"Partition":     *awscdk.Aws_PARTITION(),
-		"AlertTopicArn": *topic.AttrTopicArn(),
+		"AlertTopicArn": *topic.Ref(),
 		"EventBusName":  eventBusName,
 	}
 	var functionARNs []string
@@ -38,7 +38,7 @@ func (d *deployment) stateMachine(called []awslambda.CfnFunction, topic awssns.C
 		RetentionInDays: jsii.Number(d.cfg.LogRetentionDays),
 	})
 	role := d.role("StateMachineRole", "Tumbler: what the workflow itself may do",
-		d.trust("states.amazonaws.com", d.stateMachineARN()), d.workflowMay(functionARNs, *topic.AttrTopicArn()))
+		d.trust("states.amazonaws.com", d.stateMachineARN()), d.workflowMay(functionARNs, *topic.Ref()))
 
 	return awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String("StateMachine"), &awsstepfunctions.CfnStateMachineProps{
 		StateMachineName:        jsii.String(d.named("rotation")),
