@@ -69,7 +69,8 @@ Everything is in memory and gone with Ctrl-C.`,
 			out.Say("Tumbler's sandbox is up: a local AWS at %s and %s.", running.URL, database)
 			out.Say("The credentials of its user are in secret %s.", secret)
 			out.Heading("In another terminal")
-			out.Say("export AWS_ENDPOINT_URL=%s AWS_REGION=%s", running.URL, sandbox.Region)
+			// Some clients read one name of the Region, some the other.
+			out.Say("export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s", running.URL, sandbox.Region, sandbox.Region)
 			out.Say("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox")
 			out.Say("")
 			out.Say("%s rotate %s --watch", os.Args[0], secret)
