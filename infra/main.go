@@ -4,8 +4,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -18,7 +20,21 @@ func main() {
 	}
 }
 
+// requireNode comes before the first use of CDK, which panics without Node.
+func requireNode() error {
+	if os.Getenv("JSII_NODE") != "" {
+		return nil
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		return errors.New("node is not installed, and CDK runs on it: install Node 20 or later, then run `npm ci`")
+	}
+	return nil
+}
+
 func run() error {
+	if err := requireNode(); err != nil {
+		return err
+	}
 	defer jsii.Close()
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
 	file, _ := app.Node().TryGetContext(jsii.String("config")).(string)

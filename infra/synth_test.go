@@ -51,6 +51,10 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	if err := requireNode(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	defer jsii.Close()
 	dir, err := os.MkdirTemp("", "tumbler-infra-")
 	if err == nil {
