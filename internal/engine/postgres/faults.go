@@ -242,7 +242,7 @@ func lostFault(err error, op string, does effect) error {
 	case isTimeout(err):
 		why = ": no answer in time"
 	}
-	if does == changing && !pgconn.SafeToRetry(err) {
+	if does == changing && !errors.Is(err, errNotSent) {
 		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
 			"Tumbler finds out by logging in. "+hintLost)
 	}

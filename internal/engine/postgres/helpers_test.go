@@ -104,7 +104,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 // proxy stands between the engine and a server.
 type proxy struct {
 	port   int
-	rounds atomic.Int64 // how often the client spoke after the server
+	rounds atomic.Int64 // how often the server answered what the client said
 	conns  atomic.Int64
 
 	// beforeRequest is told what the client sends before the server gets it,
@@ -140,21 +140,20 @@ func (p *proxy) start(t testing.TB, db *dbtest.DB) *proxy {
 			}
 			hangUp := sync.OnceFunc(func() { client.Close(); server.Close() })
 			context.AfterFunc(ctx, hangUp)
-			var serverSpoke atomic.Bool
-			serverSpoke.Store(true)
+			var asked atomic.Bool
 			wg.Go(func() {
 				defer hangUp()
 				pump(server, client, func(data []byte) bool {
-					if serverSpoke.Swap(false) {
-						p.rounds.Add(1)
-					}
+					asked.Store(true)
 					return p.beforeRequest == nil || p.beforeRequest(data)
 				})
 			})
 			wg.Go(func() {
 				defer hangUp()
 				pump(client, server, func(data []byte) bool {
-					serverSpoke.Store(true)
+					if asked.Swap(false) {
+						p.rounds.Add(1)
+					}
 					return p.beforeAnswer == nil || p.beforeAnswer(data)
 				})
 			})

@@ -170,9 +170,20 @@ func (s *session) passwordMethod(ctx context.Context) (passwordMethod, error) {
 	return parsePasswordMethod(row)
 }
 
+// errNotSent marks a statement that never left. The driver's own SafeToRetry
+// does not tell: it also says yes to a connection that was lost while a result
+// was awaited (pgx 5.12, MultiResultReader.NextResult drops the first error).
+var errNotSent = errors.New("the statement was not sent")
+
 // run runs the statements of one simple query and returns the first row of the
 // last one, nil if it has none.
 func (s *session) run(ctx context.Context, sql string) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(errNotSent, err)
+	}
+	if s.conn.IsClosed() {
+		return nil, errors.Join(errNotSent, pgconn.ErrConnClosed)
+	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	results, err := s.conn.Exec(ctx, sql).ReadAll()
