@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/sample"
@@ -55,7 +56,7 @@ Everything is in memory and gone with Ctrl-C.`,
 				return err
 			}
 			defer running.Close()
-			database, err := sample.Open(ctx, databaseURL)
+			database, err := sample.Open(ctx, databaseURL, dbserver.Postgres{})
 			if err != nil {
 				return err
 			}

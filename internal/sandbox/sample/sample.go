@@ -33,11 +33,11 @@ type Database struct {
 	ssl    *bool            // for the secret
 }
 
-// Open starts a server, or connects to the one that databaseURL names: a
-// PostgreSQL URL with a user that may create roles.
-func Open(ctx context.Context, databaseURL string) (*Database, error) {
+// Open starts the server that settings describe, or connects to the one that
+// databaseURL names: a PostgreSQL URL with a user that may create roles.
+func Open(ctx context.Context, databaseURL string, settings dbserver.Postgres) (*Database, error) {
 	if databaseURL == "" {
-		server, err := dbserver.StartPostgres(ctx, dbserver.Postgres{})
+		server, err := dbserver.StartPostgres(ctx, settings)
 		if err != nil {
 			return nil, err
 		}
