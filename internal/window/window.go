@@ -1,0 +1,135 @@
+// Package window knows when a rotation may run: the rate() and cron()
+// expressions of Secrets Manager, the windows they open, and the dates on which
+// they are frozen. [Parse] is where to start.
+//
+// The rules are those of the AWS Secrets Manager user guide, "Rotation
+// schedules", and of the API reference, RotationRulesType; docs/schedules.md
+// lists them with what Tumbler derives where AWS is silent. Everything is UTC: a
+// time in another zone is converted, and daylight saving changes nothing.
+//
+// The evaluator is our own because the libraries for AWS cron expressions follow
+// EventBridge's grammar: they accept what Secrets Manager refuses (minutes,
+// lists of hours, W, years), cannot name the field that is wrong, do not look
+// back, and answer an impossible date with an empty list. Over a strict parser,
+// which is needed anyway, the evaluator is two functions.
+package window
+
+import (
+	"iter"
+	"time"
+)
+
+// Window is the time in which a rotation may run: half-open, in UTC, and within
+// one UTC day.
+type Window struct {
+	OpensAt  time.Time `json:"opensAt"`  // the first instant inside
+	ClosesAt time.Time `json:"closesAt"` // the first instant outside
+}
+
+// Contains reports whether t is inside.
+func (w Window) Contains(t time.Time) bool {
+	return !t.Before(w.OpensAt) && t.Before(w.ClosesAt)
+}
+
+// Schedule says when windows open and how long they stay open. It is a value
+// that [Parse] makes; the zero Schedule never opens.
+type Schedule struct {
+	// Anchor is where a rate begins to count: windows open every so many hours
+	// or days from midnight UTC of its day, before it as well as after. Secrets
+	// Manager counts from the last rotation, or from the day the rotation was set
+	// up; to follow it, set that time. The zero Anchor is 1970-01-01, which gives
+	// everybody the same windows without anything to remember. A cron expression
+	// has no use for it.
+	Anchor time.Time
+
+	expression string
+	rate       int       // hours between openings; 0 for a cron expression
+	inHours    bool      // a schedule in hours, in the words of the user guide
+	cron       *calendar // nil for a rate
+	length     time.Duration
+}
+
+// Parse reads a schedule expression, and the window's duration such as "3h". An
+// empty duration is the default: one hour for a schedule in hours, until the end
+// of the UTC day for one in days. Its errors are [*Error].
+func Parse(expression, duration string) (Schedule, error) {
+	kind, inside, err := split(expression)
+	if err != nil {
+		return Schedule{}, err
+	}
+	parse := parseRate
+	if kind == "cron" {
+		parse = parseCron
+	}
+	s, err := parse(inside)
+	if err != nil {
+		return Schedule{}, err
+	}
+	if s.length, err = s.parseDuration(duration); err != nil {
+		return Schedule{}, err
+	}
+	return s, nil
+}
+
+// String is the expression, its names in capitals and its spaces single. Parse
+// reads it as the same schedule.
+func (s Schedule) String() string { return s.expression }
+
+// Duration is how long each window is open, a whole number of hours.
+func (s Schedule) Duration() time.Duration { return s.length }
+
+// At returns the window that contains t, if there is one.
+func (s Schedule) At(t time.Time) (Window, bool) {
+	w := s.Previous(t.Add(1)) // the last to open at t or before
+	if !w.Contains(t) {
+		return Window{}, false
+	}
+	return w, true
+}
+
+// Next returns the first window that opens later than after.
+func (s Schedule) Next(after time.Time) Window {
+	if s.cron != nil {
+		return s.window(s.cron.next(after.UTC()))
+	}
+	return s.window(s.tick(after, 1))
+}
+
+// Previous returns the last window that opened earlier than before. It may still
+// be open.
+func (s Schedule) Previous(before time.Time) Window {
+	if s.cron != nil {
+		return s.window(s.cron.previous(before.UTC()))
+	}
+	return s.window(s.tick(before.Add(-1), 0))
+}
+
+// Windows yields the windows that open later than after, without end.
+func (s Schedule) Windows(after time.Time) iter.Seq[Window] {
+	return func(yield func(Window) bool) {
+		for w := s.Next(after); !w.OpensAt.IsZero() && yield(w); {
+			w = s.Next(w.OpensAt)
+		}
+	}
+}
+
+// NextUnfrozen returns the first window that opens later than after on a day
+// that is not frozen.
+func (s Schedule) NextUnfrozen(after time.Time, f Freeze) Window {
+	w := s.Next(after)
+	for {
+		frozen, ok := f.At(w.OpensAt)
+		if !ok || w.OpensAt.IsZero() {
+			return w
+		}
+		// Past the whole period at once: it may hold thousands of windows.
+		w = s.Next(frozen.end().Add(-1))
+	}
+}
+
+func (s Schedule) window(opens time.Time) Window {
+	if opens.IsZero() {
+		return Window{}
+	}
+	return Window{OpensAt: opens, ClosesAt: opens.Add(s.length)}
+}
