@@ -30,6 +30,8 @@ type Functions struct {
 	mu      sync.Mutex
 	url     string
 	running map[string]*lambdaruntime.Process
+
+	writing sync.Mutex // of Logs
 }
 
 // Connect says where the sandbox is. It must be called before the first task
@@ -91,7 +93,7 @@ func (f *Functions) process(function, arn string) (*lambdaruntime.Process, bool,
 	p, err := lambdaruntime.Start(lambdaruntime.Function{
 		Bootstrap: filepath.Join(f.Dir, function, "bootstrap"),
 		ARN:       arn,
-		Logs:      f.Logs,
+		Logs:      (*logs)(f),
 		Env: []string{
 			"AWS_ENDPOINT_URL=" + f.url, "AWS_REGION=" + sandbox.Region,
 			"AWS_ACCESS_KEY_ID=" + function, "AWS_SECRET_ACCESS_KEY=sandbox",
@@ -129,4 +131,16 @@ func (f *Functions) Close() {
 	for _, p := range running {
 		p.Kill()
 	}
+}
+
+// logs lets several processes write to Functions.Logs.
+type logs Functions
+
+func (l *logs) Write(p []byte) (int, error) {
+	if l.Logs == nil {
+		return len(p), nil
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.Logs.Write(p)
 }
