@@ -78,18 +78,36 @@ type instance struct {
 	err    error
 }
 
-func instanceFor(key string) *instance {
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.servers == nil {
-		shared.servers = map[string]*instance{}
+// instanceFor returns the server with these options, and a new one if a test
+// has stopped it.
+func instanceFor(o *options) (*dbserver.Server, error) {
+	key := o.key()
+	for {
+		shared.Lock()
+		if shared.servers == nil {
+			shared.servers = map[string]*instance{}
+		}
+		i := shared.servers[key]
+		if i == nil {
+			i = &instance{}
+			shared.servers[key] = i
+		}
+		shared.Unlock()
+		i.once.Do(func() { i.server, i.err = startWithStats(o.Postgres) })
+		if i.err != nil {
+			return nil, i.err
+		}
+		select {
+		case <-i.server.Done():
+			shared.Lock()
+			if shared.servers[key] == i {
+				delete(shared.servers, key)
+			}
+			shared.Unlock()
+		default:
+			return i.server, nil
+		}
 	}
-	i := shared.servers[key]
-	if i == nil {
-		i = &instance{}
-		shared.servers[key] = i
-	}
-	return i
 }
 
 // Stop stops the shared servers. Only a TestMain needs it; see [Stopping].

@@ -45,13 +45,12 @@ func Postgres(t testing.TB, opts ...Option) *DB {
 	for _, opt := range opts {
 		opt(o)
 	}
-	i := instanceFor(o.key())
-	i.once.Do(func() { i.server, i.err = startWithStats(o.Postgres) })
-	if i.err != nil {
-		t.Fatal(i.err)
+	server, err := instanceFor(o)
+	if err != nil {
+		t.Fatal(err)
 	}
 	db := &DB{
-		Server: i.server, Host: i.server.Host, Port: i.server.Port,
+		Server: server, Host: server.Host, Port: server.Port,
 		User: "user_" + name(), Password: redact.New(rand.Text()), Name: "db_" + name(), t: t,
 	}
 	db.create()
