@@ -37,13 +37,21 @@ func TestRotateOwnPassword(t *testing.T) {
 	for name, options := range map[string][]dbtest.Option{
 		"scram-sha-256":    nil,
 		"md5":              {dbtest.MD5()},
-		"iterations":       {dbtest.Setting("scram_iterations", "7777")},
+		"iterations":       nil,
 		"no escape syntax": {dbtest.Setting("standard_conforming_strings", "off"), dbtest.Setting("escape_string_warning", "off")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := dbtest.Postgres(t, options...)
 			t.Logf("PostgreSQL %s", db.Server.Version)
+			want := "SCRAM-SHA-256$4096:"
+			switch {
+			case name == "md5":
+				want = "md5"
+			case name == "iterations" && len(db.Exec("SELECT 1 FROM pg_settings WHERE name = 'scram_iterations'")) == 1: // since 16
+				db.Exec("ALTER ROLE " + db.User + " SET scram_iterations = 7777")
+				want = "SCRAM-SHA-256$7777:"
+			}
 			doc := db.Document(nil)
 			for _, password := range awkward {
 				next := doc.WithPassword(redact.New(password))
@@ -60,10 +68,6 @@ func TestRotateOwnPassword(t *testing.T) {
 				doc = next
 			}
 			stored := db.Exec("SELECT rolpassword FROM pg_authid WHERE rolname = '" + db.User + "'")[0][0]
-			want := map[string]string{"md5": "md5", "iterations": "SCRAM-SHA-256$7777:"}[name]
-			if want == "" {
-				want = "SCRAM-SHA-256$4096:"
-			}
 			if !strings.HasPrefix(stored, want) {
 				t.Errorf("what is stored does not begin with %s", want)
 			}
