@@ -112,6 +112,7 @@ func instanceFor(o *options) (*dbserver.Server, error) {
 
 // Stop stops the shared servers. Only a TestMain needs it; see [Stopping].
 func Stop() {
+	stopMySQL()
 	shared.Lock()
 	defer shared.Unlock()
 	for _, i := range shared.servers {

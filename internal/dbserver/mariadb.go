@@ -1,0 +1,140 @@
+package dbserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// ErrNoMariaDB says that there is no MariaDB to start, and how to get one.
+var ErrNoMariaDB = errors.New("no MariaDB server found: run scripts/fetch-mariadb in Tumbler's checkout (Debian, Ubuntu; needs no root), " +
+	"or install MariaDB so that mariadbd is on PATH (Debian, Ubuntu: apt install mariadb-server; Fedora: dnf install mariadb-server; macOS: brew install mariadb)")
+
+// StartMariaDB starts a MariaDB server and returns when it accepts logins. ctx
+// bounds the start only. The error is [ErrNoMariaDB] when there is none on this
+// machine, and holds the end of the server's log when it does not come up.
+func StartMariaDB(ctx context.Context, cfg MySQL) (*MySQLServer, error) {
+	return startMySQL(ctx, mariaDB, cfg)
+}
+
+var mariaDBSizes = []string{"--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-data-file-path=ibdata1:4M:autoextend"}
+
+var mariaDB = flavour{
+	product:    "MariaDB",
+	find:       findMariaDB,
+	initialise: installMariaDB,
+	sizes:      mariaDBSizes,
+	noTLS:      []string{"--skip-ssl"}, // from 11.4 on a server makes a certificate of its own
+	firstLogin: func(password redact.String) []string {
+		return []string{
+			"CREATE USER IF NOT EXISTS 'admin'@'%'",
+			"ALTER USER 'admin'@'%' IDENTIFIED BY PASSWORD '" + nativeHash(password) + "'",
+			"GRANT ALL PRIVILEGES ON *.* TO 'admin'@'%' WITH GRANT OPTION",
+			"GRANT PROXY ON ''@'%' TO 'admin'@'%' WITH GRANT OPTION",
+		}
+	},
+}
+
+// findMariaDB looks for the server that scripts/fetch-mariadb unpacked and then
+// for an installed one.
+func findMariaDB(as *account) (program, error) {
+	if root := findUp(filepath.Join("build", "mariadb"), filepath.Join("usr", "sbin", "mariadbd")); root != "" {
+		return unpackedMariaDB(as, root)
+	}
+	candidates := []string{
+		"/usr/sbin/mariadbd", "/usr/local/sbin/mariadbd", "/usr/libexec/mariadbd",
+		"/opt/homebrew/opt/mariadb/bin/mariadbd", "/usr/local/opt/mariadb/bin/mariadbd",
+	}
+	if path, err := exec.LookPath("mariadbd"); err == nil {
+		candidates = append([]string{path}, candidates...)
+	}
+	for _, path := range candidates {
+		if info, err := os.Stat(path); err == nil && !info.IsDir() {
+			return program{command: []string{path}, home: filepath.Dir(filepath.Dir(path))}, nil
+		}
+	}
+	return program{}, ErrNoMariaDB
+}
+
+// unpackedMariaDB runs the server of an unpacked package: where it lies if the
+// account may go there, otherwise from a copy in the cache.
+func unpackedMariaDB(as *account, root string) (program, error) {
+	if !as.canEnter(root) {
+		version, err := os.Stat(filepath.Join(root, "usr", "sbin", "mariadbd"))
+		if err != nil {
+			return program{}, err
+		}
+		root, err = cached(as, "mariadb", fmt.Sprint(version.Size(), version.ModTime().UTC()), func(dir string) error {
+			keep := func(name string) bool { return name != "doc" && name != "man" && name != "etc" }
+			return copyTree(root, dir, keep)
+		})
+		if err != nil {
+			return program{}, fmt.Errorf("copying MariaDB to the cache: %w", err)
+		}
+	}
+	libraries, err := filepath.Glob(filepath.Join(root, "usr", "lib", "*-linux-gnu"))
+	if err != nil {
+		return program{}, err
+	}
+	home := filepath.Join(root, "usr")
+	return program{
+		command: append(withLibraries(libraries...), filepath.Join(home, "sbin", "mariadbd")),
+		home:    home,
+	}, nil
+}
+
+// withLibraries is the beginning of a command that looks for its libraries in
+// the directories first.
+func withLibraries(dirs ...string) []string {
+	return []string{"/usr/bin/env", "LD_LIBRARY_PATH=" + strings.Join(dirs, ":")}
+}
+
+// findUp returns dir below the working directory, this program's directory or
+// one above them, if it contains the file; or "".
+func findUp(dir, file string) string {
+	var starts []string
+	if cwd, err := os.Getwd(); err == nil {
+		starts = append(starts, cwd)
+	}
+	if exe, err := os.Executable(); err == nil {
+		starts = append(starts, filepath.Dir(exe))
+	}
+	for _, start := range starts {
+		for {
+			if _, err := os.Stat(filepath.Join(start, dir, file)); err == nil {
+				return filepath.Join(start, dir)
+			}
+			parent := filepath.Dir(start)
+			if parent == start {
+				break
+			}
+			start = parent
+		}
+	}
+	return ""
+}
+
+// installMariaDB makes a data directory with the script that comes with the
+// server.
+func installMariaDB(as *account, p program, data string) error {
+	script := filepath.Join(p.home, "bin", "mariadb-install-db")
+	if _, err := os.Stat(script); err != nil {
+		if script, err = exec.LookPath("mariadb-install-db"); err != nil {
+			return fmt.Errorf("%s has no mariadb-install-db beside it: %w", p.home, ErrNoMariaDB)
+		}
+	}
+	command := append([]string{}, p.command[:len(p.command)-1]...) // the library path
+	command = append(command, script, "--no-defaults", "--basedir="+p.home, "--datadir="+data,
+		"--auth-root-authentication-method=socket", "--skip-test-db", "--skip-name-resolve", "--force")
+	command = append(command, mariaDBSizes...)
+	if out, err := run(as, data, command[0], command[1:]...); err != nil {
+		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
+	}
+	return nil
+}
