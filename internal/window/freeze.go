@@ -81,17 +81,17 @@ func (f Freeze) At(t time.Time) (frozen Period, ok bool) {
 	return frozen, ok
 }
 
-// Words says the periods in English, as in "frozen from 2026-12-15 to 2027-01-05
-// (year-end)".
+// Words says the periods in English, as in "Frozen from 2026-12-15 to 2027-01-05
+// (year-end): no scheduled rotation starts then."
 func (f Freeze) Words() string {
 	if len(f) == 0 {
-		return "never frozen"
+		return "Never frozen."
 	}
 	words := make([]string, len(f))
 	for i, p := range f {
 		words[i] = p.Words()
 	}
-	return "frozen " + strings.Join(words, ", ")
+	return "Frozen " + list(words) + ": no scheduled rotation starts then."
 }
 
 // Words says the period in English, as in "on 2026-12-24".

@@ -36,11 +36,11 @@ func TestFreezeContains(t *testing.T) {
 	if !f.Contains(time.Date(2026, 12, 14, 19, 0, 0, 0, local)) {
 		t.Error("19:00 at UTC-5 is midnight UTC")
 	}
-	want := "frozen from 2026-12-15 to 2027-01-05 (year-end), on 2026-11-27 (Black Friday), on 2028-02-29"
+	want := "Frozen from 2026-12-15 to 2027-01-05 (year-end), on 2026-11-27 (Black Friday) and on 2028-02-29: no scheduled rotation starts then."
 	if got := f.Words(); got != want {
 		t.Errorf("Words() = %s", got)
 	}
-	if got := Freeze(nil).Words(); got != "never frozen" {
+	if got := Freeze(nil).Words(); got != "Never frozen." {
 		t.Errorf("Words() = %s", got)
 	}
 	if got := freeze(t, "2026-12-15 ..  2027-01-05 year-end"); got[0] != f[0] {

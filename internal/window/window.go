@@ -31,6 +31,16 @@ func (w Window) Contains(t time.Time) bool {
 	return !t.Before(w.OpensAt) && t.Before(w.ClosesAt)
 }
 
+// String is for people: "Sun 2026-10-04 02:00-05:00 UTC". A window that closes
+// with the day closes at 24:00.
+func (w Window) String() string {
+	closes := w.ClosesAt.UTC().Format("15:04")
+	if closes == "00:00" {
+		closes = "24:00"
+	}
+	return w.OpensAt.UTC().Format("Mon 2006-01-02 15:04-") + closes + " UTC"
+}
+
 // Schedule says when windows open and how long they stay open. It is a value
 // that [Parse] makes; the zero Schedule never opens.
 type Schedule struct {

@@ -17,7 +17,14 @@ func (s Schedule) Words() string {
 		if s.inHours {
 			unit, n = "hour", s.rate
 		}
-		return fmt.Sprintf("Every %s, counted from midnight UTC of %s. %s", every(n, unit), s.anchor().UTC().Format(time.DateOnly), s.open())
+		from := ""
+		switch {
+		case s.ByAnchor():
+			from = ", counted from midnight UTC of " + s.anchor().UTC().Format(time.DateOnly)
+		case s.inHours:
+			from = ", from midnight UTC"
+		}
+		return fmt.Sprintf("Every %s%s. %s", every(n, unit), from, s.open())
 	}
 	return "Never."
 }
