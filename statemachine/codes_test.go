@@ -87,7 +87,7 @@ func codeScenarios(state, err string) []scenario {
 		forGood.faults = append(forGood.faults, first)
 		forGood.path = upTo("SetSecret") + giveUp
 		forGood.err = first.err
-		forGood.cause = causeOf(first.err) + ". Then restoring failed with " + name + ": " + cause
+		forGood.cause = first.err + ": " + causeOf(first.err) + ". Then restoring failed with " + name + ": " + cause
 		passing.faults = append(passing.faults, first)
 		passing.path = upTo("SetSecret") + restore + alert + "RestoredCleanly"
 		passing.err, passing.cause = first.err, causeOf(first.err)

@@ -76,7 +76,7 @@ func TestGiveUpEvent(t *testing.T) {
 func TestGiveUpOnTimeouts(t *testing.T) {
 	w := newWorld(scenario{faults: []failing{{"FinishSecret", late, 0}, {"Restore", late, 0}}})
 	r := w.run(t.Context(), rotation(t), 1)
-	if r.Error != asl.ErrorTimeout || r.Cause != ". Then restoring failed with States.Timeout: " {
+	if r.Error != asl.ErrorTimeout || r.Cause != "States.Timeout: . Then restoring failed with States.Timeout: " {
 		t.Errorf("%s: %q", r.Error, r.Cause)
 	}
 }

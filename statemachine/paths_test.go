@@ -124,13 +124,13 @@ var scenarios = []scenario{
 	{
 		name: "gives up", faults: []failing{{"TestSecret", "LoginRefused", 0}, {"Restore", "DatabaseUnreachable", 0}},
 		path: upTo("TestSecret") + giveUp, err: "LoginRefused",
-		cause:    causeOf("LoginRefused") + ". Then restoring failed with DatabaseUnreachable: " + causeOf("DatabaseUnreachable"),
+		cause:    "LoginRefused: " + causeOf("LoginRefused") + ". Then restoring failed with DatabaseUnreachable: " + causeOf("DatabaseUnreachable"),
 		attempts: map[string]int{"TestSecret": 5, "Restore": 11}, took: backOff(4, second, 8*second) + exhausted("Restore"),
 	},
 	{
 		name: "gives up on a failed plan", faults: []failing{{"Plan", "InternalError", 0}, {"Restore", "InternalError", 0}},
 		path: "Receive Plan" + giveUp, err: "InternalError",
-		cause: causeOf("InternalError") + ". Then restoring failed with InternalError: " + causeOf("InternalError"),
+		cause: "InternalError: " + causeOf("InternalError") + ". Then restoring failed with InternalError: " + causeOf("InternalError"),
 	},
 	{
 		name: "Restore gets through at last", faults: []failing{{"SetSecret", "CertificateRejected", 0}, {"Restore", "DatabaseUnavailable", 10}},

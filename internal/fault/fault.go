@@ -50,6 +50,7 @@ const (
 	PasswordRejected    Code = "PasswordRejected"    // the server's password policy refuses it
 	SuperuserInvalid    Code = "SuperuserInvalid"    // the superuser's secret is missing, unfit, or of another server
 	AccountNotOurs      Code = "AccountNotOurs"      // an account has the clone's name and is not provably the secret's
+	PrivilegesDiffer    Code = "PrivilegesDiffer"    // the clone's rights are not the original's
 	DatabaseReadOnly    Code = "DatabaseReadOnly"    // a replica or reader endpoint
 	DatabaseError       Code = "DatabaseError"       // any other refusal by the database
 	OutcomeUnknown      Code = "OutcomeUnknown"      // the connection was lost while a change was under way
@@ -76,7 +77,7 @@ func Codes() []Code {
 		NativeRotationEnabled, AlreadyRotating, WindowClosed, NotPending, SecretChanged,
 		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady,
 		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused,
-		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
+		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, PrivilegesDiffer, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
 		Internal,
 	}
 }

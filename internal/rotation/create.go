@@ -42,11 +42,20 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	if err != nil {
 		return CreateResult{}, err
 	}
-	password, adopted, err := c.password(ctx, plan, current)
+	account, err := target(plan, current)
 	if err != nil {
 		return CreateResult{}, err
 	}
-	next := current.WithPassword(password).Encode()
+	if plan.Strategy == AlternatingUsers {
+		if _, err := superuserSecret(plan, current); err != nil {
+			return CreateResult{}, err
+		}
+	}
+	password, adopted, err := c.password(ctx, plan, account)
+	if err != nil {
+		return CreateResult{}, err
+	}
+	next := account.WithPassword(password).Encode()
 	if err := c.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Own, next); err != nil {
 		return CreateResult{}, err
 	}
@@ -58,20 +67,20 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 
 // password returns the one that a dead rotation left pending, because that may
 // be the one the database has, or else a new one.
-func (c Create) password(ctx context.Context, plan Planned, current secretdoc.Document) (redact.String, bool, error) {
+func (c Create) password(ctx context.Context, plan Planned, account secretdoc.Document) (redact.String, bool, error) {
 	if plan.heldByAnother(plan.PendingVersionID) {
-		left, err := c.leftBehind(ctx, plan, current)
+		left, err := c.leftBehind(ctx, plan, account)
 		if err != nil || !left.IsEmpty() {
 			return left, true, err
 		}
 	}
-	password, err := newPassword(ctx, c.Secrets, current)
+	password, err := newPassword(ctx, c.Secrets, account)
 	return password, false, err
 }
 
 // newPassword asks for one within the engine's limits.
-func newPassword(ctx context.Context, secrets VersionWriter, current secretdoc.Document) (redact.String, error) {
-	traits := current.Traits()
+func newPassword(ctx context.Context, secrets VersionWriter, account secretdoc.Document) (redact.String, error) {
+	traits := account.Traits()
 	return secrets.RandomPassword(ctx, PasswordPolicy{
 		Length:            traits.PasswordLength,
 		ExcludeCharacters: traits.ExcludeCharacters,
@@ -81,7 +90,7 @@ func newPassword(ctx context.Context, secrets VersionWriter, current secretdoc.D
 // leftBehind returns the pending password of a dead rotation, or "" when there
 // is none: native rotation leaves a version without a value, and a password
 // that AWSCURRENT has too needs no care.
-func (c Create) leftBehind(ctx context.Context, plan Planned, current secretdoc.Document) (redact.String, error) {
+func (c Create) leftBehind(ctx context.Context, plan Planned, account secretdoc.Document) (redact.String, error) {
 	value, _, err := c.Secrets.Value(ctx, plan.SecretARN, Version{ID: plan.PendingVersionID})
 	if fault.Is(err, fault.VersionNotReady) {
 		return redact.String{}, nil
@@ -90,10 +99,10 @@ func (c Create) leftBehind(ctx context.Context, plan Planned, current secretdoc.
 		return redact.String{}, err
 	}
 	pending, err := secretdoc.Parse(value)
-	if err != nil || pending.Password.Equal(current.Password) {
+	if err != nil || pending.Password.Equal(account.Password) {
 		return redact.String{}, nil
 	}
-	if err := sameAccount(pending, current, Pending); err != nil {
+	if err := sameAccount(pending, account, Pending); err != nil {
 		return redact.String{}, err
 	}
 	return pending.Password, nil
@@ -149,18 +158,19 @@ func currentMoved(plan Planned, id string) error {
 }
 
 // sameAccount guards against a confused deputy: a version of a secret may only
-// be used on the account that AWSCURRENT names.
-func sameAccount(other, current secretdoc.Document, label string) error {
-	for _, field := range []struct{ name, other, current string }{
-		{"username", other.Username, current.Username},
-		{"host", other.Host, current.Host},
-		{"port", fmt.Sprint(other.Port), fmt.Sprint(current.Port)},
-		{"engine", other.Traits().Family, current.Traits().Family},
+// be used on the account that the rotation is about, which follows from
+// AWSCURRENT.
+func sameAccount(version, account secretdoc.Document, label string) error {
+	for _, field := range []struct{ name, is, want string }{
+		{"username", version.Username, account.Username},
+		{"host", version.Host, account.Host},
+		{"port", fmt.Sprint(version.Port), fmt.Sprint(account.Port)},
+		{"engine", version.Traits().Family, account.Traits().Family},
 	} {
-		if field.other != field.current {
+		if field.is != field.want {
 			return fault.New(fault.InvalidSecret,
-				fmt.Sprintf("%s has %s %q and AWSCURRENT has %q", label, field.name, field.other, field.current),
-				"Both must name the same account on the same database: correct the one that is wrong, or take "+label+" off its version")
+				fmt.Sprintf("the version staged %s has %s %q; by AWSCURRENT and the strategy it should be %q", label, field.name, field.is, field.want),
+				"Both must be about the same account on the same database: correct the one that is wrong, or take "+label+" off its version")
 		}
 	}
 	return nil

@@ -71,9 +71,17 @@ type Event struct {
 	StartedAt    time.Time `json:"startedAt"`
 	EndedAt      time.Time `json:"endedAt"`
 
+	// Changes lists what was granted to and revoked from the clone.
+	Changes []string `json:"changes,omitempty"`
+
+	// Recovered is true when no password that the secret knew was accepted any
+	// more and the superuser has reset it.
+	Recovered bool `json:"recovered,omitempty"`
+
 	// CredentialGapMs is the time in which the database refused what
-	// AWSCURRENT said, in milliseconds; null when it is not known, because the
-	// answer to the change was lost.
+	// AWSCURRENT said, in milliseconds. It is absent when it is not known,
+	// because the answer to the change was lost, and with alternating users,
+	// where there is none.
 	CredentialGapMs *int64 `json:"credentialGapMs,omitempty"`
 }
 

@@ -39,6 +39,8 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 		return Ending{}, err
 	}
 	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt}.end(Rotated, Failure{}, "")
+	ending.Event.Changes = in.Set.Changes
+	ending.Event.Recovered = in.Set.LoggedInWith == WithSuperuser
 	if moved && in.Set.ChangedAt != nil {
 		ending.Event.CredentialGapMs = new(movedAt.Sub(*in.Set.ChangedAt).Milliseconds())
 	}

@@ -48,6 +48,9 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		CurrentVersionID:  secret.Labels[Current],
 		PendingVersionID:  secret.Labels[Pending],
 		PreviousVersionID: secret.Labels[Previous],
+		LastVersionID:     secret.Labels[Own],
+		SuperuserSecretID: request.SuperuserSecretID,
+		RecoverPassword:   request.RecoverPassword,
 		Window:            request.Window,
 	}
 	run := run{request: request, execution: in.Execution, plan: plan, now: p.Now()}

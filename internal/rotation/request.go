@@ -17,6 +17,14 @@ type Request struct {
 	Strategy      Strategy `json:"strategy,omitempty"`      // default single-user
 	Window        *Window  `json:"window,omitempty"`        // nil: rotate at any time
 	OutsideWindow string   `json:"outsideWindow,omitempty"` // reject (default), wait or rotate
+
+	// SuperuserSecretID is the secret of a user that may change the secret's
+	// user. Alternating users need one; the default is masterarn in the secret.
+	SuperuserSecretID string `json:"superuserSecretId,omitempty"`
+
+	// RecoverPassword lets the superuser reset the password of a single user
+	// when none that the secret knows logs in any more.
+	RecoverPassword bool `json:"recoverPassword,omitempty"`
 }
 
 // Trigger says who asked.
@@ -30,8 +38,15 @@ type Trigger struct {
 // user guide, "Lambda function rotation strategies".
 type Strategy string
 
-// SingleUser changes the password of the one user in place.
-const SingleUser Strategy = "single-user"
+// The strategies.
+const (
+	// SingleUser changes the password of the one user in place.
+	SingleUser Strategy = "single-user"
+
+	// AlternatingUsers keeps a user and its clone and changes the password of
+	// the one that AWSCURRENT does not name, so that both stay valid.
+	AlternatingUsers Strategy = "alternating-users"
+)
 
 // What to do with a request that arrives outside its window.
 const (
@@ -62,7 +77,7 @@ func ParseRequest(raw json.RawMessage) (Request, error) {
 		name, value string
 		allowed     []string
 	}{
-		{"strategy", string(r.Strategy), []string{string(SingleUser)}},
+		{"strategy", string(r.Strategy), []string{string(SingleUser), string(AlternatingUsers)}},
 		{"outsideWindow", r.OutsideWindow, []string{OutsideReject, OutsideWait, OutsideRotate}},
 		{"trigger.source", r.Trigger.Source, []string{"", "schedule", "manual", "event"}},
 	} {
@@ -94,7 +109,7 @@ func oneOf(name, value string, allowed []string) error {
 // describeDecodeError turns an error of encoding/json into one that names the
 // field. A request holds no secret, so its text may be quoted.
 func describeDecodeError(err error) error {
-	const fields = "The fields of a request are secretId, trigger, strategy, window and outsideWindow (docs/guide.md)"
+	const fields = "The fields of a request are secretId, trigger, strategy, superuserSecretId, recoverPassword, window and outsideWindow (docs/guide.md)"
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		return invalidRequest(fmt.Sprintf("field %s is a %s", orRoot(typeErr.Field), typeErr.Value), fields)
 	}

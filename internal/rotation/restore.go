@@ -20,6 +20,7 @@ type Restore struct {
 		LabelMover
 	}
 	Databases Databases
+	Servers   Servers
 	Now       func() time.Time
 }
 
@@ -85,8 +86,11 @@ func (in RestoreInput) failedStep() string {
 
 // reconcile returns nil once a login with AWSCURRENT has succeeded.
 func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err error) {
-	v := versions{secrets: r.Secrets, secretARN: plan.SecretARN}
-	current, err := v.read(ctx, Version{Label: Current})
+	value, _, err := r.Secrets.Value(ctx, plan.SecretARN, Version{Label: Current})
+	if err != nil {
+		return "", err
+	}
+	current, err := secretdoc.Parse(value)
 	if err != nil {
 		return "", err
 	}
@@ -94,15 +98,18 @@ func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err e
 	if err != nil {
 		return "", err
 	}
-	session, err := database.Connect(ctx, current)
-	if err == nil {
+	session, refused := database.Connect(ctx, current)
+	if refused == nil {
 		session.Close()
+		if plan.Strategy == AlternatingUsers {
+			return r.resetOther(ctx, plan, database, current)
+		}
 		return "logged in with AWSCURRENT, which works", nil
 	}
-	if !fault.Is(err, fault.LoginRefused) {
-		return "", err
+	if !fault.Is(refused, fault.LoginRefused) {
+		return "", refused
 	}
-	session, with, err := r.connectOther(ctx, v, database, plan, current)
+	session, with, err := r.connectOther(ctx, database, plan, current)
 	if err != nil {
 		return "", err
 	}
@@ -119,21 +126,64 @@ func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err e
 	return "found that only " + with + " logged in, set the password back to AWSCURRENT's and logged in with it", nil
 }
 
-// connectOther logs in with AWSPENDING or else with AWSPREVIOUS.
-func (r Restore) connectOther(ctx context.Context, v versions, database engine.Engine, plan Planned, current secretdoc.Document) (engine.Session, string, error) {
-	pending, err := v.read(ctx, Version{ID: plan.VersionID})
-	if err == nil {
-		err = sameAccount(pending, current, Pending)
+// connectOther logs in with AWSPENDING, else with an older version, else as the
+// superuser if the rotation has one.
+func (r Restore) connectOther(ctx context.Context, database engine.Engine, plan Planned, current secretdoc.Document) (engine.Session, string, error) {
+	v := versions{secrets: r.Secrets, secretARN: plan.SecretARN}
+	if plan.Strategy != AlternatingUsers { // where AWSPENDING is of the other user
+		session, err := v.connect(ctx, database, plan.VersionID, current)
+		if err == nil || !fault.Is(err, fault.LoginRefused) {
+			return session, Pending, err
+		}
+		session, with, err := v.connectOlder(ctx, database, plan, current)
+		if err == nil || !fault.Is(err, fault.LoginRefused) {
+			return session, with, err
+		}
+	}
+	session, err := r.connectSuperuser(ctx, plan, database, current)
+	return session, "the " + WithSuperuser, err
+}
+
+func (r Restore) connectSuperuser(ctx context.Context, plan Planned, database engine.Engine, current secretdoc.Document) (engine.Session, error) {
+	superuser, err := superusers{secrets: r.Secrets, servers: r.Servers}.credentials(ctx, plan, current)
+	if err != nil {
+		return nil, err
+	}
+	return connectSuperuser(ctx, database, superuser)
+}
+
+// resetOther gives the user that the rotation was changing AWSPREVIOUS's
+// password again: an application that has not read the secret since the last
+// rotation may still use it. AWSCURRENT's user was never touched.
+func (r Restore) resetOther(ctx context.Context, plan Planned, database engine.Engine, current secretdoc.Document) (string, error) {
+	const untouched = "logged in with AWSCURRENT, which works"
+	account, err := target(plan, current)
+	if err != nil {
+		return "", err
+	}
+	v := versions{secrets: r.Secrets, secretARN: plan.SecretARN}
+	previous, err := v.read(ctx, Version{Label: Previous}, account)
+	if fault.Is(err, fault.VersionNotReady, fault.InvalidSecret) {
+		return untouched + "; there is no AWSPREVIOUS of user " + account.Username + " to go back to", nil
 	}
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
-	session, err := database.Connect(ctx, pending)
-	if err == nil || !fault.Is(err, fault.LoginRefused) {
-		return session, Pending, err
+	if session, err := database.Connect(ctx, previous); err == nil {
+		session.Close()
+		return untouched + ", and so does AWSPREVIOUS", nil
+	} else if !fault.Is(err, fault.LoginRefused) {
+		return "", err
 	}
-	session, err = v.connectPrevious(ctx, database, current)
-	return session, Previous, err
+	session, err := r.connectSuperuser(ctx, plan, database, current)
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	if err := session.SetPassword(ctx, previous.Username, previous.Password); err != nil {
+		return "", err
+	}
+	return untouched + ", and set user " + previous.Username + " back to AWSPREVIOUS", nil
 }
 
 // unproven returns an error that can get better for another try, and otherwise

@@ -39,6 +39,7 @@ type Metadata struct {
 	PrimaryRegion     string            // set on a secret that is or has replicas
 	NativeRotationARN string            // rotation function, when native rotation is on
 	Labels            map[string]string // staging label -> version id
+	Tags              map[string]string
 }
 
 // Version names a version of a secret. If both are set the version must carry
@@ -110,8 +111,11 @@ type Planned struct {
 	CurrentVersionID  string   `json:"currentVersionId,omitempty"`  // held AWSCURRENT when planned
 	PendingVersionID  string   `json:"pendingVersionId,omitempty"`  // held AWSPENDING when planned
 	PreviousVersionID string   `json:"previousVersionId,omitempty"` // held AWSPREVIOUS when planned
-	Window            *Window  `json:"window,omitempty"`            // nil: rotate at any time
-	Ending            *Ending  `json:"ending,omitempty"`            // set when the decision is Reject
+	LastVersionID     string   `json:"lastVersionId,omitempty"`     // held TUMBLER when planned: what an earlier run wrote
+	SuperuserSecretID string   `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
+	RecoverPassword   bool     `json:"recoverPassword,omitempty"`
+	Window            *Window  `json:"window,omitempty"` // nil: rotate at any time
+	Ending            *Ending  `json:"ending,omitempty"` // set when the decision is Reject
 }
 
 // Decision is what Plan decided.
@@ -132,7 +136,7 @@ type StepInput struct {
 	SecretID           string    `json:"SecretId"`
 	ClientRequestToken string    `json:"ClientRequestToken"`
 	Plan               Planned   `json:"plan"`
-	Set                SetResult `json:"set"`       // for finishSecret
+	Set                SetResult `json:"set"`       // for testSecret and finishSecret
 	Request            Request   `json:"request"`   // for finishSecret
 	Execution          Execution `json:"execution"` // for finishSecret
 }

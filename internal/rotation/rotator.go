@@ -19,6 +19,8 @@ type Rotator struct {
 		LabelMover
 	}
 	Databases Databases
+	Servers   Servers
+	Strategy  Strategy // default single-user
 	Now       func() time.Time
 }
 
@@ -72,7 +74,7 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 	case StepCreate:
 		return r.create(ctx, in.Plan)
 	case StepSet:
-		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Now: r.Now}.Run(ctx, in)
+		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Servers: r.Servers, Now: r.Now}.Run(ctx, in)
 	case StepTest:
 		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)
 	case StepFinish:

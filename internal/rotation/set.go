@@ -13,8 +13,12 @@ import (
 // Set gives the database the pending password. It has no right to write
 // secrets.
 type Set struct {
-	Secrets   ValueReader
+	Secrets interface {
+		Describer
+		ValueReader
+	}
 	Databases Databases
+	Servers   Servers
 	Now       func() time.Time
 }
 
@@ -24,63 +28,100 @@ type SetResult struct {
 	// attempt had changed it, at a time that is not known.
 	ChangedAt *time.Time `json:"changedAt"`
 
-	// LoggedInWith is the label whose password the database accepted.
+	// LoggedInWith is the label whose password the database accepted, or
+	// "superuser" when none was accepted and the superuser reset it.
 	LoggedInWith string `json:"loggedInWith"`
+
+	// Changes lists what was granted to and revoked from the clone to bring it
+	// level with the original.
+	Changes []string `json:"changes,omitempty"`
+
+	// Privileges is a digest of what the clone and the original may do.
+	Privileges string `json:"privileges,omitempty"`
 }
 
 // Run changes the password. It may be repeated. Codes: WindowClosed,
-// SecretChanged, InvalidSecret, LoginRefused, those of [engine.Engine] and
-// [engine.Session], and AWS's own.
+// SecretChanged, InvalidSecret, LoginRefused, SuperuserInvalid, those of
+// [engine.Engine] and [engine.Session], and AWS's own.
 func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 	plan := in.Plan
 	if err := plan.Window.checkOpen(s.Now()); err != nil {
 		return SetResult{}, err
 	}
-	v := versions{secrets: s.Secrets, secretARN: plan.SecretARN}
 	current, err := readCurrent(ctx, s.Secrets, plan)
 	if err != nil {
 		return SetResult{}, err
 	}
-	pending, err := v.read(ctx, Version{ID: plan.VersionID, Label: Pending})
+	account, err := target(plan, current)
 	if err != nil {
 		return SetResult{}, err
 	}
-	if err := sameAccount(pending, current, Pending); err != nil {
+	v := versions{secrets: s.Secrets, secretARN: plan.SecretARN}
+	pending, err := v.read(ctx, Version{ID: plan.VersionID, Label: Pending}, account)
+	if err != nil {
 		return SetResult{}, err
 	}
 	database, err := s.Databases.For(current)
 	if err != nil {
 		return SetResult{}, err
 	}
+	if plan.Strategy == AlternatingUsers {
+		return s.alternate(ctx, plan, database, v, current, pending)
+	}
+	return s.singleUser(ctx, plan, database, v, current, pending)
+}
 
-	// AWSCURRENT comes first: on a first attempt nothing else can be right, and
-	// every refused login counts towards an account lockout.
-	session, err := database.Connect(ctx, current)
-	if err == nil {
+// singleUser changes the user's password in place.
+//
+// AWSCURRENT comes first: on a first attempt nothing else can be right, and
+// every refused login counts towards an account lockout.
+func (s Set) singleUser(ctx context.Context, plan Planned, database engine.Engine, v versions, current, pending secretdoc.Document) (SetResult, error) {
+	session, refused := database.Connect(ctx, current)
+	if refused == nil {
 		return s.change(ctx, session, pending, Current)
+	}
+	if !fault.Is(refused, fault.LoginRefused) {
+		return SetResult{}, refused
+	}
+	session, err := database.Connect(ctx, pending)
+	if err == nil {
+		session.Close()
+		return SetResult{LoggedInWith: Pending}, nil
 	}
 	if !fault.Is(err, fault.LoginRefused) {
 		return SetResult{}, err
 	}
-	if session, pendingErr := database.Connect(ctx, pending); pendingErr == nil {
-		session.Close()
-		return SetResult{LoggedInWith: Pending}, nil
-	} else if !fault.Is(pendingErr, fault.LoginRefused) {
-		return SetResult{}, pendingErr
+	session, with, err := v.connectOlder(ctx, database, plan, current)
+	if err == nil {
+		return s.change(ctx, session, pending, with)
 	}
-	if plan.PreviousVersionID != "" {
-		session, previousErr := v.connectPrevious(ctx, database, current)
-		if previousErr == nil {
-			return s.change(ctx, session, pending, Previous)
-		} else if !fault.Is(previousErr, fault.LoginRefused) {
-			return SetResult{}, previousErr
-		}
+	if !fault.Is(err, fault.LoginRefused) {
+		return SetResult{}, err
 	}
-	return SetResult{}, fault.Wrap(err, fault.LoginRefused,
+	if plan.RecoverPassword {
+		return s.recover(ctx, plan, database, current, pending)
+	}
+	return SetResult{}, fault.Wrap(refused, fault.LoginRefused,
 		fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, AWSPENDING and AWSPREVIOUS",
 			current.Host, current.Port, current.Username),
-		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says")
+		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
 }
+
+// recover lets the superuser reset a password that nobody knows any more.
+func (s Set) recover(ctx context.Context, plan Planned, database engine.Engine, current, pending secretdoc.Document) (SetResult, error) {
+	superuser, err := s.superusers().credentials(ctx, plan, current)
+	if err != nil {
+		return SetResult{}, err
+	}
+	session, err := connectSuperuser(ctx, database, superuser)
+	if err != nil {
+		return SetResult{}, err
+	}
+	return s.change(ctx, session, pending, WithSuperuser)
+}
+
+// WithSuperuser stands for a label in [SetResult].
+const WithSuperuser = "superuser"
 
 func (s Set) change(ctx context.Context, session engine.Session, to secretdoc.Document, with string) (SetResult, error) {
 	defer session.Close()
@@ -90,32 +131,6 @@ func (s Set) change(ctx context.Context, session engine.Session, to secretdoc.Do
 	return SetResult{ChangedAt: new(s.Now().UTC()), LoggedInWith: with}, nil
 }
 
-// versions reads the documents of one secret.
-type versions struct {
-	secrets   ValueReader
-	secretARN string
-}
-
-func (v versions) read(ctx context.Context, version Version) (secretdoc.Document, error) {
-	value, _, err := v.secrets.Value(ctx, v.secretARN, version)
-	if err != nil {
-		return secretdoc.Document{}, err
-	}
-	return secretdoc.Parse(value)
-}
-
-// connectPrevious logs in with AWSPREVIOUS. An AWSPREVIOUS that is gone,
-// unreadable or of another account is as good as refused: it is a last resort.
-func (v versions) connectPrevious(ctx context.Context, database engine.Engine, current secretdoc.Document) (engine.Session, error) {
-	previous, err := v.read(ctx, Version{Label: Previous})
-	if err == nil {
-		err = sameAccount(previous, current, Previous)
-	}
-	if fault.Is(err, fault.VersionNotReady, fault.InvalidSecret) {
-		return nil, fault.Wrap(err, fault.LoginRefused, "AWSPREVIOUS cannot be used", "")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return database.Connect(ctx, previous)
+func (s Set) superusers() superusers {
+	return superusers{secrets: s.Secrets, servers: s.Servers}
 }

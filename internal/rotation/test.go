@@ -1,6 +1,12 @@
 package rotation
 
-import "context"
+import (
+	"context"
+	"fmt"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
 
 // Test proves that the pending password logs in. It has no right to write
 // secrets.
@@ -12,12 +18,16 @@ type Test struct {
 // TestResult is empty: that there is one says it all.
 type TestResult struct{}
 
-// Run logs in with the pending version and runs a harmless query. Codes: those
-// of [engine.Engine] and AWS's own. LoginRefused may heal: a password can take
-// a moment to reach every server of a cluster.
+// Run logs in with the pending version and runs a harmless query. A clone has to
+// be able to do what the original can. Codes: PrivilegesDiffer, those of
+// [engine.Engine], and AWS's own. LoginRefused may heal: a password can take a
+// moment to reach every server of a cluster.
 func (t Test) Run(ctx context.Context, in StepInput) (TestResult, error) {
-	v := versions{secrets: t.Secrets, secretARN: in.Plan.SecretARN}
-	pending, err := v.read(ctx, Version{ID: in.Plan.VersionID, Label: Pending})
+	value, _, err := t.Secrets.Value(ctx, in.Plan.SecretARN, Version{ID: in.Plan.VersionID, Label: Pending})
+	if err != nil {
+		return TestResult{}, err
+	}
+	pending, err := secretdoc.Parse(value)
 	if err != nil {
 		return TestResult{}, err
 	}
@@ -30,5 +40,17 @@ func (t Test) Run(ctx context.Context, in StepInput) (TestResult, error) {
 		return TestResult{}, err
 	}
 	defer session.Close()
-	return TestResult{}, session.Probe(ctx)
+	if in.Set.Privileges == "" {
+		return TestResult{}, session.Probe(ctx)
+	}
+	privileges, err := session.Privileges(ctx, pending.Username)
+	if err != nil {
+		return TestResult{}, err
+	}
+	if digest(privileges) != in.Set.Privileges {
+		return TestResult{}, fault.New(fault.PrivilegesDiffer,
+			fmt.Sprintf("user %q logs in, but its rights are not what they were when the clone was brought level", pending.Username),
+			"Rotate again: the clone is brought level each time. If it happens again, look for something that changes rights meanwhile")
+	}
+	return TestResult{}, nil
 }

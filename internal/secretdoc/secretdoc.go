@@ -56,14 +56,50 @@ func Parse(secret redact.String) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	for _, required := range []struct{ key, value string }{
-		{keyEngine, d.Engine}, {keyHost, d.Host}, {keyUsername, d.Username}, {keyPassword, d.Password.Reveal()},
-	} {
-		if required.value == "" {
-			return Document{}, invalid(fmt.Sprintf("key %q is missing or empty", required.key),
-				fmt.Sprintf("Add %q to the secret's JSON; the keys are case-sensitive%s", required.key, d.lookAlike(required.key)))
+	if err := d.require(keyEngine, keyHost, keyUsername, keyPassword); err != nil {
+		return Document{}, err
+	}
+	return d.complete()
+}
+
+// ParseSuperuser reads the secret of a superuser of the server that current is
+// on. One that RDS manages holds only a username and a password, and the rest is
+// then current's; managed tells. Source: Amazon RDS user guide, "Password
+// management with Amazon RDS and AWS Secrets Manager".
+func ParseSuperuser(secret redact.String, current Document) (d Document, managed bool, err error) {
+	d, err = parse(secret)
+	if err != nil {
+		return Document{}, false, err
+	}
+	if err := d.require(keyUsername, keyPassword); err != nil {
+		return Document{}, false, err
+	}
+	if d.Host == "" && d.Engine == "" {
+		d.Engine, d.Host, d.Port, d.DBName, d.SSL = current.Engine, current.Host, current.Port, current.DBName, current.SSL
+		return d, true, nil
+	}
+	if err := d.require(keyEngine, keyHost); err != nil {
+		return Document{}, false, err
+	}
+	d, err = d.complete()
+	return d, false, err
+}
+
+func (d Document) require(keys ...string) error {
+	values := map[string]string{
+		keyEngine: d.Engine, keyHost: d.Host, keyUsername: d.Username, keyPassword: d.Password.Reveal(),
+	}
+	for _, key := range keys {
+		if values[key] == "" {
+			return invalid(fmt.Sprintf("key %q is missing or empty", key),
+				fmt.Sprintf("Add %q to the secret's JSON; the keys are case-sensitive%s", key, d.lookAlike(key)))
 		}
 	}
+	return nil
+}
+
+// complete fills in the engine's defaults.
+func (d Document) complete() (Document, error) {
 	traits, known := Engines[d.Engine]
 	if !known {
 		return Document{}, invalid(fmt.Sprintf("key %q is %q, which is not an engine Tumbler knows", keyEngine, d.Engine),
@@ -198,6 +234,19 @@ func (m member) flag() (*bool, error) {
 func (d Document) WithPassword(password redact.String) Document {
 	d.Password = password
 	return d.with(keyPassword, password.Reveal())
+}
+
+// WithUsername returns a copy for another user; all else is unchanged.
+func (d Document) WithUsername(username string) Document {
+	d.Username = username
+	return d.with(keyUsername, username)
+}
+
+// At returns a copy for connecting to another address. What it encodes to does
+// not change: the secret keeps saying what its owner wrote.
+func (d Document) At(host string, port int) Document {
+	d.Host, d.Port = host, port
+	return d
 }
 
 // with returns a copy in which key has the value.

@@ -41,9 +41,13 @@ func (c *Client) Describe(ctx context.Context, secretID string) (rotation.Metada
 		OwningService: aws.ToString(out.OwningService),
 		PrimaryRegion: aws.ToString(out.PrimaryRegion),
 		Labels:        map[string]string{},
+		Tags:          map[string]string{},
 	}
 	if aws.ToBool(out.RotationEnabled) {
 		m.NativeRotationARN = aws.ToString(out.RotationLambdaARN)
+	}
+	for _, tag := range out.Tags {
+		m.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
 	for id, labels := range out.VersionIdsToStages {
 		for _, label := range labels {

@@ -1,0 +1,52 @@
+package rotation
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// pair is the two users of the alternating strategy. Source: AWS Secrets
+// Manager user guide, "Alternating users": the clone's name is the original's
+// with _clone behind it. A secret that AWS's own functions have rotated goes on
+// with the same two users.
+type pair struct {
+	original, clone string
+	target          string // the one whose password this rotation changes
+}
+
+// pairOf names the pair of a secret and checks that the engine allows the
+// clone's name.
+func pairOf(current secretdoc.Document) (pair, error) {
+	suffix := "_clone"
+	if current.Traits().Family == "oracle" {
+		suffix = "_CLONE" // unquoted names are upper case
+	}
+	if original, isClone := strings.CutSuffix(current.Username, suffix); isClone && original != "" {
+		return pair{original: original, clone: current.Username, target: original}, nil
+	}
+	p := pair{original: current.Username, clone: current.Username + suffix}
+	p.target = p.clone
+	if n, limit := utf8.RuneCountInString(p.clone), current.Traits().UsernameLimit; n > limit {
+		return pair{}, fault.New(fault.InvalidSecret,
+			fmt.Sprintf("key \"username\" is %q: with %s its clone's name has %d characters, and %s allows %d", current.Username, suffix, n, current.Engine, limit),
+			"Use a shorter user name, or the strategy single-user")
+	}
+	return p, nil
+}
+
+// target returns the document of the account whose password the rotation
+// changes, still with AWSCURRENT's password.
+func target(plan Planned, current secretdoc.Document) (secretdoc.Document, error) {
+	if plan.Strategy != AlternatingUsers {
+		return current, nil
+	}
+	p, err := pairOf(current)
+	if err != nil {
+		return secretdoc.Document{}, err
+	}
+	return current.WithUsername(p.target), nil
+}

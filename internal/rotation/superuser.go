@@ -1,0 +1,111 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Servers knows which addresses belong to one database server.
+type Servers interface {
+	// ManagedBy returns host and port of the database whose superuser's secret
+	// RDS or Redshift manages: the secret's tags name it.
+	ManagedBy(ctx context.Context, tags map[string]string) (host string, port int, err error)
+
+	// SameServer reports whether the superuser's host is the user's own server
+	// or the primary of the replica that the user's host is.
+	SameServer(ctx context.Context, userHost, superuserHost string) (bool, error)
+}
+
+// superusers opens the superuser's secret.
+type superusers struct {
+	secrets interface {
+		Describer
+		ValueReader
+	}
+	servers Servers
+}
+
+// credentials returns the superuser's document for current's server. Codes:
+// SuperuserInvalid and AWS's own.
+func (s superusers) credentials(ctx context.Context, plan Planned, current secretdoc.Document) (secretdoc.Document, error) {
+	id, err := superuserSecret(plan, current)
+	if err != nil {
+		return secretdoc.Document{}, err
+	}
+	value, _, err := s.secrets.Value(ctx, id, Version{Label: Current})
+	if fault.Is(err, fault.SecretNotFound, fault.VersionNotReady, fault.SecretDeleted) {
+		return secretdoc.Document{}, fault.Wrap(err, fault.SuperuserInvalid, "the superuser's secret "+id+" is not there",
+			"Correct superuserSecret in the configuration, or masterarn in the secret")
+	}
+	if err != nil {
+		return secretdoc.Document{}, err
+	}
+	superuser, managed, err := secretdoc.ParseSuperuser(value, current)
+	if err != nil {
+		return secretdoc.Document{}, fault.Wrap(err, fault.SuperuserInvalid,
+			"the superuser's secret "+id+": "+fault.From(err).Op, fault.From(err).Hint)
+	}
+	host := superuser.Host
+	if managed {
+		if host, superuser.Port, err = s.managedBy(ctx, id); err != nil {
+			return secretdoc.Document{}, err
+		}
+	}
+	if err := s.checkServer(ctx, id, superuser.At(host, superuser.Port), current); err != nil {
+		return secretdoc.Document{}, err
+	}
+	return superuser.At(host, superuser.Port), nil
+}
+
+// superuserSecret names the superuser's secret.
+func superuserSecret(plan Planned, current secretdoc.Document) (string, error) {
+	switch {
+	case plan.SuperuserSecretID != "":
+		return plan.SuperuserSecretID, nil
+	case current.MasterARN != "":
+		return current.MasterARN, nil
+	}
+	return "", fault.New(fault.SuperuserInvalid, "no superuser's secret is named",
+		"Alternating users need one: set superuserSecret in the configuration, or masterarn in the secret")
+}
+
+// managedBy asks AWS where the database of an RDS-managed secret is.
+func (s superusers) managedBy(ctx context.Context, id string) (string, int, error) {
+	secret, err := s.secrets.Describe(ctx, id)
+	if err != nil {
+		return "", 0, err
+	}
+	return s.servers.ManagedBy(ctx, secret.Tags)
+}
+
+// checkServer guards against a confused deputy: a superuser is only used on its
+// own server, and never to change itself.
+func (s superusers) checkServer(ctx context.Context, id string, superuser, current secretdoc.Document) error {
+	const hint = "Name the secret of a superuser of the same server in superuserSecret or masterarn"
+	if superuser.Traits().Family != current.Traits().Family {
+		return fault.New(fault.SuperuserInvalid,
+			fmt.Sprintf("the superuser's secret %s is of engine %s and the secret of %s", id, superuser.Engine, current.Engine), hint)
+	}
+	if superuser.Host != current.Host {
+		same, err := s.servers.SameServer(ctx, current.Host, superuser.Host)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fault.New(fault.SuperuserInvalid,
+				fmt.Sprintf("the superuser's secret %s is of host %q and the secret of %q, which is not its replica", id, superuser.Host, current.Host), hint)
+		}
+	} else if superuser.Port != current.Port {
+		return fault.New(fault.SuperuserInvalid,
+			fmt.Sprintf("the superuser's secret %s has port %d and the secret %d", id, superuser.Port, current.Port), hint)
+	}
+	if superuser.Username == current.Username {
+		return fault.New(fault.SuperuserInvalid,
+			fmt.Sprintf("the superuser's secret %s is of user %q, as the secret itself", id, current.Username),
+			"A superuser does not change itself: rotate its secret with the strategy single-user and without a superuser")
+	}
+	return nil
+}
