@@ -3,6 +3,7 @@ package statemachine_test
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,22 +11,31 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+var update = flag.Bool("update", false, "redraw the state machine in the README")
 
-// The drawing in the README is this file.
+// The README's picture is drawn from the definition.
 func TestDrawing(t *testing.T) {
-	const golden = "testdata/rotation.mmd"
-	got := asl.Mermaid(rotation(t))
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
+	const (
+		readme = "../README.md"
+		fence  = "```mermaid\n"
+	)
+	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("the drawing changed; look at it, then run go test ./statemachine -update\n%s", diff)
+	before, rest, ok := strings.Cut(string(text), fence)
+	drawn, after, closed := strings.Cut(rest, "```\n")
+	if !ok || !closed {
+		t.Fatal("the README has no mermaid picture")
+	}
+	want := asl.Mermaid(rotation(t))
+	if *update {
+		if err := os.WriteFile(readme, []byte(before+fence+want+"```\n"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, drawn); diff != "" {
+		t.Errorf("the README's picture is out of date; run go test ./statemachine -update and look at it\n%s", diff)
 	}
 }
