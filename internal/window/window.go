@@ -8,10 +8,11 @@
 // time in another zone is converted, and daylight saving changes nothing.
 //
 // The evaluator is our own because the libraries for AWS cron expressions follow
-// EventBridge's grammar: they accept what Secrets Manager refuses (minutes,
-// lists of hours, W, years), cannot name the field that is wrong, do not look
-// back, and answer an impossible date with an empty list. Over a strict parser,
-// which is needed anyway, the evaluator is two functions.
+// EventBridge's grammar. The best, winebarrel/cronplan, accepts what Secrets
+// Manager refuses (minutes, lists of hours, W, years), refuses its /8, does not
+// look back, and answers an impossible date with an empty list. Over a strict
+// parser, which is needed anyway to name the wrong field, the evaluator is two
+// functions.
 package window
 
 import (
