@@ -1,0 +1,304 @@
+package mongodb_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.uber.org/goleak"
+
+	"github.com/tumbler-rotation/tumbler/internal/dbserver"
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// shared is the FerretDB server without TLS of all tests.
+var shared struct {
+	sync.Once
+	server *dbserver.Server
+	err    error
+}
+
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int {
+	defer func() {
+		if shared.server != nil {
+			shared.server.Stop()
+		}
+	}()
+	return t.m.Run()
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		_ = flag.Set("rapid.checks", "30") // each check logs in several times
+	}
+	goleak.VerifyTestMain(tests{m})
+}
+
+// db is a user of its own on a FerretDB server.
+type db struct {
+	*dbserver.Server
+	User     string
+	Password redact.String
+}
+
+// ferret returns a fresh user on the shared server.
+func ferret(t testing.TB) *db {
+	t.Helper()
+	shared.Do(func() {
+		shared.server, shared.err = dbserver.StartFerretDB(context.Background(), dbserver.FerretDB{})
+		if shared.err == nil {
+			fmt.Printf("FerretDB %s\n", shared.server.Version)
+		}
+	})
+	if shared.err != nil {
+		t.Fatal(shared.err)
+	}
+	return userOn(t, shared.server, mongodb.Engine{}, nil)
+}
+
+// userOn creates a user on a server.
+func userOn(t testing.TB, s *dbserver.Server, e mongodb.Engine, ssl *bool) *db {
+	t.Helper()
+	d := &db{Server: s, User: "user-" + rand.Text()[:12], Password: redact.New(rand.Text())}
+	root := d.superuser(nil)
+	root.SSL = ssl
+	admin := open(t, e, root)
+	d.create(t, admin, d.User, d.Password)
+	return d
+}
+
+func (d *db) create(t testing.TB, admin engine.Session, user string, password redact.String, more ...bson.E) {
+	t.Helper()
+	command := append(bson.D{{Key: "createUser", Value: user}, {Key: "pwd", Value: password.Reveal()}, {Key: "roles", Value: bson.A{}}}, more...)
+	if _, err := mongodb.Run(t.Context(), admin, command); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// admin returns a session of the server's administrator.
+func (d *db) admin(t testing.TB) engine.Session {
+	t.Helper()
+	return open(t, mongodb.Engine{}, d.superuser(nil))
+}
+
+// document returns the secret of the test's user. change, if not nil, edits its
+// JSON first.
+func (d *db) document(change func(map[string]any)) secretdoc.Document {
+	return document(d.Host, d.Port, d.User, d.Password, change)
+}
+
+func (d *db) superuser(change func(map[string]any)) secretdoc.Document {
+	return document(d.Host, d.Port, d.AdminUser, d.AdminPassword, change)
+}
+
+func document(host string, port int, user string, password redact.String, change func(map[string]any)) secretdoc.Document {
+	keys := map[string]any{"engine": "mongo", "host": host, "port": port, "username": user, "password": password.Reveal()}
+	if change != nil {
+		change(keys)
+	}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(keys); err != nil {
+		panic(err)
+	}
+	doc, err := secretdoc.Parse(redact.New(text.String()))
+	if err != nil {
+		panic(err)
+	}
+	return doc
+}
+
+// local is the secret of a server of a test's own making on loopback.
+func local(port int, change func(map[string]any)) secretdoc.Document {
+	return document("127.0.0.1", port, "app", redact.New("c4nary-Pa55word"), change)
+}
+
+// open logs in and closes the session when the test ends.
+func open(t testing.TB, e mongodb.Engine, doc secretdoc.Document) engine.Session {
+	t.Helper()
+	s, err := e.Connect(t.Context(), doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// connect tries to log in and returns the error.
+func connect(t testing.TB, doc secretdoc.Document) error {
+	t.Helper()
+	s, err := mongodb.Engine{}.Connect(t.Context(), doc)
+	if err == nil {
+		s.Close()
+	}
+	return err
+}
+
+// accepted expects that the document's credentials are accepted.
+func accepted(t testing.TB, doc secretdoc.Document) {
+	t.Helper()
+	s, err := mongodb.Engine{}.Connect(t.Context(), doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Probe(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// refused expects that they are not.
+func refused(t testing.TB, doc secretdoc.Document) {
+	t.Helper()
+	if err := connect(t, doc); fault.CodeOf(err) != fault.LoginRefused {
+		t.Fatalf("got %v, want LoginRefused", err)
+	} else if password := doc.Password.Reveal(); len(password) > 8 && strings.Contains(err.Error(), password) {
+		t.Error("the error shows the password")
+	}
+}
+
+// expect checks an error's code, that it names where it happened and what to
+// do, and that it does not show the password.
+func expect(t testing.TB, err error, code fault.Code, doc secretdoc.Document, words ...string) {
+	t.Helper()
+	if fault.CodeOf(err) != code {
+		t.Fatalf("got %v, want %s", err, code)
+	}
+	for _, word := range append(words, net.JoinHostPort(doc.Host, strconv.Itoa(doc.Port))) {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q does not say %q", err, word)
+		}
+	}
+	if strings.Contains(err.Error(), doc.Password.Reveal()) {
+		t.Error("the error shows the password")
+	}
+	t.Log(err)
+}
+
+// proxy stands between the engine and a server.
+type proxy struct {
+	port   int
+	conns  atomic.Int64
+	rounds atomic.Int64 // how often the client spoke after the server
+	logins atomic.Int64 // saslStart commands
+
+	// beforeRequest is told what the client sends before the server gets it,
+	// and beforeAnswer likewise. False cuts the connection instead. Optional.
+	beforeRequest, beforeAnswer func(data []byte) bool
+}
+
+// through returns the document with the proxy's port.
+func (p *proxy) through(doc func(func(map[string]any)) secretdoc.Document) secretdoc.Document {
+	return doc(func(keys map[string]any) { keys["port"] = p.port })
+}
+
+func (p *proxy) start(t testing.TB, host string, port int) *proxy {
+	t.Helper()
+	p.port = serve(t, func(client net.Conn) {
+		p.conns.Add(1)
+		server, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err != nil {
+			return
+		}
+		hangUp := sync.OnceFunc(func() { client.Close(); server.Close() })
+		defer hangUp()
+		var serverSpoke atomic.Bool
+		serverSpoke.Store(true)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer hangUp()
+			pump(client, server, func(data []byte) bool {
+				serverSpoke.Store(true)
+				return p.beforeAnswer == nil || p.beforeAnswer(data)
+			})
+		})
+		pump(server, client, func(data []byte) bool {
+			if serverSpoke.Swap(false) {
+				p.rounds.Add(1)
+			}
+			p.logins.Add(int64(bytes.Count(data, []byte("saslStart"))))
+			return p.beforeRequest == nil || p.beforeRequest(data)
+		})
+		hangUp()
+		wg.Wait()
+	})
+	return p
+}
+
+func pump(to io.Writer, from io.Reader, pass func([]byte) bool) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			if !pass(buffer[:n]) {
+				return
+			}
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// serve runs a server of the test's own making on loopback and returns its port.
+func serve(t testing.TB, handle func(net.Conn)) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			context.AfterFunc(ctx, func() { conn.Close() })
+			wg.Go(func() {
+				defer conn.Close()
+				handle(conn)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); cancel(); wg.Wait() })
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// log returns the server's log.
+func (d *db) log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(d.LogPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func address(doc secretdoc.Document) string {
+	return net.JoinHostPort(doc.Host, strconv.Itoa(doc.Port))
+}

@@ -1,0 +1,124 @@
+// Package mongodb rotates passwords of Amazon DocumentDB users (engine "mongo").
+//
+// It speaks MongoDB's wire protocol itself and takes only BSON from MongoDB's
+// driver. A rotation needs one connection, one login and a handful of commands;
+// the driver brings pools, monitors and retries, which make the number of
+// logins hard to promise, and it refuses servers as old as DocumentDB 4.0
+// (docs of mongo-driver v2.10: MongoDB 4.4 or later).
+//
+// The server gets new passwords in clear, inside of TLS: createUser and
+// updateUser take no hash that would be worth less than the password
+// (digestPassword false takes the MD5 that SCRAM-SHA-1 logs in with). Of user
+// management events DocumentDB's auditing, which is off by default, keeps the
+// user's name and roles (Amazon DocumentDB developer guide, "Auditing Amazon
+// DocumentDB events"), and its profiler keeps queries and writes only
+// ("Profiling Amazon DocumentDB operations").
+package mongodb
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// answerTimeout is how long we wait for the answer to a command. None of ours
+// takes more than milliseconds.
+const answerTimeout = 12 * time.Second
+
+// Engine logs in to DocumentDB clusters and to MongoDB servers. Its zero value
+// is ready.
+type Engine struct {
+	// Roots are the certificate authorities to trust. Optional: by default the
+	// system's and those of RDS, which DocumentDB has its certificates from.
+	Roots *x509.CertPool
+}
+
+var _ engine.Engine = Engine{}
+
+// Connect implements [engine.Engine]. It talks to the secret's host and to none
+// that the server names, makes one attempt to log in, whatever happens, and no
+// second connection unless the server has no TLS (see dial).
+func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
+	return e.connect(ctx, target{host: doc.Host, port: doc.Port, user: doc.Username}, doc.SSL, doc.Password)
+}
+
+func (e Engine) connect(ctx context.Context, t target, ssl *bool, password redact.String) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
+	defer cancel()
+	if err := checkName("username", t.user); err != nil {
+		return nil, err
+	}
+	w, greeting, err := e.dial(ctx, t, ssl)
+	if err != nil {
+		return nil, err
+	}
+	if err := login(ctx, w, mechanism(greeting), t.user, password); err != nil {
+		w.close()
+		return nil, t.loginFault(err)
+	}
+	return &session{engine: e, wire: w, target: t, ssl: ssl}, nil
+}
+
+// target says where a session goes, for messages.
+type target struct {
+	host string
+	port int
+	user string
+}
+
+func (t target) address() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
+
+func (t target) String() string { return fmt.Sprintf("%s as %q", t.address(), t.user) }
+
+// session is one logged-in connection.
+type session struct {
+	engine Engine
+	wire   *wire
+	target target
+	ssl    *bool
+}
+
+// Probe implements [engine.Session].
+func (s *session) Probe(ctx context.Context) error {
+	if _, err := s.run(ctx, pingCommand()); err != nil {
+		return commandFault(err, "running a command on "+s.target.String(), reading)
+	}
+	return nil
+}
+
+// SetPassword implements [engine.Session]. The user's roles and custom data stay
+// as they are.
+func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
+	op := fmt.Sprintf("setting the password of user %q on %s", user, s.target)
+	if err := checkName("user", user); err != nil {
+		return err
+	}
+	if password.IsEmpty() {
+		return emptyPassword(op)
+	}
+	if _, err := s.run(ctx, setPasswordCommand(user, password)); err != nil {
+		return commandFault(err, op, changingPassword)
+	}
+	return nil
+}
+
+// run runs one command on the database admin, where DocumentDB keeps all users
+// (developer guide, "Managing Amazon DocumentDB users"). An error is a refusal
+// if the server answered.
+func (s *session) run(ctx context.Context, command bson.D) (bson.Raw, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return s.wire.run(ctx, command)
+}
+
+// Close implements [engine.Session]. The protocol has no farewell.
+func (s *session) Close() { s.wire.close() }
