@@ -102,6 +102,9 @@ func (c Create) leftBehind(ctx context.Context, plan Planned, account secretdoc.
 	if err != nil || pending.Password.Equal(account.Password) {
 		return redact.String{}, nil
 	}
+	// A wrong address may have been the very reason why that rotation died, and
+	// AWSCURRENT has been corrected since. Only the password is taken over.
+	pending.Host, pending.Port = account.Host, account.Port
 	if err := sameAccount(pending, account, Pending); err != nil {
 		return redact.String{}, err
 	}

@@ -62,6 +62,9 @@ func ParseRequest(raw json.RawMessage) (Request, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&r); err != nil {
+		if badTime := checkTimes(raw); badTime != nil {
+			return Request{}, badTime
+		}
 		return Request{}, describeDecodeError(err)
 	}
 	if strings.TrimSpace(r.SecretID) == "" {
@@ -116,10 +119,32 @@ func describeDecodeError(err error) error {
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
 		return invalidRequest("field "+strings.Trim(name, `"`)+" is not known", fields)
 	}
-	if strings.Contains(err.Error(), "parsing time") {
-		return invalidRequest("a time is not in RFC 3339 form", "Write times like 2026-01-31T02:00:00Z")
-	}
 	return invalidRequest("the request is not a JSON object", fields)
+}
+
+// checkTimes looks for a time that cannot be read: encoding/json does not say
+// which field it stands in.
+func checkTimes(raw json.RawMessage) error {
+	var r struct {
+		Trigger struct{ ScheduledAt json.RawMessage }
+		Window  struct{ OpensAt, ClosesAt json.RawMessage }
+	}
+	_ = json.Unmarshal(raw, &r) // what cannot be read is not a time's fault
+	for _, field := range []struct {
+		name  string
+		value json.RawMessage
+	}{
+		{"trigger.scheduledAt", r.Trigger.ScheduledAt},
+		{"window.opensAt", r.Window.OpensAt},
+		{"window.closesAt", r.Window.ClosesAt},
+	} {
+		var t time.Time
+		if field.value != nil && json.Unmarshal(field.value, &t) != nil {
+			return invalidRequest(fmt.Sprintf("field %s is %s, which is not a time in RFC 3339 form", field.name, field.value),
+				"Write times like 2026-01-31T02:00:00Z")
+		}
+	}
+	return nil
 }
 
 func orRoot(field string) string {

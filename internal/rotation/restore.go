@@ -56,6 +56,11 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 		return end.end(Rotated, Failure{}, ""), err
 	}
 	restored := outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly)
+	if secret.Labels[Pending] != in.Plan.VersionID && in.Create == nil {
+		// Whether AWSCURRENT logs in nobody has tried: the secret may not even
+		// be readable.
+		return end.end(outcomeFor(fault.Code(in.Failure.Error), Refused), in.Failure, "nothing: no step had gone to the database."), nil
+	}
 	if secret.Labels[Pending] != in.Plan.VersionID {
 		// Without AWSPENDING no step has gone to the database, or an earlier
 		// Restore has already proven that AWSCURRENT works.

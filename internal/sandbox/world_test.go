@@ -17,6 +17,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/engine/counted"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -45,6 +46,7 @@ type world struct {
 
 	log       safeBuffer
 	histories []string
+	canaries  []string // further texts that may not show anywhere
 
 	mu    sync.Mutex
 	calls []wire.Record
@@ -52,8 +54,15 @@ type world struct {
 
 func newWorld(t *testing.T, opts ...dbtest.Option) *world {
 	t.Helper()
+	w := newWorldWithoutSecret(t, all.Engines, opts...)
+	w.createSecret(w.db.Document(nil).Encode().Reveal())
+	return w
+}
+
+func newWorldWithoutSecret(t *testing.T, table engine.Table, opts ...dbtest.Option) *world {
+	t.Helper()
 	w := &world{T: t, db: dbtest.Postgres(t, opts...)}
-	engines, counter := counted.Wrap(all.Engines)
+	engines, counter := counted.Wrap(table)
 	w.logins = counter
 	var err error
 	w.sandbox, err = sandbox.Start(t.Context(), sandbox.Config{
@@ -72,7 +81,6 @@ func newWorld(t *testing.T, opts ...dbtest.Option) *world {
 	t.Cleanup(w.sandbox.Close)
 	client := w.sandbox.AWS("test")
 	w.secrets, w.states = secretsmanager.NewFromConfig(client), sfn.NewFromConfig(client)
-	w.createSecret(w.db.Document(nil).Encode().Reveal())
 	t.Cleanup(w.searchForPasswords)
 	return w
 }
@@ -201,16 +209,25 @@ func (w *world) lastAlert() sns.Message {
 	return messages[len(messages)-1]
 }
 
+// put stores a value as AWSCURRENT, as a person would.
+func (w *world) put(value string) {
+	w.Helper()
+	_, err := w.secrets.PutSecretValue(w.Context(), &secretsmanager.PutSecretValueInput{
+		SecretId: aws.String(secretID), SecretString: &value,
+	})
+	w.check(err)
+}
+
 // searchForPasswords is the canary test. No version's password may be anywhere
 // but in Secrets Manager.
 func (w *world) searchForPasswords() {
 	w.sandbox.Intercept(nil)
-	passwords := []string{w.db.Password.Reveal()}
+	passwords := append(w.canaries, w.db.Password.Reveal())
 	versions, err := w.secrets.ListSecretVersionIds(context.Background(), &secretsmanager.ListSecretVersionIdsInput{
 		SecretId: aws.String(secretID), IncludeDeprecated: aws.Bool(true), MaxResults: aws.Int32(100),
 	})
-	if err != nil {
-		return // the test has deleted the secret
+	if err != nil { // the test has deleted the secret
+		versions = &secretsmanager.ListSecretVersionIdsOutput{}
 	}
 	for _, v := range versions.Versions {
 		out, err := w.secrets.GetSecretValue(context.Background(), &secretsmanager.GetSecretValueInput{
