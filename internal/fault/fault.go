@@ -18,6 +18,7 @@ type Code string
 const (
 	InvalidRequest        Code = "InvalidRequest"        // the rotation request is malformed
 	InvalidSecret         Code = "InvalidSecret"         // the secret's document is malformed
+	NotConfigured         Code = "NotConfigured"         // no rotation is configured for the secret
 	SecretNotFound        Code = "SecretNotFound"        // no such secret, or no AWSCURRENT version
 	SecretDeleted         Code = "SecretDeleted"         // scheduled for deletion
 	SecretIsReplica       Code = "SecretIsReplica"       // replicas are rotated in their primary Region
@@ -73,7 +74,7 @@ func (c Code) Retryable() bool {
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
-		InvalidRequest, InvalidSecret, SecretNotFound, SecretDeleted, SecretIsReplica, SecretManaged,
+		InvalidRequest, InvalidSecret, NotConfigured, SecretNotFound, SecretDeleted, SecretIsReplica, SecretManaged,
 		NativeRotationEnabled, AlreadyRotating, WindowClosed, NotPending, SecretChanged,
 		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady,
 		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused,

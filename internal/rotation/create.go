@@ -35,7 +35,7 @@ type CreateResult struct {
 // SecretChanged, AlreadyRotating, and AWS's own.
 func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	plan := in.Plan
-	if err := plan.Window.checkOpen(c.Now()); err != nil {
+	if err := plan.checkOpen(c.Now()); err != nil {
 		return CreateResult{}, err
 	}
 	current, err := readCurrent(ctx, c.Secrets, plan)
@@ -74,17 +74,8 @@ func (c Create) password(ctx context.Context, plan Planned, account secretdoc.Do
 			return left, true, err
 		}
 	}
-	password, err := newPassword(ctx, c.Secrets, account)
+	password, err := newPassword(ctx, c.Secrets, plan.Password, account)
 	return password, false, err
-}
-
-// newPassword asks for one within the engine's limits.
-func newPassword(ctx context.Context, secrets VersionWriter, account secretdoc.Document) (redact.String, error) {
-	traits := account.Traits()
-	return secrets.RandomPassword(ctx, PasswordPolicy{
-		Length:            traits.PasswordLength,
-		ExcludeCharacters: traits.ExcludeCharacters,
-	})
 }
 
 // leftBehind returns the pending password of a dead rotation, or "" when there

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -14,8 +15,10 @@ import (
 type Plan struct {
 	Secrets    Describer
 	Executions Executions
-	Region     string // where this runs
-	RotatorARN string // Tumbler's own native rotation function. Optional.
+	Registry   Registry // nil: every request stands for itself
+	Region     string   // where this runs
+	RotatorARN string   // Tumbler's own native rotation function. Optional.
+	Functions  []string // ARNs of the rotation functions that a request may name
 	Now        func() time.Time
 }
 
@@ -25,8 +28,9 @@ type PlanInput struct {
 	Execution Execution       `json:"execution"`
 }
 
-// Run returns the plan. Codes: InvalidRequest, SecretNotFound, SecretDeleted,
-// SecretIsReplica, SecretManaged, NativeRotationEnabled, and AWS's own.
+// Run returns the plan. Codes: InvalidRequest, NotConfigured, SecretNotFound,
+// SecretDeleted, SecretIsReplica, SecretManaged, NativeRotationEnabled, and
+// AWS's own.
 func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	request, err := ParseRequest(in.Request)
 	if err != nil {
@@ -37,6 +41,18 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		return Planned{}, err
 	}
 	if err := p.checkRotatable(secret); err != nil {
+		return Planned{}, err
+	}
+	if request, err = p.configured(ctx, request, secret); err != nil {
+		return Planned{}, err
+	}
+	if f := request.RotationFunction; f != "" && !slices.Contains(p.Functions, f) {
+		return Planned{}, invalidRequest("field rotationFunction is "+f+", which was not allowed when Tumbler was deployed",
+			"List it as rotationFunction of a rotation in rotations.yaml and deploy")
+	}
+	now := p.Now()
+	window, next, frozen, err := request.forRun(now)
+	if err != nil {
 		return Planned{}, err
 	}
 	plan := Planned{
@@ -51,9 +67,12 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		LastVersionID:     secret.Labels[Own],
 		SuperuserSecretID: request.SuperuserSecretID,
 		RecoverPassword:   request.RecoverPassword,
-		Window:            request.Window,
+		RotationFunction:  request.RotationFunction,
+		Password:          request.Password,
+		Window:            window,
+		NextWindow:        next,
 	}
-	run := run{request: request, execution: in.Execution, plan: plan, now: p.Now()}
+	run := run{request: request, execution: in.Execution, plan: plan, now: now}
 
 	if holder := plan.PendingVersionID; plan.heldByAnother(holder) {
 		owner, err := ownerOf(ctx, p.Executions, in.Execution.ARN, holder)
@@ -64,7 +83,35 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 			return run.reject(alreadyRotating(owner)), nil
 		}
 	}
+	if frozen != "" {
+		return run.reject(fault.New(fault.WindowClosed, "scheduled rotations are frozen: "+frozen, run.nextHint())), nil
+	}
 	return run.decideWindow(), nil
+}
+
+// configured completes a manual request or an event by the secret's own
+// configuration.
+func (p Plan) configured(ctx context.Context, request Request, secret Metadata) (Request, error) {
+	if p.Registry == nil || (request.Trigger.Source != SourceManual && request.Trigger.Source != SourceEvent) {
+		return request, nil
+	}
+	raw, found, err := p.Registry.Lookup(ctx, secret.ARN, secret.Name)
+	if err != nil {
+		return Request{}, err
+	}
+	if !found {
+		return Request{}, fault.New(fault.NotConfigured, "no rotation is configured for secret "+secret.Name,
+			"Add it to rotations.yaml and deploy; schedule is optional there")
+	}
+	complete, err := decodeRequest(raw)
+	if err != nil {
+		return Request{}, err
+	}
+	complete.Trigger, complete.OutsideWindow = request.Trigger, request.OutsideWindow
+	if err := complete.complete(); err != nil {
+		return Request{}, err
+	}
+	return complete, nil
 }
 
 // checkRotatable refuses secrets that are not Tumbler's to rotate.
@@ -122,23 +169,52 @@ func alreadyRotating(owner string) *fault.Error {
 // decision.
 func (r run) decideWindow() Planned {
 	w := r.plan.Window
-	closed := w.checkOpen(r.now)
 	switch {
-	case closed == nil:
+	case w == nil, w.contains(r.now):
 		return r.plan
 	case r.request.OutsideWindow == OutsideRotate:
 		r.plan.Window = nil
 		return r.plan
-	case r.request.OutsideWindow == OutsideWait && r.now.Before(w.OpensAt):
-		if w.OpensAt.Sub(r.now) > longestWait {
-			return r.reject(fault.New(fault.WindowClosed,
-				fmt.Sprintf("the rotation window opens at %s, more than %d days from now", stamp(w.OpensAt), longestWait/(24*time.Hour)),
-				"Ask again nearer to it, or leave it to the schedule"))
-		}
-		r.plan.Decision = Wait
-		return r.plan
+	case r.request.OutsideWindow == OutsideWait:
+		return r.wait()
 	}
-	return r.reject(fault.From(closed))
+	return r.reject(r.closed())
+}
+
+// wait waits for the window, or the next one.
+func (r run) wait() Planned {
+	w := r.plan.Window
+	if !r.now.Before(w.OpensAt) {
+		w = r.plan.NextWindow
+	}
+	if w == nil {
+		return r.reject(r.closed())
+	}
+	if w.OpensAt.Sub(r.now) > longestWait {
+		return r.reject(fault.New(fault.WindowClosed,
+			fmt.Sprintf("the rotation window opens at %s, more than %d days from now", stamp(w.OpensAt), longestWait/(24*time.Hour)),
+			"Ask again nearer to it, or leave it to the schedule"))
+	}
+	r.plan.Decision, r.plan.Window = Wait, w
+	return r.plan
+}
+
+// closed says that now is outside the window and when the next one is.
+func (r run) closed() *fault.Error {
+	w := r.plan.Window
+	when := "opens at " + stamp(w.OpensAt)
+	if !r.now.Before(w.OpensAt) {
+		when = "closed at " + stamp(w.ClosesAt)
+	}
+	return fault.New(fault.WindowClosed, fmt.Sprintf("it is %s and the rotation window %s", stamp(r.now), when), r.nextHint())
+}
+
+func (r run) nextHint() string {
+	const otherwise = "Rotate all the same with outsideWindow \"rotate\" (tumbler rotate --outside-window)"
+	if next := r.plan.NextWindow; next != nil {
+		return fmt.Sprintf("The next window is from %s to %s. %s", stamp(next.OpensAt), stamp(next.ClosesAt), otherwise)
+	}
+	return otherwise
 }
 
 // reject ends the run before anything was touched.

@@ -10,13 +10,19 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Request asks for one rotation. It is the input of an execution.
+// Request asks for one rotation. It is the input of an execution. What a
+// schedule sends is complete; a manual request or an event names only the secret
+// and what concerns this one rotation, and the rest comes from the [Registry].
 type Request struct {
 	SecretID      string   `json:"secretId"` // name or ARN. Required.
 	Trigger       Trigger  `json:"trigger,omitzero"`
 	Strategy      Strategy `json:"strategy,omitempty"`      // default single-user
-	Window        *Window  `json:"window,omitempty"`        // nil: rotate at any time
 	OutsideWindow string   `json:"outsideWindow,omitempty"` // reject (default), wait or rotate
+
+	// Schedule has the rotation windows. Window is one window, for a request
+	// without a schedule. With neither a rotation may run at any time.
+	Schedule *Schedule `json:"schedule,omitempty"`
+	Window   *Window   `json:"window,omitempty"`
 
 	// SuperuserSecretID is the secret of a user that may change the secret's
 	// user. Alternating users need one; the default is masterarn in the secret.
@@ -25,13 +31,27 @@ type Request struct {
 	// RecoverPassword lets the superuser reset the password of a single user
 	// when none that the secret knows logs in any more.
 	RecoverPassword bool `json:"recoverPassword,omitempty"`
+
+	// Password says how new passwords look. Default: the engine's.
+	Password *PasswordOptions `json:"password,omitempty"`
+
+	// RotationFunction is the ARN of an existing rotation function that runs
+	// the set and test steps, instead of Tumbler's engines.
+	RotationFunction string `json:"rotationFunction,omitempty"`
+}
+
+// Schedule is when a secret is rotated by itself.
+type Schedule struct {
+	Expression string   `json:"expression"`         // rate() or cron(). Required.
+	Duration   string   `json:"duration,omitempty"` // of each window, such as 3h
+	Freeze     []string `json:"freeze,omitempty"`   // dates on which scheduled rotations do not start
 }
 
 // Trigger says who asked.
 type Trigger struct {
-	Source      string     `json:"source,omitempty"` // schedule, manual or event
-	ScheduledAt *time.Time `json:"scheduledAt,omitempty"`
-	Reason      string     `json:"reason,omitempty"` // recorded, for people
+	Source      string     `json:"source,omitempty"`      // schedule, manual or event; empty: the request stands for itself
+	ScheduledAt *time.Time `json:"scheduledAt,omitempty"` // when the schedule meant it to start
+	Reason      string     `json:"reason,omitempty"`      // recorded, for people
 }
 
 // Strategy is how the database's users are rotated. Source: AWS Secrets Manager
@@ -48,6 +68,13 @@ const (
 	AlternatingUsers Strategy = "alternating-users"
 )
 
+// Who can ask for a rotation.
+const (
+	SourceSchedule = "schedule"
+	SourceManual   = "manual"
+	SourceEvent    = "event"
+)
+
 // What to do with a request that arrives outside its window.
 const (
 	OutsideReject = "reject"
@@ -58,17 +85,33 @@ const (
 // ParseRequest reads and validates a request and fills in the defaults. Its
 // errors are InvalidRequest and name the field, the value and the remedy.
 func ParseRequest(raw json.RawMessage) (Request, error) {
+	r, err := decodeRequest(raw)
+	if err != nil {
+		return Request{}, err
+	}
+	if err := r.complete(); err != nil {
+		return Request{}, err
+	}
+	return r, nil
+}
+
+func decodeRequest(raw json.RawMessage) (Request, error) {
+	if err := checkTimes(raw); err != nil {
+		return Request{}, err
+	}
 	var r Request
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&r); err != nil {
-		if badTime := checkTimes(raw); badTime != nil {
-			return Request{}, badTime
-		}
 		return Request{}, describeDecodeError(err)
 	}
+	return r, nil
+}
+
+// complete fills in the defaults and checks every field.
+func (r *Request) complete() error {
 	if strings.TrimSpace(r.SecretID) == "" {
-		return Request{}, invalidRequest("field secretId is missing or empty", "Name the secret by name or ARN")
+		return invalidRequest("field secretId is missing or empty", "Name the secret by name or ARN")
 	}
 	if r.Strategy == "" {
 		r.Strategy = SingleUser
@@ -82,21 +125,40 @@ func ParseRequest(raw json.RawMessage) (Request, error) {
 	}{
 		{"strategy", string(r.Strategy), []string{string(SingleUser), string(AlternatingUsers)}},
 		{"outsideWindow", r.OutsideWindow, []string{OutsideReject, OutsideWait, OutsideRotate}},
-		{"trigger.source", r.Trigger.Source, []string{"", "schedule", "manual", "event"}},
+		{"trigger.source", r.Trigger.Source, []string{"", SourceSchedule, SourceManual, SourceEvent}},
 	} {
 		if err := oneOf(field.name, field.value, field.allowed); err != nil {
-			return Request{}, err
+			return err
 		}
 	}
-	if w := r.Window; w != nil && !w.ClosesAt.After(w.OpensAt) {
-		return Request{}, invalidRequest(
+	if r.RecoverPassword && r.Strategy == AlternatingUsers {
+		return invalidRequest("field recoverPassword is true with the strategy alternating-users", "Leave it out: the superuser sets the password there anyway")
+	}
+	if err := r.Password.check(); err != nil {
+		return err
+	}
+	return r.checkWindow()
+}
+
+func (r *Request) checkWindow() error {
+	if r.Schedule != nil {
+		if r.Window != nil {
+			return invalidRequest("fields schedule and window are both given", "Give one of them")
+		}
+		_, err := r.Schedule.parse()
+		return err
+	}
+	w := r.Window
+	if w == nil {
+		return nil
+	}
+	if !w.ClosesAt.After(w.OpensAt) {
+		return invalidRequest(
 			fmt.Sprintf("field window closes at %s, which is not after it opens at %s", stamp(w.ClosesAt), stamp(w.OpensAt)),
 			"Give window.opensAt and window.closesAt as UTC times in that order")
 	}
-	if r.Window != nil {
-		r.Window = &Window{OpensAt: r.Window.OpensAt.UTC(), ClosesAt: r.Window.ClosesAt.UTC()}
-	}
-	return r, nil
+	r.Window = &Window{OpensAt: w.OpensAt.UTC(), ClosesAt: w.ClosesAt.UTC()}
+	return nil
 }
 
 func oneOf(name, value string, allowed []string) error {
@@ -112,7 +174,7 @@ func oneOf(name, value string, allowed []string) error {
 // describeDecodeError turns an error of encoding/json into one that names the
 // field. A request holds no secret, so its text may be quoted.
 func describeDecodeError(err error) error {
-	const fields = "The fields of a request are secretId, trigger, strategy, superuserSecretId, recoverPassword, window and outsideWindow (docs/guide.md)"
+	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, recoverPassword, password and rotationFunction (docs/guide.md)"
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		return invalidRequest(fmt.Sprintf("field %s is a %s", orRoot(typeErr.Field), typeErr.Value), fields)
 	}

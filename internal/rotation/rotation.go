@@ -11,6 +11,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
@@ -45,12 +46,6 @@ type Metadata struct {
 // Version names a version of a secret. If both are set the version must carry
 // the label.
 type Version struct{ ID, Label string }
-
-// PasswordPolicy says what GetRandomPassword may produce.
-type PasswordPolicy struct {
-	Length            int
-	ExcludeCharacters string
-}
 
 // Describer reads a secret's metadata.
 type Describer interface {
@@ -87,6 +82,12 @@ type Executions interface {
 	Running(ctx context.Context, executionARN string) (arns []string, err error)
 }
 
+// Registry knows the configured rotations.
+type Registry interface {
+	// Lookup returns the complete request that is configured for a secret.
+	Lookup(ctx context.Context, secretARN, secretName string) (request json.RawMessage, found bool, err error)
+}
+
 // Databases finds the engine for a secret.
 type Databases interface {
 	For(doc secretdoc.Document) (engine.Engine, error)
@@ -103,19 +104,22 @@ func VersionID(executionARN string) string {
 // Planned is Plan's result and every later step's instructions. It travels
 // through the execution's state, so it holds no secret.
 type Planned struct {
-	Decision          Decision `json:"decision"`
-	SecretARN         string   `json:"secretArn,omitempty"`
-	SecretName        string   `json:"secretName,omitempty"`
-	Strategy          Strategy `json:"strategy,omitempty"`
-	VersionID         string   `json:"versionId,omitempty"`         // what this execution writes
-	CurrentVersionID  string   `json:"currentVersionId,omitempty"`  // held AWSCURRENT when planned
-	PendingVersionID  string   `json:"pendingVersionId,omitempty"`  // held AWSPENDING when planned
-	PreviousVersionID string   `json:"previousVersionId,omitempty"` // held AWSPREVIOUS when planned
-	LastVersionID     string   `json:"lastVersionId,omitempty"`     // held TUMBLER when planned: what an earlier run wrote
-	SuperuserSecretID string   `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
-	RecoverPassword   bool     `json:"recoverPassword,omitempty"`
-	Window            *Window  `json:"window,omitempty"` // nil: rotate at any time
-	Ending            *Ending  `json:"ending,omitempty"` // set when the decision is Reject
+	Decision          Decision         `json:"decision"`
+	SecretARN         string           `json:"secretArn,omitempty"`
+	SecretName        string           `json:"secretName,omitempty"`
+	Strategy          Strategy         `json:"strategy,omitempty"`
+	VersionID         string           `json:"versionId,omitempty"`         // what this execution writes
+	CurrentVersionID  string           `json:"currentVersionId,omitempty"`  // held AWSCURRENT when planned
+	PendingVersionID  string           `json:"pendingVersionId,omitempty"`  // held AWSPENDING when planned
+	PreviousVersionID string           `json:"previousVersionId,omitempty"` // held AWSPREVIOUS when planned
+	LastVersionID     string           `json:"lastVersionId,omitempty"`     // held TUMBLER when planned: what an earlier run wrote
+	SuperuserSecretID string           `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
+	RecoverPassword   bool             `json:"recoverPassword,omitempty"`
+	RotationFunction  string           `json:"rotationFunction,omitempty"` // runs the set and test steps
+	Password          *PasswordOptions `json:"password,omitempty"`
+	Window            *Window          `json:"window,omitempty"`     // nil: rotate at any time
+	NextWindow        *Window          `json:"nextWindow,omitempty"` // the first one after now; nil without a schedule
+	Ending            *Ending          `json:"ending,omitempty"`     // set when the decision is Reject
 }
 
 // Decision is what Plan decided.

@@ -92,7 +92,7 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 	if err != nil {
 		return err
 	}
-	password, err := newPassword(ctx, r.Secrets, current)
+	password, err := newPassword(ctx, r.Secrets, plan.Password, current)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type SetResult struct {
 // [engine.Engine] and [engine.Session], and AWS's own.
 func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 	plan := in.Plan
-	if err := plan.Window.checkOpen(s.Now()); err != nil {
+	if err := plan.checkOpen(s.Now()); err != nil {
 		return SetResult{}, err
 	}
 	current, err := readCurrent(ctx, s.Secrets, plan)

@@ -1,10 +1,11 @@
 package rotation
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
 // Window is the time in which a rotation may change anything. It is a hard
@@ -18,22 +19,76 @@ type Window struct {
 // after it, inside the state machine's own TimeoutSeconds.
 const longestWait = 31 * 24 * time.Hour
 
-// checkOpen returns WindowClosed when now is outside w. A nil window is always
-// open.
-func (w *Window) checkOpen(now time.Time) error {
-	switch {
-	case w == nil:
+func (w *Window) contains(t time.Time) bool {
+	return !t.Before(w.OpensAt) && t.Before(w.ClosesAt)
+}
+
+// checkOpen returns WindowClosed when the plan's window is not open. A plan
+// without a window may change things at any time.
+func (p Planned) checkOpen(now time.Time) error {
+	if p.Window == nil || p.Window.contains(now) {
 		return nil
-	case now.Before(w.OpensAt):
-		return fault.New(fault.WindowClosed,
-			fmt.Sprintf("it is %s and the rotation window opens at %s", stamp(now), stamp(w.OpensAt)),
-			"Rotate inside the window, or ask with outsideWindow \"wait\" or \"rotate\"")
-	case !now.Before(w.ClosesAt):
-		return fault.New(fault.WindowClosed,
-			fmt.Sprintf("it is %s and the rotation window closed at %s", stamp(now), stamp(w.ClosesAt)),
-			"Rotate inside the next window, or ask with outsideWindow \"rotate\"")
 	}
-	return nil
+	return run{plan: p, now: now}.closed()
+}
+
+// timetable is a parsed [Schedule].
+type timetable struct {
+	window.Schedule
+	freeze window.Freeze
+}
+
+// parse checks a schedule. Rates count from 1970-01-01, so that the windows are
+// the same here, in EventBridge Scheduler and on the command line.
+func (s *Schedule) parse() (timetable, error) {
+	schedule, err := window.Parse(s.Expression, s.Duration)
+	if err != nil {
+		return timetable{}, invalidSchedule("schedule", err)
+	}
+	freeze, err := window.ParseFreeze(s.Freeze...)
+	if err != nil {
+		return timetable{}, invalidSchedule("schedule.freeze", err)
+	}
+	return timetable{schedule, freeze}, nil
+}
+
+func invalidSchedule(field string, err error) error {
+	if e, ok := errors.AsType[*window.Error](err); ok {
+		return invalidRequest(fmt.Sprintf("field %s: %s %q: %s", field, e.Field, e.Value, e.Rule), e.Remedy)
+	}
+	return invalidRequest("field "+field+" cannot be read", "See docs/schedules.md")
+}
+
+// next is the first window after now in which the schedule rotates.
+func (t timetable) next(now time.Time) *Window {
+	w := Window(t.NextUnfrozen(now, t.freeze))
+	return &w
+}
+
+// forRun finds the window that a run belongs to: the one its schedule meant, or
+// the one that is open now, or else the next. A nil timetable has none.
+func (r Request) forRun(now time.Time) (w *Window, next *Window, frozen string, err error) {
+	if r.Schedule == nil {
+		return r.Window, nil, "", nil
+	}
+	t, err := r.Schedule.parse()
+	if err != nil {
+		return nil, nil, "", err
+	}
+	next = t.next(now)
+	meant := now
+	if at := r.Trigger.ScheduledAt; r.Trigger.Source == SourceSchedule {
+		if at != nil {
+			meant = *at
+		}
+		if period, ok := t.freeze.At(meant); ok {
+			frozen = period.Words()
+		}
+	}
+	if open, ok := t.At(meant); ok {
+		return new(Window(open)), next, frozen, nil
+	}
+	return next, next, frozen, nil
 }
 
 // stamp writes a time as people and Step Functions read it.

@@ -78,7 +78,11 @@ func (c *Client) RandomPassword(ctx context.Context, policy rotation.PasswordPol
 	out, err := c.api.GetRandomPassword(ctx, &secretsmanager.GetRandomPasswordInput{
 		PasswordLength:          aws.Int64(int64(policy.Length)),
 		ExcludeCharacters:       &policy.ExcludeCharacters,
-		RequireEachIncludedType: new(true),
+		ExcludeNumbers:          &policy.ExcludeNumbers,
+		ExcludePunctuation:      &policy.ExcludePunctuation,
+		ExcludeUppercase:        &policy.ExcludeUppercase,
+		ExcludeLowercase:        &policy.ExcludeLowercase,
+		RequireEachIncludedType: &policy.RequireEachType,
 	})
 	if err != nil {
 		return redact.String{}, classify(err, "GetRandomPassword", "")
