@@ -1,0 +1,106 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Entry is one configured rotation.
+type Entry struct {
+	Name       string          // of the schedule
+	SecretID   string          // as in rotations.yaml
+	Enabled    bool            // false: rotated on demand only
+	Expression string          // in EventBridge Scheduler's words
+	StartDate  time.Time       // from which a rate counts; zero if there is none
+	Input      json.RawMessage // the rotation request, without its trigger
+}
+
+// read takes the request out of a target's input and reports whether it is one.
+func (e *Entry) read(input string) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal([]byte(input), &members) != nil {
+		return false
+	}
+	if json.Unmarshal(members["secretId"], &e.SecretID) != nil || e.SecretID == "" {
+		return false
+	}
+	delete(members, "trigger")
+	var err error
+	e.Input, err = json.Marshal(members)
+	return err == nil
+}
+
+// parallel calls of GetSchedule stay far below its quota of hundreds a second
+// (EventBridge Scheduler user guide, "Quotas").
+const parallel = 10
+
+// List returns every configured rotation, by secret. ListSchedules does not tell
+// what a schedule starts, so that it takes a call for each. Schedules of other
+// origin in the group are left out.
+//
+// Codes: AccessDenied, Throttled, ServiceUnavailable, InvalidRequest when there
+// is no such group, InternalError.
+func (c *Client) List(ctx context.Context) ([]Entry, error) {
+	names, err := c.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		entries = make([]Entry, len(names))
+		next    = make(chan int)
+		workers sync.WaitGroup
+	)
+	for range min(parallel, len(names)) {
+		workers.Go(func() {
+			for i := range next {
+				entry, _, err := c.get(ctx, names[i]) // the zero Entry when it is gone meanwhile
+				if err != nil && !fault.Is(err, fault.InvalidRequest) {
+					cancel(err)
+				}
+				entries[i] = entry
+			}
+		})
+	}
+	for i := range names {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.SecretID == "" || e.Name != Name(e.SecretID) })
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.SecretID, b.SecretID) })
+	return entries, nil
+}
+
+func (c *Client) names(ctx context.Context) ([]string, error) {
+	var names []string
+	pages := scheduler.NewListSchedulesPaginator(c.api, &scheduler.ListSchedulesInput{
+		GroupName: &c.group, MaxResults: aws.Int32(100),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, c.classify("ListSchedules", err)
+		}
+		for _, s := range page.Schedules {
+			names = append(names, aws.ToString(s.Name))
+		}
+	}
+	return names, nil
+}

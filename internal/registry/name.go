@@ -1,0 +1,28 @@
+package registry
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+// longestReadable keeps a name, with a hyphen and eight digits after it, within
+// the 64 characters of EventBridge Scheduler (API reference, CreateSchedule).
+const longestReadable = 48
+
+var notInNames = regexp.MustCompile(`[^0-9A-Za-z]+`)
+
+// Name is the name of the schedule of a secret, which is given exactly as it
+// stands in rotations.yaml: a name and an ARN of the same secret have different
+// schedules. It is readable, unique, and stays the same when the rotations
+// around it change, because a schedule that was replaced would fire anew.
+func Name(secretIDAsConfigured string) string {
+	readable := secretIDAsConfigured
+	if i := strings.LastIndex(readable, ":secret:"); i >= 0 {
+		readable = readable[i+len(":secret:"):]
+	}
+	readable = strings.Trim(notInNames.ReplaceAllString(readable, "-"), "-")
+	sum := sha256.Sum256([]byte(secretIDAsConfigured))
+	return readable[:min(len(readable), longestReadable)] + "-" + hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,88 @@
+// Package registry finds how a secret is configured. The registry is the
+// deployment's EventBridge Scheduler schedule group: every rotation of
+// rotations.yaml has one schedule in it, named by [Name], whose target input is
+// the complete rotation request of its secret. A rotation without a schedule of
+// its own has one that is DISABLED. So there is no second list that could
+// disagree with what the schedules start.
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"regexp"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Client reads the registry of one deployment.
+type Client struct {
+	api   *scheduler.Client
+	group string
+}
+
+// New returns a Client that reads the schedule group through api.
+func New(api *scheduler.Client, group string) *Client { return &Client{api: api, group: group} }
+
+// Lookup returns the rotation request that is configured for a secret, without
+// its trigger: a trigger belongs to one start, and in a schedule it holds
+// placeholders that only Scheduler fills in.
+//
+// Whoever wrote rotations.yaml may have named the secret by name or by ARN. The
+// name is tried first because most do, so that one call is enough.
+//
+// Codes: AccessDenied, Throttled, ServiceUnavailable, InvalidRequest for a
+// schedule that somebody changed by hand, InternalError.
+func (c *Client) Lookup(ctx context.Context, secretARN, secretName string) (input json.RawMessage, found bool, err error) {
+	for _, id := range identifiers(secretARN, secretName) {
+		entry, found, err := c.get(ctx, Name(id))
+		if err != nil {
+			return nil, false, err
+		}
+		// Another secret whose name has the same hash is not this one.
+		if found && entry.SecretID == id {
+			return entry.Input, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// suffix is what Secrets Manager adds to a name to make the ARN.
+var suffix = regexp.MustCompile(`-[0-9A-Za-z]{6}$`)
+
+// identifiers are the ways to write a secret in rotations.yaml, likeliest first.
+func identifiers(secretARN, secretName string) []string {
+	var ids []string
+	for _, id := range []string{secretName, secretARN, suffix.ReplaceAllString(secretARN, "")} {
+		if id != "" && (len(ids) == 0 || ids[len(ids)-1] != id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// get reads one schedule.
+func (c *Client) get(ctx context.Context, name string) (entry Entry, found bool, err error) {
+	out, err := c.api.GetSchedule(ctx, &scheduler.GetScheduleInput{Name: &name, GroupName: &c.group})
+	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
+		return Entry{}, false, nil
+	}
+	if err != nil {
+		return Entry{}, false, c.classify("GetSchedule", err)
+	}
+	entry = Entry{
+		Name:       name,
+		Enabled:    out.State != types.ScheduleStateDisabled,
+		Expression: aws.ToString(out.ScheduleExpression),
+		StartDate:  aws.ToTime(out.StartDate),
+	}
+	if out.Target == nil || !entry.read(aws.ToString(out.Target.Input)) {
+		return Entry{}, false, fault.New(fault.InvalidRequest, "schedule "+name+" in group "+c.group+" does not hold a rotation request",
+			"Somebody changed it by hand: deploy again")
+	}
+	return entry, true, nil
+}
