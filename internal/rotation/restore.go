@@ -144,6 +144,9 @@ func (r Restore) connectOther(ctx context.Context, database engine.Engine, plan 
 		if err == nil || !fault.Is(err, fault.LoginRefused) {
 			return session, with, err
 		}
+		if plan.SuperuserSecretID == "" && current.MasterARN == "" {
+			return nil, "", noneAccepted(err, current)
+		}
 	}
 	session, err := r.connectSuperuser(ctx, plan, database, current)
 	return session, "the " + WithSuperuser, err

@@ -101,7 +101,11 @@ func (s Set) singleUser(ctx context.Context, plan Planned, database engine.Engin
 	if plan.RecoverPassword {
 		return s.recover(ctx, plan, database, current, pending)
 	}
-	return SetResult{}, fault.Wrap(refused, fault.LoginRefused,
+	return SetResult{}, noneAccepted(refused, current)
+}
+
+func noneAccepted(refused error, current secretdoc.Document) error {
+	return fault.Wrap(refused, fault.LoginRefused,
 		fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, AWSPENDING and AWSPREVIOUS",
 			current.Host, current.Port, current.Username),
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")

@@ -1,0 +1,150 @@
+package rotation_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// own is the version that the tests' execution writes.
+var own = rotation.VersionID(thisExecution)
+
+// vault is one secret.
+type vault struct {
+	labels map[string]string // label -> version id
+	values map[string]string // version id -> document; a version without one has no value
+	fails  map[string]error  // by operation
+	made   int               // passwords
+}
+
+func newVault() *vault {
+	return &vault{
+		labels: map[string]string{rotation.Current: "v-current", rotation.Previous: "v-previous"},
+		values: map[string]string{"v-current": document("current"), "v-previous": document("previous")},
+		fails:  map[string]error{},
+	}
+}
+
+// pending stages a version AWSPENDING; "" is a version without a value.
+func (v *vault) pending(id, value string) {
+	v.labels[rotation.Pending] = id
+	if value != "" {
+		v.values[id] = value
+	}
+}
+
+func document(password string) string { return documentOf("app", "db.example", password) }
+
+func documentOf(user, host, password string) string {
+	return fmt.Sprintf(`{"engine":"postgres","host":%q,"username":%q,"password":%q}`, host, user, password)
+}
+
+func (v *vault) Describe(context.Context, string) (rotation.Metadata, error) {
+	return rotation.Metadata{ARN: secretARN, Name: "prod/app", Labels: v.labels}, v.fails["Describe"]
+}
+
+func (v *vault) Value(_ context.Context, _ string, version rotation.Version) (redact.String, string, error) {
+	id := version.ID
+	if id == "" {
+		id = v.labels[version.Label]
+	}
+	value, ok := v.values[id]
+	if !ok || (version.Label != "" && v.labels[version.Label] != id) {
+		return redact.String{}, "", fault.New(fault.VersionNotReady, "no version "+id, "")
+	}
+	return redact.New(value), id, v.fails["Value"]
+}
+
+func (v *vault) RandomPassword(context.Context, rotation.PasswordPolicy) (redact.String, error) {
+	v.made++
+	return redact.New("new-" + strconv.Itoa(v.made)), v.fails["RandomPassword"]
+}
+
+func (v *vault) PutVersion(_ context.Context, _, id, label string, value redact.String) error {
+	if _, exists := v.values[id]; !exists {
+		v.values[id], v.labels[label] = value.Reveal(), id
+	}
+	return v.fails["PutVersion"]
+}
+
+func (v *vault) MoveLabel(_ context.Context, _, label, from, to string) (bool, error) {
+	if err := v.fails["MoveLabel"]; err != nil {
+		return false, err
+	}
+	if v.labels[label] != from {
+		return false, nil
+	}
+	delete(v.labels, label)
+	if to != "" {
+		v.labels[label] = to
+	}
+	return true, nil
+}
+
+// password is that of a version.
+func (v *vault) password(id string) string {
+	doc, _ := secretdoc.Parse(redact.New(v.values[id]))
+	return doc.Password.Reveal()
+}
+
+// server answers logins by their password: with nothing, or with a code.
+type server struct {
+	answers map[string]fault.Code
+	cannot  error // what becomes of SetPassword
+	log     []string
+}
+
+func (s *server) For(secretdoc.Document) (engine.Engine, error) { return s, nil }
+
+func (s *server) Connect(_ context.Context, doc secretdoc.Document) (engine.Session, error) {
+	password := doc.Password.Reveal()
+	s.log = append(s.log, password)
+	answer, known := s.answers[password]
+	if !known {
+		answer = fault.LoginRefused
+	}
+	if answer != "" {
+		return nil, fault.New(answer, "logging in to "+doc.Host, "")
+	}
+	return &loggedIn{server: s}, nil
+}
+
+type loggedIn struct {
+	engine.Session // what the single-user strategy does not use
+	server         *server
+}
+
+func (l *loggedIn) Probe(context.Context) error { return nil }
+
+// SetPassword leaves only the new password accepted.
+func (l *loggedIn) SetPassword(_ context.Context, user string, password redact.String) error {
+	l.server.log = append(l.server.log, "set "+user+" "+password.Reveal())
+	if l.server.cannot != nil {
+		return l.server.cannot
+	}
+	l.server.answers = map[string]fault.Code{password.Reveal(): ""}
+	return nil
+}
+
+func (l *loggedIn) Close() { l.server.log = append(l.server.log, "close") }
+
+func atNoon() time.Time { return noon }
+
+// planned is Plan's answer for the vault as it is.
+func planned(v *vault) rotation.Planned {
+	return rotation.Planned{
+		Decision: rotation.Rotate, SecretARN: secretARN, SecretName: "prod/app", Strategy: rotation.SingleUser,
+		VersionID:         own,
+		CurrentVersionID:  v.labels[rotation.Current],
+		PendingVersionID:  v.labels[rotation.Pending],
+		PreviousVersionID: v.labels[rotation.Previous],
+		LastVersionID:     v.labels[rotation.Own],
+	}
+}
