@@ -1,0 +1,296 @@
+package sqlserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// cloneSID is the security identifier of a secret's clone. A login has no place
+// for a note, but its identifier can be chosen when it is created, and only
+// then: this one tells that Tumbler made the login for this secret.
+func cloneSID(mark, clone string) []byte {
+	sum := sha256.Sum256([]byte("tumbler clone\x00" + mark + "\x00" + clone))
+	return sum[:16] // CREATE LOGIN: a SID is a GUID's 16 bytes
+}
+
+// EnsureClone makes and levels a clone; see the package comment. Whatever is to
+// be refused is refused before the first change. A new login's password is set
+// with it; of one that exists it is changed last, so that applications that
+// still have the old one lose it only when the new one can do all it should.
+func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
+	if err := fitPassword(r.Clone, r.Password); err != nil {
+		return engine.CloneResult{}, err
+	}
+	original, err := s.find(ctx, r.Original)
+	if err != nil {
+		return engine.CloneResult{}, err
+	}
+	if original == nil {
+		return engine.CloneResult{}, s.noSuchAccount(r.Original)
+	}
+	c := &cloning{session: s, request: r}
+	if original.database != "" {
+		err = c.contained(ctx, original.database)
+	} else {
+		err = c.login(ctx)
+	}
+	return c.result, err
+}
+
+// cloning is one call of EnsureClone.
+type cloning struct {
+	*session
+	request engine.CloneRequest
+	result  engine.CloneResult
+}
+
+// place is a database in which the original or its clone has a user.
+type place struct {
+	database        string
+	original, clone *user
+}
+
+func (c *cloning) login(ctx context.Context) error {
+	original, err := c.session.login(ctx, c.request.Original)
+	if err != nil {
+		return err
+	}
+	if original == nil || !original.password {
+		return fault.New(fault.DatabaseError, fmt.Sprintf("%q is not a login with a password", c.request.Original),
+			"Only such logins, and users of contained databases, can alternate")
+	}
+	clone, err := c.session.login(ctx, c.request.Clone)
+	if err != nil {
+		return err
+	}
+	sid := cloneSID(c.request.Mark, c.request.Clone)
+	if clone != nil {
+		if !clone.password || !c.request.Proven && !bytes.Equal(clone.sid, sid) {
+			return c.notOurs("a login")
+		}
+		sid = clone.sid
+	}
+	places, err := c.places(ctx, original.sid, sid)
+	if err != nil {
+		return err
+	}
+	fresh := clone == nil
+	if clone, err = c.ensureLogin(ctx, original, clone, sid); err != nil {
+		return err
+	}
+	if err := c.use(ctx, tsql.Master); err != nil {
+		return err
+	}
+	err = c.level(ctx, leveling{server: true, original: c.request.Original, clone: c.request.Clone}, "", func(ctx context.Context) (rights, rights, error) {
+		return c.rights(ctx, tsql.ServerRights, original.id, clone.id)
+	})
+	if err != nil {
+		return err
+	}
+	c.result.Privileges = append(c.result.Privileges, clone.describe()...)
+	for _, p := range places {
+		if err := c.levelPlace(ctx, p, original.sid, sid); err != nil {
+			return err
+		}
+	}
+	slices.Sort(c.result.Privileges)
+	if fresh || c.request.Password.IsEmpty() {
+		return nil
+	}
+	return c.setPassword(ctx, account{name: c.request.Clone}, c.request.Password, noPassword)
+}
+
+// places finds all users concerned, and refuses a user that has the clone's
+// name and belongs to somebody else.
+func (c *cloning) places(ctx context.Context, original, clone []byte) ([]place, error) {
+	databases, err := c.databases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var places []place
+	for _, d := range databases {
+		if err := c.use(ctx, d.name); err != nil {
+			return nil, err
+		}
+		p, err := c.place(ctx, d.name, original, clone)
+		if err != nil {
+			return nil, err
+		}
+		if p.original != nil || p.clone != nil {
+			places = append(places, p)
+		}
+	}
+	return places, nil
+}
+
+// place finds the users of the current database.
+func (c *cloning) place(ctx context.Context, database string, original, clone []byte) (place, error) {
+	p := place{database: database}
+	users, err := c.users(ctx, original, clone, c.request.Clone, c.request.Clone)
+	if err != nil {
+		return p, err
+	}
+	stranger := false
+	for _, u := range users {
+		switch {
+		case bytes.Equal(u.sid, original):
+			p.original = u
+		case bytes.Equal(u.sid, clone):
+			p.clone = u
+		default:
+			stranger = true
+		}
+	}
+	switch {
+	case stranger && p.original != nil && p.clone == nil:
+		return p, c.notOurs(fmt.Sprintf("a user of database %q", database))
+	case p.clone != nil && p.clone.isOwner():
+		return p, fault.New(fault.DatabaseError, fmt.Sprintf("the clone %q owns database %q", c.request.Clone, database),
+			"Give the database back with ALTER AUTHORIZATION ON DATABASE::... TO the original or an administrator")
+	}
+	return p, nil
+}
+
+// ensureLogin makes the login or brings its settings level.
+func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid []byte) (*login, error) {
+	name := c.request.Clone
+	if clone == nil {
+		if c.request.Password.IsEmpty() {
+			return nil, fault.New(fault.DatabaseError, fmt.Sprintf("there is no login %q", name), "Rotate the secret once: that makes it")
+		}
+		err := c.exec(ctx, fmt.Sprintf("creating login %q", name),
+			tsql.CreateLogin(name, c.request.Password, sid, original.settings).Reveal())
+		if err != nil {
+			return nil, err
+		}
+		c.result.Created = true
+		c.changed("", "CREATE LOGIN "+tsql.Name(name))
+	} else {
+		var changes []string
+		if clone.settings != original.settings {
+			changes = append(changes, tsql.AlterLogin(name, original.settings))
+		}
+		if clone.disabled && !original.disabled {
+			changes = append(changes, tsql.EnableLogin(name))
+		}
+		if err := c.change(ctx, "", changes); err != nil || len(changes) == 0 {
+			return clone, err
+		}
+	}
+	clone, err := c.session.login(ctx, name)
+	if err == nil && clone == nil {
+		err = c.noSuchAccount(name)
+	}
+	return clone, err
+}
+
+// levelPlace brings the clone's user of one database level.
+func (c *cloning) levelPlace(ctx context.Context, p place, originalSID, cloneSID []byte) error {
+	if err := c.use(ctx, p.database); err != nil {
+		return err
+	}
+	name := c.request.Clone
+	switch {
+	case p.original == nil:
+		return c.change(ctx, p.database, []string{tsql.DropUser(p.clone.name)})
+	case p.clone == nil:
+		if err := c.change(ctx, p.database, []string{tsql.CreateUser(name, name, p.original.schema)}); err != nil {
+			return err
+		}
+		again, err := c.place(ctx, p.database, originalSID, cloneSID)
+		if err != nil {
+			return err
+		}
+		if p = again; p.original == nil || p.clone == nil {
+			return c.noSuchAccount(name)
+		}
+	case p.clone.schema != p.original.schema:
+		if err := c.change(ctx, p.database, []string{tsql.AlterUserSchema(p.clone.name, p.original.schema)}); err != nil {
+			return err
+		}
+	}
+	return c.levelUsers(ctx, p)
+}
+
+// levelUsers brings memberships and permissions level.
+func (c *cloning) levelUsers(ctx context.Context, p place) error {
+	l := leveling{original: p.original.name, clone: p.clone.name}
+	return c.level(ctx, l, p.database, func(ctx context.Context) (rights, rights, error) {
+		original, clone, err := c.rights(ctx, tsql.DatabaseRights, p.original.id, p.clone.id)
+		if p.original.isOwner() {
+			original = original.ofOwner()
+		}
+		return original, clone, err
+	}, "default schema "+tsql.Name(p.original.schema))
+}
+
+// level compares, changes, and compares again, so that a statement that the
+// server took without doing what it says does not pass unnoticed.
+func (c *cloning) level(ctx context.Context, l leveling, database string, read func(context.Context) (rights, rights, error), about ...string) error {
+	original, clone, err := read(ctx)
+	if err != nil {
+		return err
+	}
+	steps, missing := l.steps(original, clone)
+	if len(missing) > 0 {
+		return fault.New(fault.DatabaseError,
+			fmt.Sprintf("%sthe original and its clone differ in permissions of class %s, which Tumbler does not copy",
+				prefix(database), strings.Join(slices.Compact(missing), ", ")),
+			"Grant or revoke them by hand, for both alike; a role that has them and both as its members is the best way")
+	}
+	if len(steps) > 0 {
+		texts := make([]string, 0, len(steps))
+		for _, step := range steps {
+			texts = append(texts, step.text)
+		}
+		if err := c.change(ctx, database, texts); err != nil {
+			return err
+		}
+		if original, clone, err = read(ctx); err != nil {
+			return err
+		}
+		if steps, _ = l.steps(original, clone); len(steps) > 0 {
+			return fault.New(fault.DatabaseError,
+				fmt.Sprintf("%sthe clone's rights still differ from the original's after %q", prefix(database), steps[0].text),
+				"Somebody else has granted it: let him revoke it, or grant it to both")
+		}
+	}
+	c.result.Privileges = append(c.result.Privileges, describe(database, clone, about)...)
+	return nil
+}
+
+// change sends statements that hold no secret, and notes them.
+func (c *cloning) change(ctx context.Context, database string, statements []string) error {
+	for _, text := range statements {
+		if err := c.exec(ctx, fmt.Sprintf("bringing the clone's rights level (%s%s)", prefix(database), text), text); err != nil {
+			return err
+		}
+		c.changed(database, text)
+	}
+	return nil
+}
+
+func (c *cloning) changed(database, what string) {
+	c.result.Changes = append(c.result.Changes, prefix(database)+what)
+}
+
+func (c *cloning) notOurs(what string) error {
+	return fault.New(fault.AccountNotOurs,
+		fmt.Sprintf("there is %s named %q, and nothing says that it is this secret's", what, c.request.Clone),
+		"Drop or rename it if nobody needs it, or rename the secret's user: its clone needs that name. Nothing was changed")
+}
+
+func prefix(database string) string {
+	if database == "" {
+		return ""
+	}
+	return tsql.Name(database) + ": "
+}

@@ -1,0 +1,113 @@
+package sqlserver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"sync"
+)
+
+// Answers of the server to the question of encryption ([MS-TDS] 2.2.6.5,
+// "PRELOGIN", option ENCRYPTION).
+const (
+	encryptUnknown      = -1
+	encryptNotSupported = 2
+)
+
+// errSecondDial ends a connection attempt that would log in twice: the driver
+// follows a server that routes it elsewhere, and a refused login there would
+// count towards a lockout once more.
+var errSecondDial = errors.New("the server routes to another one")
+
+// dialer makes one TCP connection and observes it. It resolves names itself,
+// within the context's deadline, which the driver does not.
+type dialer struct{ wire *wire }
+
+// HostName makes the driver leave name resolution to DialContext.
+func (d *dialer) HostName() string { return "" }
+
+// DialContext connects. The deadline covers the whole login: the driver's TLS
+// handshake knows no context.
+func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.wire.Conn != nil {
+		return nil, errSecondDial
+	}
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline)
+	}
+	d.wire.Conn = conn
+	return d.wire, nil
+}
+
+// wire is a TCP connection that remembers the server's first packet and whether
+// the network failed: the driver's errors tell neither.
+type wire struct {
+	net.Conn
+
+	mu     sync.Mutex
+	first  []byte // of the server's first packet
+	failed bool
+}
+
+const headerLength = 8
+
+// firstPacketLimit is more than any PRELOGIN answer.
+const firstPacketLimit = 512
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if room := firstPacketLimit - len(w.first); room > 0 {
+		w.first = append(w.first, b[:min(n, room)]...)
+	}
+	w.failed = w.failed || err != nil
+	return n, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	n, err := w.Conn.Write(b)
+	if err != nil {
+		w.mu.Lock()
+		w.failed = true
+		w.mu.Unlock()
+	}
+	return n, err
+}
+
+func (w *wire) lost() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failed
+}
+
+// encryption is what the server's PRELOGIN answered, or encryptUnknown.
+func (w *wire) encryption() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.first) < headerLength {
+		return encryptUnknown
+	}
+	end := min(int(binary.BigEndian.Uint16(w.first[2:])), len(w.first))
+	if end < headerLength {
+		return encryptUnknown
+	}
+	const (
+		optionLength     = 5 // token, offset, length
+		optionEncryption = 1
+		terminator       = 0xff
+	)
+	body := w.first[headerLength:end]
+	for i := 0; i+optionLength <= len(body) && body[i] != terminator; i += optionLength {
+		offset := int(binary.BigEndian.Uint16(body[i+1:]))
+		if body[i] == optionEncryption && offset < len(body) {
+			return int(body[offset])
+		}
+	}
+	return encryptUnknown
+}
