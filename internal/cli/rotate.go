@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -106,6 +107,10 @@ func report(cmd *cobra.Command, api *sfn.Client, arn string, watch bool) error {
 		follower.OnStep = out.Step
 	}
 	ending, err := follower.Execution(cmd.Context(), arn)
+	out.Close()
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped watching; the rotation goes on. Watch it again with: tumbler watch %s", arn)
+	}
 	if err != nil {
 		return explain("watching", err)
 	}

@@ -2,6 +2,7 @@
 //
 // Rules: colour and rewritten lines only on a terminal; elsewhere the same
 // words as plain lines, in the same order, so that a log of it reads well.
+// Lines are wrapped on a terminal, and never elsewhere: a log is searched by line.
 // Nothing depends on colour alone: every mark is also a different character.
 package terminal
 
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,32 +33,46 @@ var (
 
 // Printer writes to one stream. It is not safe for concurrent use.
 type Printer struct {
-	w    io.Writer
-	live bool // lines may be rewritten
-	open bool // a state's line is waiting for its result
+	w       io.Writer
+	live    bool       // lines may be rewritten
+	open    bool       // a state's line is waiting for its result
+	columns func() int // of the terminal; nil where there is none
 }
 
 // New returns a Printer for w. Colours are reduced to what the terminal can
 // show, and left out where there is none or NO_COLOR is set.
 func New(w io.Writer) *Printer {
 	p := &Printer{w: colorprofile.NewWriter(w, os.Environ())}
-	if f, ok := w.(*os.File); ok {
-		p.live = term.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb"
+	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) {
+		p.live = os.Getenv("TERM") != "dumb"
+		p.columns = func() int {
+			columns, _, err := term.GetSize(f.Fd())
+			if err != nil {
+				return 0
+			}
+			return columns
+		}
 	}
 	return p
 }
 
 // Heading begins a part.
 func (p *Printer) Heading(format string, args ...any) {
-	p.line("\n%s", bold.Render(fmt.Sprintf(format, args...)))
+	p.line("", "")
+	p.line("", bold.Render(fmt.Sprintf(format, args...)))
 }
 
 // Say writes a line.
-func (p *Printer) Say(format string, args ...any) { p.line("  "+format, args...) }
+func (p *Printer) Say(format string, args ...any) { p.line("  ", fmt.Sprintf(format, args...)) }
 
 // Aside writes a line of less weight.
 func (p *Printer) Aside(format string, args ...any) {
-	p.line("  %s", faint.Render(fmt.Sprintf(format, args...)))
+	p.line("  ", faint.Render(fmt.Sprintf(format, args...)))
+}
+
+// Command writes a line that people copy: it is never wrapped.
+func (p *Printer) Command(format string, args ...any) {
+	p.whole("  " + fmt.Sprintf(format, args...))
 }
 
 // Check writes a claim and whether it held.
@@ -65,19 +81,25 @@ func (p *Printer) Check(held bool, format string, args ...any) {
 	if !held {
 		mark = red.Render("✗")
 	}
-	p.line("  %s %s", mark, fmt.Sprintf(format, args...))
+	p.line("  "+mark+" ", fmt.Sprintf(format, args...))
 }
 
 // Quote writes a text as it would arrive elsewhere, set off from the rest.
 func (p *Printer) Quote(text string) {
+	bar := "  " + yellow.Render("│") + " "
 	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
-		p.line("  %s %s", yellow.Render("│"), strings.TrimRight(line, "\n"))
+		line = strings.TrimRight(line, "\n")
+		label := quotedLabel.FindString(line)
+		p.wrapped(bar+label, bar+strings.Repeat(" ", len(label)), line[len(label):])
 	}
 }
 
+// quotedLabel is the label of a line such as "Cause:   it broke".
+var quotedLabel = regexp.MustCompile(`^[A-Z][A-Za-z ]{0,15}: +`)
+
 // Fact writes a label and a value in two columns.
 func (p *Printer) Fact(label, format string, args ...any) {
-	p.line("  %-26s %s", label, fmt.Sprintf(format, args...))
+	p.line(fmt.Sprintf("  %-26s ", label), fmt.Sprintf(format, args...))
 }
 
 // Step shows what happened to a state of an execution. States that only route
@@ -90,9 +112,9 @@ func (p *Printer) Step(s follow.Step) {
 	case follow.Entered:
 		switch {
 		case s.Type == "Succeed":
-			p.line("  %s %s", green.Render("■"), green.Render(s.State))
+			p.line("  "+green.Render("■")+" ", green.Render(s.State))
 		case s.Type == "Fail":
-			p.line("  %s %s", ending(s.State).Render("■"), ending(s.State).Render(s.State))
+			p.line("  "+ending(s.State).Render("■")+" ", ending(s.State).Render(s.State))
 		case p.live:
 			fmt.Fprintf(p.w, "  %s %s", cyan.Render("○"), s.State)
 			p.open = true
@@ -121,20 +143,22 @@ func (p *Printer) result(mark string, s follow.Step, note string) {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.open = false
 	}
-	p.line("  %s %-14s %s %s", mark, s.State, faint.Render(fmt.Sprintf("%8s", Duration(s.Took))), note)
+	lead := fmt.Sprintf("  %s %-14s %s ", mark, s.State, faint.Render(fmt.Sprintf("%8s", Duration(s.Took))))
+	p.wrapped(lead, "      ", note) // causes are long: they get the room
 }
 
 // Ending says how a successful execution ended.
 func (p *Printer) Ending(e follow.Ending) {
-	p.line("%s in %s.", green.Render(e.State), Duration(e.Took))
+	p.line("", fmt.Sprintf("%s in %s.", green.Render(e.State), Duration(e.Took)))
 }
 
-func (p *Printer) line(format string, args ...any) {
+// Close ends a line that is still open, so that what others write next stands
+// on its own.
+func (p *Printer) Close() {
 	if p.open {
 		fmt.Fprintln(p.w)
 		p.open = false
 	}
-	fmt.Fprintln(p.w, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 }
 
 // Duration writes a duration to a precision that people can use.
