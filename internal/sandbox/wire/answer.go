@@ -13,6 +13,8 @@ func contentType(p Protocol) string {
 		return "application/x-amz-json-1.0"
 	case Query:
 		return "text/xml"
+	case RESTJSON:
+		return "application/json"
 	default:
 		return "application/x-amz-json-1.1"
 	}

@@ -2,9 +2,9 @@
 // that speaks the protocols of the services behind it, so that the AWS CLI and
 // every SDK work against it when their endpoint is set to its address.
 //
-// Three protocols are spoken: AWS JSON 1.0 and 1.1 (an X-Amz-Target header
-// "<prefix>.<operation>" and a JSON body) and AWS Query (a form with Action=,
-// answered in XML).
+// Four protocols are spoken: AWS JSON 1.0 and 1.1 (an X-Amz-Target header
+// "<prefix>.<operation>" and a JSON body), AWS Query (a form with Action=,
+// answered in XML) and AWS REST JSON (a method, a path and a JSON body).
 //
 // To add a service, implement [Service]: a [Spec] that says how it is reached
 // and a table of operations, each made with [Op] from an ordinary typed
@@ -24,6 +24,9 @@
 //	func (s *Service) describe(ctx context.Context, call wire.Call, in *describeInput) (*describeOutput, error) {
 //		return nil, wire.Errorf("ResourceNotFoundException", "There is no such secret.")
 //	}
+//
+// The operations of a REST JSON service say where they are served, see
+// [Operation.At].
 //
 // Then hand it to [New] and serve the handler with [Listen].
 //

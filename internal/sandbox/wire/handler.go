@@ -44,6 +44,7 @@ type Handler struct {
 	cfg      Config
 	byTarget map[string]*entry // JSON services by target prefix
 	byName   map[string]*entry // Query services by signing name
+	byREST   map[string]*entry // RESTJSON services by signing name
 	pages    map[string]http.Handler
 }
 
@@ -69,6 +70,7 @@ func New(cfg Config, services ...Service) (*Handler, error) {
 		cfg:      cfg,
 		byTarget: map[string]*entry{},
 		byName:   map[string]*entry{},
+		byREST:   map[string]*entry{},
 		pages:    map[string]http.Handler{},
 	}
 	for _, s := range services {
@@ -83,14 +85,20 @@ func (h *Handler) add(s Service) error {
 	spec := s.Spec()
 	e := &entry{spec: spec, ops: s.Operations()}
 	index, key := h.byTarget, spec.TargetPrefix
-	if spec.Protocol == Query {
+	switch spec.Protocol {
+	case Query:
 		index, key = h.byName, spec.Name
+	case RESTJSON:
+		index, key = h.byREST, spec.Name
 	}
 	switch {
 	case spec.Name == "" || spec.Protocol == 0 || key == "":
 		return fmt.Errorf("service %q: incomplete spec", spec.Name)
 	case index[key] != nil:
 		return fmt.Errorf("service %q: %q is taken", spec.Name, key)
+	}
+	if err := e.checkRoutes(); err != nil {
+		return err
 	}
 	index[key] = e
 	if p, ok := s.(Pager); ok {
@@ -116,11 +124,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	rest := h.restService(r)
+	if rest == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		h.servePage(w, r)
 		return
 	}
-	if r.Method != http.MethodPost {
+	if rest == nil && r.Method != http.MethodPost {
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		writeError(w, jsonErrors, requestID, &Error{
 			Code: "UnknownOperationException", Message: "Only GET and POST are served.",
@@ -139,6 +148,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		writeError(w, jsonErrors, requestID, e)
+		return
+	}
+	if rest != nil {
+		h.dispatchREST(w, r, rest, requestID, body)
 		return
 	}
 	h.dispatch(w, r, requestID, body)
@@ -280,7 +293,7 @@ func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) names() []string {
 	var names []string
-	for _, index := range []map[string]*entry{h.byTarget, h.byName} {
+	for _, index := range []map[string]*entry{h.byTarget, h.byName, h.byREST} {
 		for _, e := range index {
 			names = append(names, e.spec.Name)
 		}

@@ -16,12 +16,16 @@ const (
 	JSON11
 	// Query is the AWS Query protocol: form in, XML out.
 	Query
+	// RESTJSON is AWS restJson1: an operation is a method and a path, its input
+	// is spread over path, query and a JSON body.
+	RESTJSON
 )
 
 // Spec says how a service is reached and how its answers look.
 type Spec struct {
 	// Name is the service's signing name, such as "secretsmanager", "states",
-	// "sns" or "events". Query services are chosen by it. Required.
+	// "sns" or "events". Query and RESTJSON services are chosen by it.
+	// Required.
 	Name string
 	// Protocol is the protocol spoken. Required.
 	Protocol Protocol
@@ -92,6 +96,18 @@ type Resourcer interface {
 type Operation struct {
 	newInput func() any
 	run      func(ctx context.Context, call Call, in any) (any, error)
+
+	method, path string // of RESTJSON
+}
+
+// At returns the operation as it is served by a RESTJSON service, in the words
+// of AWS's model: At("PUT", "/schedules/{Name}"). A part of the path in braces
+// fills the input's string member of that name. Members with a tag
+// `query:"groupName"` come from the query of the address; all others come from
+// the body.
+func (o Operation) At(method, path string) Operation {
+	o.method, o.path = method, path
+	return o
 }
 
 // Op makes an operation from a typed function.
