@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 
 	mssql "github.com/microsoft/go-mssqldb"
@@ -47,7 +48,7 @@ func (a *attempt) fault(ctx context.Context, err error) error {
 			"Use the endpoint's own DNS name as the secret's host, and a server certificate of a current RDS authority. Nothing was sent to the server")
 	case a.wire.Conn == nil:
 		return unreachable(ctx, err, at)
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || a.wire.timedOut():
 		return fault.Wrap(err, fault.DatabaseUnreachable,
 			fmt.Sprintf("%s took the connection and did not answer within %s", at, engine.ConnectTimeout),
 			"Check that the secret's port is SQL Server's and that no firewall swallows the packets, then look at the database's load")
@@ -106,11 +107,12 @@ func (a *attempt) refused(at string, err error, numbers []int32) error {
 
 // unreachable tells name resolution and refusal apart from silence.
 func unreachable(ctx context.Context, err error, at string) error {
-	if _, ok := errors.AsType[*net.DNSError](err); ok && ctx.Err() == nil {
+	timeout := ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
+	if _, ok := errors.AsType[*net.DNSError](err); ok && !timeout {
 		return fault.Wrap(err, fault.DatabaseUnreachable, "the name in "+at+" cannot be resolved",
 			"Check the secret's host, and that the function's VPC resolves the instance's name")
 	}
-	if ctx.Err() != nil {
+	if timeout {
 		return fault.Wrap(err, fault.DatabaseUnreachable, fmt.Sprintf("no answer from %s within %s", at, engine.ConnectTimeout),
 			"Check that the function's security group may go out to the port and that the database's lets it in")
 	}

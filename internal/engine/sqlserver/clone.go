@@ -90,7 +90,7 @@ func (c *cloning) login(ctx context.Context) error {
 		return err
 	}
 	err = c.level(ctx, leveling{server: true, original: c.request.Original, clone: c.request.Clone}, "", func(ctx context.Context) (rights, rights, error) {
-		return c.rights(ctx, tsql.ServerRights, original.id, clone.id)
+		return c.rights(ctx, tsql.ServerRights(), original.id, clone.id)
 	})
 	if err != nil {
 		return err
@@ -224,7 +224,7 @@ func (c *cloning) levelPlace(ctx context.Context, p place, originalSID, cloneSID
 func (c *cloning) levelUsers(ctx context.Context, p place) error {
 	l := leveling{original: p.original.name, clone: p.clone.name}
 	return c.level(ctx, l, p.database, func(ctx context.Context) (rights, rights, error) {
-		original, clone, err := c.rights(ctx, tsql.DatabaseRights, p.original.id, p.clone.id)
+		original, clone, err := c.rights(ctx, tsql.DatabaseRights(), p.original.id, p.clone.id)
 		if p.original.isOwner() {
 			original = original.ofOwner()
 		}

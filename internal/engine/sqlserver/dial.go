@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"os"
 	"sync"
 )
 
@@ -52,6 +53,7 @@ type wire struct {
 	mu     sync.Mutex
 	first  []byte // of the server's first packet
 	failed bool
+	late   bool // by the deadline
 }
 
 const headerLength = 8
@@ -66,18 +68,27 @@ func (w *wire) Read(b []byte) (int, error) {
 	if room := firstPacketLimit - len(w.first); room > 0 {
 		w.first = append(w.first, b[:min(n, room)]...)
 	}
-	w.failed = w.failed || err != nil
+	w.note(err)
 	return n, err
 }
 
 func (w *wire) Write(b []byte) (int, error) {
 	n, err := w.Conn.Write(b)
-	if err != nil {
-		w.mu.Lock()
-		w.failed = true
-		w.mu.Unlock()
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.note(err)
 	return n, err
+}
+
+func (w *wire) note(err error) {
+	w.failed = w.failed || err != nil
+	w.late = w.late || errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func (w *wire) timedOut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.late
 }
 
 func (w *wire) lost() bool {

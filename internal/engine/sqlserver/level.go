@@ -44,6 +44,9 @@ func (l leveling) steps(original, clone rights) (steps []step, missing []string)
 		if wanted && had && want.plain() == have.plain() {
 			continue
 		}
+		if wanted && !had && clone.owns(want) {
+			continue
+		}
 		subject := want
 		if !wanted {
 			subject = have
@@ -82,6 +85,13 @@ func (l leveling) step(want right, wanted bool, have right, had bool) step {
 		return step{orderTake, text}
 	}
 	return step{orderGrant, text}
+}
+
+// owns reports whether the account owns what a right is on: the server grants
+// nothing more to it.
+func (rs rights) owns(r right) bool {
+	c, ok := rs[right{class: r.class, id: r.id, permission: control}.key()]
+	return ok && !r.everywhere() && c.state == tsql.Owner && r.plain() != tsql.Deny
 }
 
 // on is the securable; for a right on the account itself that account.

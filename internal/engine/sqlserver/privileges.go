@@ -31,7 +31,7 @@ func (s *session) Privileges(ctx context.Context, name string) ([]string, error)
 	if l == nil {
 		return nil, s.noSuchAccount(name)
 	}
-	onServer, _, err := s.rights(ctx, tsql.ServerRights, l.id, l.id)
+	onServer, _, err := s.rights(ctx, tsql.ServerRights(), l.id, l.id)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (s *session) userPrivileges(ctx context.Context, database string, sid []byt
 		if sid != nil && !bytes.Equal(u.sid, sid) || sid == nil && u.authentication != authContained {
 			continue
 		}
-		rs, _, err := s.rights(ctx, tsql.DatabaseRights, u.id, u.id)
+		rs, _, err := s.rights(ctx, tsql.DatabaseRights(), u.id, u.id)
 		if err != nil {
 			return nil, err
 		}

@@ -124,6 +124,7 @@ func (rs rights) list(prefix string) []string {
 func (rs rights) ofOwner() rights {
 	owner := rights{}
 	owner.add(right{class: "ROLE", state: tsql.Member, on: tsql.Securable{Kind: "ROLE", Name: "db_owner"}})
+	owner.add(right{class: classDatabase, state: tsql.Grant, permission: "CONNECT"})
 	for _, r := range rs {
 		if r.state == tsql.Member || r.class == classDatabase {
 			owner.add(r)

@@ -132,7 +132,7 @@ func (s *session) query(ctx context.Context, op string, scan func(*sql.Rows) err
 	if numbers := numbersOf(err); len(numbers) > 0 {
 		return statementFault(err, numbers, op)
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || s.wire.timedOut() {
 		return fault.Wrap(err, fault.DatabaseUnreachable, s.where+" did not answer in time to "+op,
 			"Look at the database's load and for sessions that block others")
 	}

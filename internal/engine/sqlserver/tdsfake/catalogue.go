@@ -19,8 +19,8 @@ var queries = map[string]query{
 	tsql.Login:          (*Server).describeLogin,
 	tsql.Databases:      (*Server).listDatabases,
 	tsql.Users:          (*Server).describeUsers,
-	tsql.ServerRights:   (*Server).serverRights,
-	tsql.DatabaseRights: (*Server).databaseRights,
+	tsql.ServerRights():   (*Server).serverRights,
+	tsql.DatabaseRights(): (*Server).databaseRights,
 }
 
 func (s *Server) self(who *identity, _ []any) *result {
@@ -74,7 +74,7 @@ func (s *Server) describeUsers(who *identity, args []any) *result {
 	d := who.database
 	for _, p := range d.principals {
 		bySID := p.sid != nil && (slices.Equal(p.sid, asBytes(args[0])) || slices.Equal(p.sid, asBytes(args[1])))
-		if !bySID && p.name != args[2] && p.name != args[3] || p != s.userOf(who, d) && !s.administers(who, d) {
+		if !bySID && p.name != args[2] && p.name != args[3] || p.id != idDBO && p != s.userOf(who, d) && !s.administers(who, d) {
 			continue
 		}
 		r.values = append(r.values, []any{p.id, p.name, optional(p.sid), p.authentication, text0(p.schema), text0(p.language), text0(p.mark)})

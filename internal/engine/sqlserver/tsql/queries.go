@@ -3,6 +3,7 @@ package tsql
 import (
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // The catalogue queries. Names in parentheses are their parameters, in order.
@@ -102,9 +103,8 @@ var serverClasses = []class{
 // permission, id, sub-id, kind, schema, name and column. A kind that is NULL is
 // one that cannot be copied; a name that is NULL the session may not see.
 var (
-	ServerRights = rights("server", serverClasses, credentials)
-
-	DatabaseRights = rights("database", databaseClasses, "")
+	ServerRights   = sync.OnceValue(func() string { return rights("server", serverClasses, credentials) })
+	DatabaseRights = sync.OnceValue(func() string { return rights("database", databaseClasses, "") })
 )
 
 // credentials are mapped to logins without a permission; they cannot be copied.
