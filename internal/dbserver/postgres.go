@@ -32,6 +32,11 @@ type Postgres struct {
 	// Port to listen on. Optional: by default a free one.
 	Port int
 
+	// Version is the server's major version, such as "15", for tests; see
+	// package.json for those that npm brings. Optional: by default the version
+	// that every developer has.
+	Version string
+
 	// Logs gets a copy of the server's log. Optional.
 	Logs io.Writer
 
@@ -86,7 +91,7 @@ func startPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	bin, err := findPostgres(as)
+	bin, err := findPostgres(as, cfg.Version)
 	if err != nil {
 		return nil, err
 	}

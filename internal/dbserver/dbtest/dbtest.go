@@ -40,6 +40,9 @@ func Setting(name, value string) Option {
 // servers do.
 func MD5() Option { return func(o *options) { o.PasswordEncryption = "md5" } }
 
+// Version chooses the server's major version, such as "15".
+func Version(major string) Option { return func(o *options) { o.Postgres.Version = major } }
+
 // TLS switches TLS on.
 func TLS(pair *certs.Pair) Option { return func(o *options) { o.Postgres.TLS = pair } }
 
@@ -55,7 +58,7 @@ func Unshared(name string) Option { return func(o *options) { o.sharing = name }
 // key tells servers apart.
 func (o *options) key() string {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q %q %q", o.sharing, o.PasswordEncryption, o.Postgres.HBA)
+	fmt.Fprintf(sum, "%q %q %q %q", o.sharing, o.Postgres.Version, o.PasswordEncryption, o.Postgres.HBA)
 	if o.Postgres.TLS != nil {
 		sum.Write(o.Postgres.TLS.Certificate)
 	}

@@ -2,24 +2,188 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Alternating users are still to come; until then a rotation that asks for them
-// ends before it changes anything.
+// markPrefix begins the comment on a clone that Tumbler made; the secret's ARN
+// is the rest.
+const markPrefix = "tumbler:"
 
-// EnsureClone implements [engine.Session].
-func (s *session) EnsureClone(context.Context, engine.CloneRequest) (engine.CloneResult, error) {
-	return engine.CloneResult{}, alternatingUsers()
+// EnsureClone implements [engine.Session]. It takes two round trips: one reads
+// what there is, the other changes all of it in one transaction and reads it
+// again. There is only the first when nothing is to be changed.
+//
+// The clone is a member of the original and its sessions act as the original
+// (ALTER ROLE clone SET role), so that whatever they create is the original's
+// and whatever the original may do they may. Attributes, the connection limit
+// and settings are copied, of the role and of its single databases. See
+// [Engine.SeparateOwnership] for the other way.
+//
+// VALID UNTIL is copied, too: an account that is meant to end must not live on
+// through its clone. When the original's validity is over, or it may not log in,
+// nothing is changed: the clone, which may be what applications log in with,
+// would be locked out.
+//
+// The clone is provably the secret's when r.Proven says so, by the comment that
+// an earlier call left, or by a membership in the original that lets it act as
+// that (AWS's own functions make one). A comment that somebody else wrote stays.
+func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
+	op := fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.target)
+	for _, name := range []string{r.Original, r.Clone} {
+		if err := checkName("role", name); err != nil {
+			return engine.CloneResult{}, err
+		}
+	}
+	c, err := s.catalog(ctx, r.Original, r.Clone)
+	if err != nil {
+		return engine.CloneResult{}, statementFault(err, op, reading)
+	}
+	if err := c.fit(op, r); err != nil {
+		return engine.CloneResult{}, err
+	}
+	l := &leveling{catalog: c, original: r.Original, clone: r.Clone, separate: s.separateOwnership}
+	if err := l.plan(op, r); err != nil {
+		return engine.CloneResult{}, err
+	}
+	if what, hint := l.missing(); what != "" {
+		return engine.CloneResult{}, fault.New(fault.PrivilegeMissing, fmt.Sprintf("%s: role %q may not: %s", op, c.Session, what), hint)
+	}
+	result := engine.CloneResult{Created: c.role(r.Clone) == nil}
+	if len(l.steps) > 0 {
+		if c, err = s.carryOut(ctx, op, l, r); err != nil {
+			return engine.CloneResult{}, err
+		}
+		for _, step := range l.steps {
+			if step.done != "" {
+				result.Changes = append(result.Changes, step.done)
+			}
+		}
+	}
+	if result.Privileges, err = c.equal(op, r); err != nil {
+		return engine.CloneResult{}, err
+	}
+	return result, nil
 }
 
-// Privileges implements [engine.Session].
-func (s *session) Privileges(context.Context, string) ([]string, error) {
-	return nil, alternatingUsers()
+// fit checks that the accounts are what they have to be before anything is
+// changed.
+func (c *catalog) fit(op string, r engine.CloneRequest) error {
+	original, clone := c.role(r.Original), c.role(r.Clone)
+	switch {
+	case original == nil:
+		return noSuchRole(op, r.Original)
+	case clone == nil && r.Password.IsEmpty():
+		return noSuchRole(op, r.Clone)
+	case clone != nil && !c.proven(r, clone):
+		return fault.New(fault.AccountNotOurs, fmt.Sprintf("%s: a role %q exists, and nothing proves that it is this secret's", op, r.Clone),
+			fmt.Sprintf("Find out whose it is. Drop or rename it, or rotate a user of another name. If it is this secret's, say so: GRANT %s TO %s. Nothing was changed",
+				identifier(r.Original), identifier(r.Clone)))
+	case !original.Login:
+		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: %q may not log in, and a clone may not do more", op, r.Original),
+			fmt.Sprintf("ALTER ROLE %s LOGIN, or stop rotating this secret. Nothing was changed", identifier(r.Original)))
+	case original.Expired:
+		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: the validity of %q is over (VALID UNTIL %s), and a clone's is not to be longer", op, r.Original, original.ValidUntil),
+			fmt.Sprintf("ALTER ROLE %s VALID UNTIL another time or 'infinity'. Nothing was changed", identifier(r.Original)))
+	}
+	return nil
 }
 
-func alternatingUsers() error {
-	return fault.New(fault.InvalidRequest, "alternating users are not supported for PostgreSQL yet", "Use the strategy single-user")
+// proven reports whether an existing clone is the secret's own. ADMIN OPTION
+// alone proves nothing: from PostgreSQL 16 on whoever creates a role has it.
+func (c *catalog) proven(r engine.CloneRequest, clone *role) bool {
+	m := c.memberships(r.Clone)[r.Original]
+	return r.Proven || clone.Comment == markPrefix+r.Mark || m.Inherit || m.Set
+}
+
+// plan lists the steps.
+func (l *leveling) plan(op string, r engine.CloneRequest) error {
+	clone := l.role(r.Clone)
+	if !r.Password.IsEmpty() {
+		method, err := parsePasswordMethod([]string{l.Encryption, l.Iterations})
+		if err != nil {
+			return statementFault(err, op, reading)
+		}
+		v, err := method.verifier(r.Clone, r.Password)
+		if err != nil {
+			return verifierFault(err, op)
+		}
+		if clone == nil {
+			l.add(changing, createRoleSQL(r.Clone, v), "created role "+identifier(r.Clone), "It needs CREATEROLE")
+			clone = &role{Name: r.Clone, Login: true, Inherit: true, ConnectionLimit: -1}
+		} else {
+			l.add(changing, alterPasswordSQL(r.Clone, v), "", l.grantAdmin(r.Clone))
+		}
+	}
+	l.level(clone)
+	if clone.Comment == "" {
+		l.add(levelling, commentSQL(r.Clone, markPrefix+r.Mark), "", l.grantAdmin(r.Clone))
+	}
+	return nil
+}
+
+// carryOut runs the steps as one transaction and returns what they led to.
+func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine.CloneRequest) (*catalog, error) {
+	var statements []string
+	for _, step := range l.steps {
+		statements = append(statements, step.sql)
+	}
+	results, err := s.exec(ctx, limited(append(statements, selectCatalogSQL(r.Original, r.Clone))...))
+	if err != nil {
+		// The first result is that of SET LOCAL.
+		if failed := len(results) - 1; failed >= 0 && failed < len(l.steps) {
+			return nil, l.steps[failed].fault(err, op)
+		}
+		return nil, statementFault(err, op, levelling)
+	}
+	c, err := parseCatalog(firstRow(results))
+	if err != nil {
+		return nil, statementFault(err, op, levelling)
+	}
+	return c, nil
+}
+
+// fault classifies the failure of a step. All steps are undone with it.
+func (st step) fault(err error, op string) error {
+	refusal, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return statementFault(err, op, st.kind)
+	}
+	if st.done != "" {
+		op += ": " + st.done
+	}
+	switch {
+	case refusal.Code == "42501":
+		return fault.Wrap(err, fault.PrivilegeMissing, op+": not allowed (SQLSTATE 42501), and nothing was changed", st.hint)
+	case refusal.Routine == "find_option" || refusal.Routine == "assignable_custom_variable_name":
+		return fault.Wrap(err, fault.DatabaseError, op+": the server does not know this setting any more, and nothing was changed", "RESET it for the original")
+	case refusal.Code == "0LP01":
+		return fault.Wrap(err, fault.DatabaseError, op+": the original is a member of its clone, and nothing was changed", "REVOKE the clone from the original")
+	case refusal.Code == "2BP01":
+		return fault.Wrap(err, fault.DatabaseError, op+": the clone has passed it on to others, and nothing was changed", "REVOKE it with CASCADE, and grant it to the others by the original")
+	}
+	return statementFault(err, op, st.kind)
+}
+
+// equal returns what both roles may do, which has to be the same.
+func (c *catalog) equal(op string, r engine.CloneRequest) ([]string, error) {
+	if c.role(r.Original) == nil || c.role(r.Clone) == nil {
+		return nil, fault.New(fault.DatabaseUnavailable, op+": a role has gone meanwhile", "Somebody may be changing roles at the same moment: try again")
+	}
+	original, clone := c.privileges(r.Original), c.privileges(r.Clone)
+	if !slices.Equal(original, clone) {
+		return nil, fault.New(fault.PrivilegesDiffer, op+": their rights still differ",
+			"Somebody may be changing them at the same moment: rotate again. If it stays so compare their memberships and settings (psql: \\du, \\drds)")
+	}
+	return clone, nil
+}
+
+func noSuchRole(op, role string) error {
+	return fault.New(fault.DatabaseError, fmt.Sprintf("%s: there is no role %q", op, role), "Correct the user name in the secret, or create the role")
 }

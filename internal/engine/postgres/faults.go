@@ -192,8 +192,9 @@ func (t target) notAllowed(refusal *pgconn.PgError) (what, hint string) {
 type effect int
 
 const (
-	reading effect = iota
-	changing
+	reading   effect = iota
+	changing         // a password
+	levelling        // a clone
 )
 
 // statementFault classifies a failed statement on a logged-in session.
@@ -220,12 +221,15 @@ func statementFault(err error, op string, does effect) error {
 	case does == changing && passwordRefused(refusal.Code):
 		return answer(fault.PasswordRejected, "the server's password policy refuses it",
 			"Make generated passwords fit the policy (passwordcheck, pg_tle or credcheck). Policies that demand to see the password in clear cannot be met")
+	case does == levelling && (refusal.Code == "42704" || refusal.Code == "42710" || refusal.Code == "23505"):
+		return answer(fault.DatabaseUnavailable, "something has gone or come since it was read, and nothing was changed",
+			"Somebody may be changing roles at the same moment: try again")
 	case refusal.Code == "42704":
 		return answer(fault.DatabaseError, "there is no such role", "Correct the user name in the secret")
 	case refusal.Code == "57014" || refusal.Code == "55P03":
 		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing",
 			"Somebody may hold a lock on the role: look for long transactions in pg_stat_activity")
-	case refusal.Routine == "simple_heap_update" || strings.HasPrefix(refusal.Code, "40"):
+	case refusal.Routine == "simple_heap_update" || refusal.Routine == "simple_heap_delete" || strings.HasPrefix(refusal.Code, "40"):
 		return answer(fault.DatabaseUnavailable, "somebody else changed the role at the same moment, and this change was not made", "Try again")
 	case unavailable(refusal.Code):
 		return answer(fault.DatabaseUnavailable, "the server is short of resources", hintBusy)
@@ -242,7 +246,7 @@ func lostFault(err error, op string, does effect) error {
 	case isTimeout(err):
 		why = ": no answer in time"
 	}
-	if does == changing && !errors.Is(err, errNotSent) {
+	if does != reading && !errors.Is(err, errNotSent) {
 		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
 			"Tumbler finds out by logging in. "+hintLost)
 	}

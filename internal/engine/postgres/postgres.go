@@ -44,6 +44,10 @@ type Engine struct {
 	// Roots are the certificate authorities to trust. Optional: by default the
 	// system's and those of RDS.
 	Roots *x509.CertPool
+
+	// SeparateOwnership makes clones roles in their own right instead of other
+	// names of their originals: what they create is theirs. Optional.
+	SeparateOwnership bool
 }
 
 var _ engine.Engine = Engine{}
@@ -70,7 +74,7 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 		_ = l.raw.Close()
 		return nil, t.loginFault(err, doc.Password)
 	}
-	return &session{conn: conn, raw: l.raw, target: t}, nil
+	return &session{conn: conn, raw: l.raw, target: t, separateOwnership: e.SeparateOwnership}, nil
 }
 
 // login speaks PostgreSQL's start-up protocol on the link. redial is how the
@@ -123,6 +127,8 @@ type session struct {
 	conn   *pgconn.PgConn
 	raw    net.Conn // what conn runs over, below TLS
 	target target
+
+	separateOwnership bool
 }
 
 // Probe implements [engine.Session].
@@ -178,6 +184,16 @@ var errNotSent = errors.New("the statement was not sent")
 // run runs the statements of one simple query and returns the first row of the
 // last one, nil if it has none.
 func (s *session) run(ctx context.Context, sql string) ([]string, error) {
+	results, err := s.exec(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return firstRow(results), nil
+}
+
+// exec runs the statements of one simple query and returns the results of those
+// that succeeded, even if one failed: all of them are then undone.
+func (s *session) exec(ctx context.Context, sql string) ([]*pgconn.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(errNotSent, err)
 	}
@@ -186,18 +202,19 @@ func (s *session) run(ctx context.Context, sql string) ([]string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	results, err := s.conn.Exec(ctx, sql).ReadAll()
-	if err != nil {
-		return nil, err
-	}
+	return s.conn.Exec(ctx, sql).ReadAll()
+}
+
+// firstRow returns the first row of the last result, nil if there is none.
+func firstRow(results []*pgconn.Result) []string {
 	if len(results) == 0 || len(results[len(results)-1].Rows) == 0 {
-		return nil, nil
+		return nil
 	}
 	var row []string
 	for _, column := range results[len(results)-1].Rows[0] {
 		row = append(row, string(column))
 	}
-	return row, nil
+	return row
 }
 
 // Close implements [engine.Session].

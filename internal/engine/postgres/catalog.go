@@ -1,0 +1,172 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// catalog is what the server knows about some roles and about every role that
+// they are members of, directly or not. One statement reads it, from views that
+// every role may read. Source: PostgreSQL documentation, "System Catalogs".
+type catalog struct {
+	Version     int             `json:"version"` // such as 150018
+	Encryption  string          `json:"encryption"`
+	Iterations  string          `json:"iterations"` // null before 16, which leaves it empty
+	Session     string          `json:"session"`    // the role that the session acts as
+	Roles       []role          `json:"roles"`
+	Memberships []membership    `json:"memberships"`
+	Settings    []configuration `json:"settings"`
+}
+
+// role is a row of pg_roles.
+type role struct {
+	Name            string `json:"rolname"`
+	Superuser       bool   `json:"rolsuper"`
+	Inherit         bool   `json:"rolinherit"`
+	CreateRole      bool   `json:"rolcreaterole"`
+	CreateDB        bool   `json:"rolcreatedb"`
+	Login           bool   `json:"rolcanlogin"`
+	Replication     bool   `json:"rolreplication"`
+	BypassRLS       bool   `json:"rolbypassrls"`
+	ConnectionLimit int    `json:"rolconnlimit"`
+	ValidUntil      string `json:"valid"` // in UTC; empty: for ever
+	Expired         bool   `json:"expired"`
+	Comment         string `json:"comment"`
+	Administered    bool   `json:"administered"` // the session has ADMIN OPTION on it, or is a superuser
+}
+
+// membership is a row of pg_auth_members. From PostgreSQL 16 on there may be one
+// from each grantor.
+type membership struct {
+	Role    string `json:"role"`
+	Member  string `json:"member"`
+	Grantor string `json:"grantor"`
+	Admin   bool   `json:"admin"`
+	Inherit bool   `json:"inherit"`
+	Set     bool   `json:"set"`
+}
+
+// configuration is a row of pg_db_role_setting.
+type configuration struct {
+	Database string   `json:"database"` // empty: in all of them
+	Role     string   `json:"role"`     // empty: of all of them
+	Config   []string `json:"config"`   // name=value
+}
+
+// catalog reads what concerns the roles. Those that do not exist are not in it.
+func (s *session) catalog(ctx context.Context, roles ...string) (*catalog, error) {
+	row, err := s.run(ctx, catalogSQL(roles...))
+	if err != nil {
+		return nil, err
+	}
+	return parseCatalog(row)
+}
+
+func parseCatalog(row []string) (*catalog, error) {
+	if len(row) != 1 {
+		return nil, errors.New("the server did not describe its roles")
+	}
+	c := &catalog{}
+	if err := json.Unmarshal([]byte(row[0]), c); err != nil {
+		return nil, errors.New("what the server says about its roles was not understood")
+	}
+	return c, nil
+}
+
+// inheritPerGrant reports whether the server keeps the options INHERIT and SET
+// with each membership. Source: PostgreSQL 16 release notes.
+func (c *catalog) inheritPerGrant() bool { return c.Version >= 160000 }
+
+// role returns a role, nil if there is none.
+func (c *catalog) role(name string) *role {
+	for i := range c.Roles {
+		if c.Roles[i].Name == name {
+			return &c.Roles[i]
+		}
+	}
+	return nil
+}
+
+// memberships returns what the role is a direct member of, by role. What several
+// grantors gave adds up.
+func (c *catalog) memberships(member string) map[string]membership {
+	sum := map[string]membership{}
+	for _, m := range c.Memberships {
+		if m.Member != member {
+			continue
+		}
+		had := sum[m.Role]
+		sum[m.Role] = membership{
+			Role: m.Role, Member: member,
+			Admin: had.Admin || m.Admin, Inherit: had.Inherit || m.Inherit, Set: had.Set || m.Set,
+		}
+	}
+	return sum
+}
+
+// settings returns the role's own settings, of one database or (with an empty
+// name) of all, by name. The setting "role" is left out; see [catalog.runsAs].
+func (c *catalog) settings(database, role string) map[string]string {
+	found := map[string]string{}
+	for _, s := range c.Settings {
+		if s.Database != database || s.Role != role {
+			continue
+		}
+		for _, item := range s.Config {
+			if name, value, ok := strings.Cut(item, "="); ok && name != settingRole {
+				found[name] = value
+			}
+		}
+	}
+	return found
+}
+
+// settingRole is the setting by which a role's sessions act as another role.
+const settingRole = "role"
+
+// ownRole returns the setting "role", empty if there is none.
+func (c *catalog) ownRole(database, role string) string {
+	for _, s := range c.Settings {
+		if s.Database != database || s.Role != role {
+			continue
+		}
+		for _, item := range s.Config {
+			if name, value, _ := strings.Cut(item, "="); name == settingRole {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// runsAs returns the role that a session acts as after its login. Of the
+// settings that apply the first wins. Source: PostgreSQL documentation,
+// "ALTER ROLE", and process_settings() in its postinit.c.
+func (c *catalog) runsAs(database, role string) string {
+	for _, at := range [][2]string{{database, role}, {"", role}, {database, ""}, {"", ""}} {
+		switch as := c.ownRole(at[0], at[1]); as {
+		case "":
+		case "none":
+			return role
+		default:
+			return as
+		}
+	}
+	return role
+}
+
+// databases lists those that have settings of one of the roles, or, with an
+// empty name, of all roles.
+func (c *catalog) databases(roles ...string) []string {
+	found := map[string]bool{}
+	for _, s := range c.Settings {
+		for _, role := range roles {
+			if s.Database != "" && s.Role == role {
+				found[s.Database] = true
+			}
+		}
+	}
+	return sortedKeys(found)
+}

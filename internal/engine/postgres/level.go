@@ -1,0 +1,249 @@
+package postgres
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// step is one statement that brings the clone nearer to the original.
+type step struct {
+	sql  string
+	done string // for people, once it is done; empty: not worth mentioning
+	hint string // what to do when it is not allowed
+	kind effect
+}
+
+// attributes are what a role may do by itself; being a member of a role does not
+// bring them. Which ones a session may give and take differs between versions
+// (CREATE ROLE, ALTER ROLE); the server decides.
+var attributes = []struct {
+	name   string
+	of     func(*role) bool
+	listed bool
+}{
+	{"LOGIN", func(r *role) bool { return r.Login }, true},
+	{"SUPERUSER", func(r *role) bool { return r.Superuser }, true},
+	{"CREATEDB", func(r *role) bool { return r.CreateDB }, true},
+	{"CREATEROLE", func(r *role) bool { return r.CreateRole }, true},
+	{"REPLICATION", func(r *role) bool { return r.Replication }, true},
+	{"BYPASSRLS", func(r *role) bool { return r.BypassRLS }, true},
+	// What it amounts to is in the list of memberships.
+	{"INHERIT", func(r *role) bool { return r.Inherit }, false},
+}
+
+// leveling compares a clone with its original.
+type leveling struct {
+	*catalog
+	original, clone string
+	separate        bool // see [Engine.SeparateOwnership]
+	steps           []step
+}
+
+func (l *leveling) add(kind effect, sql, done, hint string) {
+	l.steps = append(l.steps, step{sql: sql, done: done, hint: hint, kind: kind})
+}
+
+// level lists what is to be done. clone is the role as it is.
+func (l *leveling) level(clone *role) {
+	want := *l.role(l.original)
+	if !l.separate {
+		want.Inherit = true // from the original, as which it acts; that one's memberships are its own matter
+	}
+	l.levelAttributes(clone, &want)
+	l.levelMemberships()
+	l.levelSettings()
+}
+
+func (l *leveling) levelAttributes(have, want *role) {
+	for _, a := range attributes {
+		if a.of(have) == a.of(want) {
+			continue
+		}
+		option := a.name
+		if !a.of(want) {
+			option = "NO" + option
+		}
+		l.add(levelling, alterRoleSQL(l.clone, option), option, fmt.Sprintf(
+			"A superuser may do it, and from PostgreSQL 16 on a role with CREATEROLE that has %s itself. Give the superuser of this secret what it lacks, or alter %s to be without %s",
+			a.name, identifier(l.original), a.name))
+	}
+	if have.ConnectionLimit != want.ConnectionLimit {
+		option := fmt.Sprintf("CONNECTION LIMIT %d", want.ConnectionLimit)
+		l.add(levelling, alterRoleSQL(l.clone, option), option, l.grantAdmin(l.clone))
+	}
+	if have.ValidUntil != want.ValidUntil {
+		until := want.ValidUntil
+		if until == "" {
+			until = "infinity"
+		}
+		option := "VALID UNTIL " + literal(until)
+		l.add(levelling, alterRoleSQL(l.clone, option), option, l.grantAdmin(l.clone))
+	}
+}
+
+// wanted returns what the clone is to be a direct member of: of the original
+// and nothing else, or of what the original is a member of.
+func (l *leveling) wanted() map[string]membership {
+	if l.separate {
+		return l.memberships(l.original)
+	}
+	return map[string]membership{l.original: {Role: l.original, Inherit: true, Set: true}}
+}
+
+func (l *leveling) levelMemberships() {
+	want, have := l.wanted(), l.memberships(l.clone)
+	if !l.inheritPerGrant() {
+		for _, of := range []map[string]membership{want, have} { // follow the attribute and no option
+			for name, m := range of {
+				m.Inherit, m.Set = true, true
+				of[name] = m
+			}
+		}
+	}
+	for _, name := range sortedKeys(want) {
+		w, h := want[name], have[name]
+		_, member := have[name]
+		if !member || w.Admin && !h.Admin || w.Inherit && !h.Inherit || w.Set && !h.Set {
+			l.add(levelling, grantRoleSQL(name, l.clone, w, l.inheritPerGrant()),
+				"granted "+identifier(name)+w.options(), l.grantAdmin(name))
+		}
+	}
+	for _, name := range sortedKeys(have) {
+		w, wanted := want[name]
+		if !wanted {
+			l.revoke("", name, func(membership) bool { return true })
+			continue
+		}
+		h := have[name]
+		if h.Admin && !w.Admin {
+			l.revoke("ADMIN OPTION FOR ", name, func(m membership) bool { return m.Admin })
+		}
+		if h.Inherit && !w.Inherit {
+			l.revoke("INHERIT OPTION FOR ", name, func(m membership) bool { return m.Inherit })
+		}
+		if h.Set && !w.Set {
+			l.revoke("SET OPTION FOR ", name, func(m membership) bool { return m.Set })
+		}
+	}
+}
+
+// revoke takes back what each grantor has given. Before PostgreSQL 16 who the
+// grantor was does not matter.
+func (l *leveling) revoke(option, role string, concerns func(membership) bool) {
+	done := "revoked " + option + identifier(role)
+	for _, m := range l.Memberships {
+		if m.Member != l.clone || m.Role != role || !concerns(m) {
+			continue
+		}
+		grantor, hint := "", l.grantAdmin(role)
+		if l.inheritPerGrant() {
+			grantor = m.Grantor
+			hint += ", or have " + identifier(grantor) + ", who granted it, revoke it"
+		}
+		l.add(levelling, revokeRoleSQL(option, role, l.clone, grantor), done, hint)
+		done = ""
+	}
+}
+
+// levelSettings handles those of all databases and those of single ones.
+func (l *leveling) levelSettings() {
+	roles := l.actors()
+	for _, database := range append([]string{""}, l.databases(l.original, l.clone, "")...) {
+		want, have := l.settings(database, l.original), l.settings(database, l.clone)
+		if as := roles[database]; as != "" {
+			want[settingRole] = as
+		}
+		if as := l.ownRole(database, l.clone); as != "" {
+			have[settingRole] = as
+		}
+		where := ""
+		if database != "" {
+			where = " in database " + identifier(database)
+		}
+		for _, name := range sortedKeys(want) {
+			value, has := have[name]
+			if has && canonicalValue(name, value) == canonicalValue(name, want[name]) {
+				continue
+			}
+			l.add(levelling, setSQL(l.clone, database, name, want[name]), "SET "+name+where, l.hintSetting(name))
+		}
+		for _, name := range sortedKeys(have) {
+			if _, wanted := want[name]; !wanted {
+				l.add(levelling, resetSQL(l.clone, database, name), "RESET "+name+where, l.hintSetting(name))
+			}
+		}
+	}
+}
+
+// actors says what the clone's setting "role" is to be, by database: what makes
+// its sessions act as the role as which the original's act. That is the original
+// unless it, its databases or all roles have such a setting, too.
+func (l *leveling) actors() map[string]string {
+	usual := l.runsAs("", l.original)
+	want := map[string]string{"": usual}
+	if l.separate {
+		want[""] = l.ownRole("", l.original)
+	}
+	for _, database := range l.databases(l.original, "") {
+		if l.separate {
+			want[database] = l.ownRole(database, l.original)
+		} else if as := l.runsAs(database, l.original); as != usual {
+			want[database] = as
+		}
+	}
+	maps.DeleteFunc(want, func(_, as string) bool { return as == "" })
+	return want
+}
+
+func (l *leveling) hintSetting(name string) string {
+	return fmt.Sprintf("Allow it: GRANT SET ON PARAMETER %s TO %s (PostgreSQL 15 and later); or have a superuser set it alike on %s and %s. "+
+		"From 16 on the session needs ADMIN OPTION, too: %s",
+		settingName(name), identifier(l.Session), identifier(l.original), identifier(l.clone), l.grantAdmin(l.clone))
+}
+
+// grantAdmin is the statement that lets the session administer the role.
+func (l *leveling) grantAdmin(role string) string {
+	return fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", identifier(role), identifier(l.Session))
+}
+
+// missing lists what the session lacks for the steps and would be refused for:
+// on 16 and later it is not enough to have CREATEROLE. The hint is complete, so
+// that it takes one correction and not one for each refusal.
+func (l *leveling) missing() (what, hint string) {
+	session := l.role(l.Session)
+	if session == nil || session.Superuser || len(l.steps) == 0 {
+		return "", ""
+	}
+	if !session.CreateRole {
+		return "it has neither SUPERUSER nor CREATEROLE", fmt.Sprintf("ALTER ROLE %s CREATEROLE, or name another superuser's secret", identifier(l.Session))
+	}
+	if !l.inheritPerGrant() {
+		return "", ""
+	}
+	var roles, grants []string
+	for _, name := range l.administered() {
+		if r := l.role(name); r != nil && !r.Administered {
+			roles = append(roles, identifier(name))
+			grants = append(grants, fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION", identifier(name), identifier(l.Session)))
+		}
+	}
+	if len(grants) == 0 {
+		return "", ""
+	}
+	return "it has no ADMIN OPTION on " + strings.Join(roles, ", "),
+		"From PostgreSQL 16 on CREATEROLE is not enough for roles that another one created. As a role that may: " + strings.Join(grants, "; ")
+}
+
+// administered lists the roles on which the steps need ADMIN OPTION.
+func (l *leveling) administered() []string {
+	need := map[string]bool{l.clone: true}
+	want, have := l.wanted(), l.memberships(l.clone)
+	for _, name := range slices.Concat(sortedKeys(want), sortedKeys(have)) {
+		if want[name].options() != have[name].options() {
+			need[name] = true
+		}
+	}
+	return sortedKeys(need)
+}

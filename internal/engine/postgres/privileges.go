@@ -1,0 +1,164 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Privileges implements [engine.Session]. Roles are known to the whole server,
+// so it does not matter which of its databases the session is in.
+func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
+	op := fmt.Sprintf("listing the rights of role %q on %s", user, s.target)
+	if err := checkName("role", user); err != nil {
+		return nil, err
+	}
+	c, err := s.catalog(ctx, user)
+	if err != nil {
+		return nil, statementFault(err, op, reading)
+	}
+	if c.role(user) == nil {
+		return nil, noSuchRole(op, user)
+	}
+	return c.privileges(user), nil
+}
+
+// privileges lists what the role's sessions may do and how they are set up:
+// attributes, memberships however they come about, settings. A clone that acts
+// as its original is listed as the original is.
+func (c *catalog) privileges(user string) []string {
+	self := c.selves(user)
+	list := c.role(user).attributes()
+	for _, m := range c.reachable(user) {
+		if !slices.Contains(self, m.Role) {
+			list = append(list, "member of "+identifier(m.Role)+m.options())
+		}
+	}
+	list = append(list, c.listSettings(user, self)...)
+	slices.Sort(list)
+	return list
+}
+
+func (r *role) attributes() []string {
+	var list []string
+	for _, a := range attributes {
+		if a.listed && a.of(r) {
+			list = append(list, a.name)
+		}
+	}
+	if r.ConnectionLimit >= 0 {
+		list = append(list, fmt.Sprintf("CONNECTION LIMIT %d", r.ConnectionLimit))
+	}
+	if r.ValidUntil != "" {
+		list = append(list, "VALID UNTIL "+r.ValidUntil)
+	}
+	return list
+}
+
+// selves lists the role and those that it is nothing but another name for: its
+// only membership is in a role that may log in, with all the rights of that
+// role, and its sessions act as that role's do.
+func (c *catalog) selves(user string) []string {
+	chain := []string{user}
+	for {
+		last := chain[len(chain)-1]
+		direct := c.memberships(last)
+		if len(direct) != 1 {
+			return chain
+		}
+		other := slices.Collect(maps.Keys(direct))[0]
+		m, r := direct[other], c.role(other)
+		acts := c.ownRole("", last)
+		if r == nil || !r.Login || m.Admin || !m.Inherit || !m.Set || slices.Contains(chain, other) ||
+			(acts != other && acts != c.runsAs("", other)) {
+			return chain
+		}
+		chain = append(chain, other)
+	}
+}
+
+// options names what a membership allows.
+func (m membership) options() string {
+	var options []string
+	for _, o := range []struct {
+		name string
+		has  bool
+	}{{"ADMIN", m.Admin}, {"INHERIT", m.Inherit}, {"SET", m.Set}} {
+		if o.has {
+			options = append(options, o.name)
+		}
+	}
+	if len(options) == 0 {
+		return ""
+	}
+	return " WITH " + strings.Join(options, ", ")
+}
+
+// reachable lists every role that the user is a member of, directly or not, with
+// what that amounts to: INHERIT and SET need the option on the whole way, ADMIN
+// on its last step only. Source: roles_is_member_of() in PostgreSQL's acl.c.
+func (c *catalog) reachable(user string) []membership {
+	found := map[string]membership{user: {Role: user, Inherit: true, Set: true}}
+	for queue := []string{user}; len(queue) > 0; queue = queue[1:] {
+		from := found[queue[0]]
+		for other, m := range c.memberships(queue[0]) {
+			had, seen := found[other]
+			now := membership{
+				Role: other, Admin: had.Admin || m.Admin,
+				Inherit: had.Inherit || from.Inherit && m.Inherit, Set: had.Set || from.Set && m.Set,
+			}
+			if !seen || now != had {
+				found[other] = now
+				queue = append(queue, other)
+			}
+		}
+	}
+	delete(found, user)
+	return slices.SortedFunc(maps.Values(found), func(a, b membership) int { return cmp.Compare(a.Role, b.Role) })
+}
+
+// listSettings lists the role's settings, and whom its sessions act as if that
+// is none of its selves.
+func (c *catalog) listSettings(user string, self []string) []string {
+	var list []string
+	actor := func(database string) string {
+		if as := c.runsAs(database, user); !slices.Contains(self, as) {
+			return "acts as " + identifier(as)
+		}
+		return "acts as itself"
+	}
+	usual := actor("")
+	if usual != "acts as itself" {
+		list = append(list, usual)
+	}
+	for _, database := range append([]string{""}, c.databases(slices.Concat(self, []string{""})...)...) {
+		where := ""
+		if database != "" {
+			where = " in database " + identifier(database)
+		}
+		for name, value := range c.settings(database, user) {
+			list = append(list, fmt.Sprintf("SET %s = %s%s", name, shown(name, value), where))
+		}
+		if here := actor(database); here != usual {
+			list = append(list, here+where)
+		}
+	}
+	return list
+}
+
+// shown renders a setting's value. Those of applications and extensions, whose
+// names have a dot, may well be keys: only a digest is listed.
+func shown(name, value string) string {
+	if !strings.Contains(name, ".") {
+		return canonicalValue(name, value)
+	}
+	sum := sha256.Sum256([]byte(value))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
