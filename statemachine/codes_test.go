@@ -11,7 +11,10 @@ import (
 )
 
 // functions are the states that run a Lambda function.
-var functions = []string{"Plan", "CreateSecret", "SetSecret", "TestSecret", "FinishSecret", "Restore"}
+var functions = []string{
+	"Plan", "CreateSecret", "SetSecret", "TestSecret", "FinishSecret", "Restore",
+	"SetSecretByFunction", "TestSecretByFunction",
+}
 
 // lambdaErrors are what Lambda and Step Functions report by themselves and what
 // passes (AWS: "Invoke an AWS Lambda function with Step Functions", transient
@@ -23,7 +26,7 @@ var lambdaErrors = []string{
 }
 
 // otherErrors do not pass.
-var otherErrors = []string{"Runtime.ExitError", "Lambda.ResourceNotFoundException", "States.Permissions", "NobodyKnowsThis"}
+var otherErrors = []string{"Runtime.ExitError", "Lambda.ResourceNotFoundException", "States.Permissions", "NobodyKnowsThis", "ValueError"}
 
 // cannotReport are the codes that a step has no way to run into: Plan reads
 // metadata only, and these three have no path to a database.
@@ -46,10 +49,14 @@ func retried(state, err string) bool {
 	}
 }
 
-func allErrors() []string {
-	errors := append(slices.Clone(lambdaErrors), otherErrors...)
+// allErrors are what a state has to cope with.
+func allErrors(state string) []string {
+	errors := slices.Concat(lambdaErrors, otherErrors)
 	for _, code := range fault.Codes() {
 		errors = append(errors, string(code))
+	}
+	if stepsByFunction[state] != "" { // whose answers may be of any size
+		errors = append(errors, asl.ErrorDataLimitExceeded)
 	}
 	return errors
 }
@@ -57,6 +64,9 @@ func allErrors() []string {
 // codeScenarios are one error at one function, for good and, if it is retried,
 // passing at the last attempt.
 func codeScenarios(state, err string) []scenario {
+	if stepsByFunction[state] != "" {
+		return functionScenarios(state, err)
+	}
 	name, cause := err, causeOf(err)
 	if err == late {
 		name, cause = asl.ErrorTimeout, ""
@@ -102,7 +112,7 @@ func codeScenarios(state, err string) []scenario {
 func TestErrorsAtEveryFunction(t *testing.T) {
 	m := rotation(t)
 	for _, state := range functions {
-		for _, err := range allErrors() {
+		for _, err := range allErrors(state) {
 			for _, sc := range codeScenarios(state, err) {
 				if wrong, _ := sc.check(t.Context(), m); wrong != "" {
 					t.Errorf("%s: %s", sc.name, wrong)
@@ -124,7 +134,7 @@ func TestNamesOfErrors(t *testing.T) {
 		if s.Type != "Task" {
 			continue
 		}
-		if len(s.Catch) != 1 || s.Catch[0].ErrorEquals[0] != asl.ErrorAll {
+		if last := len(s.Catch) - 1; last < 0 || s.Catch[last].ErrorEquals[0] != asl.ErrorAll {
 			t.Errorf("%s does not catch everything: %v", s.Name, s.Catch)
 		}
 		if s.Timeout == 0 {

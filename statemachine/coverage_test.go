@@ -13,11 +13,11 @@ import (
 )
 
 // Every state is entered and every transition taken, those of Catch by a
-// failure, in the scenarios of TestPaths.
+// failure, in the scenarios that were written by hand.
 func TestCoverage(t *testing.T) {
 	m := rotation(t)
 	entered, taken, caught := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, sc := range scenarios {
+	for _, sc := range slices.Concat(scenarios, byFunction) {
 		_, w := sc.check(t.Context(), m)
 		for _, name := range strings.Fields(sc.path) {
 			entered[name] = true
@@ -72,7 +72,7 @@ func mutate(t *testing.T, name, state string, change func(states map[string]any)
 	return mutation{name: name, state: state, definition: b}
 }
 
-// mutations take away each state, Catch, retrier, retried error, choice,
+// mutations take away each state, Catch, catcher, retrier, retried error, choice,
 // timeout and path, and spoil each number of each retrier.
 func mutations(t *testing.T) (list []mutation) {
 	var definition struct {
@@ -88,16 +88,21 @@ func mutations(t *testing.T) (list []mutation) {
 			}))
 		}
 		list = append(list, mutate(t, name+" removed", name, func(states map[string]any) { delete(states, name) }))
-		for _, field := range []string{"Catch", "Retry", "ResultPath", "InputPath", "OutputPath", "TimeoutSeconds", "ErrorPath", "CausePath", "Default"} {
+		for _, field := range []string{"Catch", "Retry", "ResultPath", "ResultSelector", "InputPath", "OutputPath", "TimeoutSeconds", "ErrorPath", "CausePath", "Default"} {
 			if _, ok := s[field]; ok {
 				add("without "+field, func(s map[string]any) { delete(s, field) })
 			}
 		}
-		choices, _ := s["Choices"].([]any)
-		for i := range choices {
-			add(fmt.Sprintf("without choice %d", i), func(s map[string]any) {
-				s["Choices"] = slices.Delete(s["Choices"].([]any), i, i+1)
-			})
+		for _, field := range []string{"Choices", "Catch"} {
+			members, _ := s[field].([]any)
+			for i := range members {
+				add(fmt.Sprintf("without %s %d", field, i), func(s map[string]any) {
+					s[field] = slices.Delete(s[field].([]any), i, i+1)
+				})
+			}
+		}
+		if _, ok := s["Seconds"]; ok {
+			add("with another Seconds", func(s map[string]any) { s["Seconds"] = s["Seconds"].(float64) + 1 })
 		}
 		retriers, _ := s["Retry"].([]any)
 		for i, r := range retriers {
@@ -156,7 +161,7 @@ func (mu mutation) noticed(t *testing.T, m *asl.Machine) bool {
 		})
 	}
 	if !slices.Contains(functions, mu.state) {
-		return fails(scenarios) || fails(messageScenarios())
+		return fails(scenarios) || fails(byFunction) || fails(messageScenarios())
 	}
 	likely := []string{"Lambda.Unknown", "LoginRefused"}
 	switch mu.err {
@@ -166,10 +171,10 @@ func (mu mutation) noticed(t *testing.T, m *asl.Machine) bool {
 	default:
 		likely = []string{mu.err}
 	}
-	for _, err := range append(likely, allErrors()...) {
+	for _, err := range append(likely, allErrors(mu.state)...) {
 		if fails(codeScenarios(mu.state, err)) {
 			return true
 		}
 	}
-	return fails(scenarios)
+	return fails(scenarios) || fails(byFunction)
 }

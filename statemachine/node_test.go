@@ -71,9 +71,9 @@ type outcome struct {
 // waits are cut to nothing.
 func TestAnotherInterpreterAgrees(t *testing.T) {
 	m := rotation(t)
-	all := slices.Concat(scenarios, messageScenarios())
+	all := slices.Concat(scenarios, byFunction, messageScenarios())
 	for _, state := range functions {
-		for _, err := range allErrors() {
+		for _, err := range allErrors(state) {
 			all = append(all, codeScenarios(state, err)...)
 		}
 	}

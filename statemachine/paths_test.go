@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // Stretches of paths.
 const (
-	begin    = "Receive Plan WindowOpen CreateSecret SetSecret TestSecret FinishSecret"
+	begin    = "Receive Plan WindowOpen CreateSecret WhoSets SetSecret TestSecret FinishSecret"
 	announce = " Announce Ending "
 	alert    = " SendAlert Announce Ending "
 	restore  = " Restore RotatedAfterAll"
@@ -50,6 +51,10 @@ var retries = map[string]struct {
 	"Restore":      {10, 2 * second, 60 * second, 75 * second},
 	"SendAlert":    {8, second, 30 * second, 60 * second},
 	"Announce":     {8, second, 30 * second, 60 * second},
+
+	// A loop tries SetSecretByFunction again.
+	"SetSecretByFunction":  {0, second, second, 930 * second},
+	"TestSecretByFunction": {4, 2 * second, 15 * second, 930 * second},
 }
 
 func exhausted(state string) time.Duration {
@@ -191,7 +196,7 @@ func messageScenarios() (list []scenario) {
 
 func TestPaths(t *testing.T) {
 	m := rotation(t)
-	for _, sc := range append(messageScenarios(), scenarios...) {
+	for _, sc := range slices.Concat(scenarios, byFunction, messageScenarios()) {
 		t.Run(sc.name, func(t *testing.T) {
 			if wrong, _ := sc.check(t.Context(), m); wrong != "" {
 				t.Error(wrong)
@@ -204,13 +209,13 @@ func TestPaths(t *testing.T) {
 func TestJitter(t *testing.T) {
 	m := rotation(t)
 	for _, jitter := range []float64{0, 0.25, 1} {
-		for _, sc := range scenarios {
+		for _, sc := range slices.Concat(scenarios, byFunction) {
 			if sc.decisions != nil || strings.Contains(sc.name, "too long") {
 				continue // these wait for something else as well
 			}
 			w := newWorld(sc)
 			w.run(t.Context(), m, jitter)
-			want := time.Duration(jitter * float64(sc.took))
+			want := sc.paused + time.Duration(jitter*float64(sc.took-sc.paused))
 			if got := w.clock.Now().Sub(epoch); got != want {
 				t.Errorf("%s with jitter %g: took %s, want %s", sc.name, jitter, got, want)
 			}

@@ -62,11 +62,13 @@ type scenario struct {
 	rejected  string   // the outcome of a rejection
 	restored  string   // the outcome that Restore reports. Default "RestoredCleanly"
 	faults    []failing
+	function  bool // a rotation function is named
 
 	path       string // the states, separated by spaces
 	err, cause string // of the ending; "" for Rotated
 	attempts   map[string]int
 	took       time.Duration // with the longest back-off
+	paused     time.Duration // how much of it is no back-off
 }
 
 // answer is what a task did in one call: it gave a result or an error.
@@ -88,6 +90,8 @@ type world struct {
 	caught   map[string]bool            // "state -> next" by Catch
 	taken    map[string]bool            // "state -> next" of any kind
 	lastTask asl.Event
+	events   []asl.Event
+	says     string // what a rotation function's errors quote
 }
 
 func newWorld(sc scenario) *world {
@@ -106,6 +110,7 @@ func (w *world) run(ctx context.Context, m *asl.Machine, jitter float64) asl.Res
 		Execution: asl.Execution{ARN: executionARN, Name: "run"},
 		Jitter:    func() float64 { return jitter },
 		Observe: func(e asl.Event) {
+			w.events = append(w.events, e)
 			switch {
 			case e.Entered:
 				if last != "" {
@@ -131,6 +136,7 @@ func causeOf(code string) string {
 func (w *world) task(ctx context.Context, t asl.Task) (json.RawMessage, error) {
 	w.inputs[t.State] = t.Input
 	w.checkContract(t)
+	w.checkCanary(t)
 	calls := len(w.answers[t.State])
 	err := ""
 	for _, f := range w.faults {
@@ -143,6 +149,9 @@ func (w *world) task(ctx context.Context, t asl.Task) (json.RawMessage, error) {
 		}
 	}
 	a := answer{Error: err, Cause: causeOf(err)}
+	if stepsByFunction[t.State] != "" {
+		a.Cause += w.says
+	}
 	switch err {
 	case "":
 		a = answer{Result: w.result(t, calls)}
@@ -169,6 +178,8 @@ func (w *world) result(t asl.Task, succeeded int) json.RawMessage {
 		return json.RawMessage(`{}`)
 	case "SetSecret":
 		return json.RawMessage(`{"changedAt":"2026-03-01T12:00:01Z"}`)
+	case "SetSecretByFunction", "TestSecretByFunction":
+		return json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":"` + canary + `","StatusCode":200}`)
 	case "FinishSecret":
 		return ending("Rotated", "", "")
 	case "Restore":
@@ -198,6 +209,9 @@ func (w *world) plan(calls int) json.RawMessage {
 		"decision": decision, "secretArn": secretARN, "versionId": versionID,
 		"window": map[string]any{"opensAt": w.opensAt.Format(time.RFC3339), "closesAt": w.opensAt.Add(3 * time.Hour).Format(time.RFC3339)},
 	}
+	if w.function {
+		plan["rotationFunction"] = functionARN
+	}
 	if decision != "rotate" && decision != "wait" {
 		plan["ending"] = ending(w.rejected, w.rejected, "the plan says so")
 	}
@@ -222,6 +236,10 @@ var steps = map[string]string{
 
 // checkContract notes what a task's input lacks.
 func (w *world) checkContract(t asl.Task) {
+	if step := stepsByFunction[t.State]; step != "" {
+		w.checkNativeContract(t, step)
+		return
+	}
 	var in map[string]any
 	if err := json.Unmarshal(t.Input, &in); err != nil {
 		w.broken = append(w.broken, fmt.Sprintf("%s: %v", t.State, err))
