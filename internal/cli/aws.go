@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 )
 
@@ -67,5 +68,17 @@ func explain(doing string, err error) error {
 	if strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "no EC2 IMDS role found") {
 		return fmt.Errorf("%s: no AWS credentials. Log in to AWS, or for the sandbox set the variables that 'tumbler sandbox' prints", doing)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	remedy := remedies[api.ErrorCode()]
+	return fmt.Errorf("%s: %s: %s%s", doing, api.ErrorCode(), strings.TrimSuffix(api.ErrorMessage(), "."), remedy)
+}
+
+// remedies continue AWS's own message about what people get wrong.
+var remedies = map[string]string{
+	"ExecutionDoesNotExist":    ". Check its account and Region; executions are forgotten 90 days after their end",
+	"StateMachineDoesNotExist": ". Check --state-machine, the account and the Region",
+	"InvalidArn":               ". Use the ARN as an alert, the console or 'tumbler rotate' shows it",
 }

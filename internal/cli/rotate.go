@@ -38,6 +38,9 @@ that another execution is rotating, is exit code 1 with the reason.`,
   tumbler rotate prod/app --reason "laptop stolen, INC-4711"`,
 		Args: oneArg("secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if watch && detach {
+				return usageError{errors.New("--watch and --detach exclude each other")}
+			}
 			ctx := cmd.Context()
 			request.SecretID = args[0]
 			api, err := connect(ctx)
@@ -63,7 +66,6 @@ that another execution is rotating, is exit code 1 with the reason.`,
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show each state as it runs")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start the rotation and do not wait for it")
 	cmd.Flags().StringVar(&request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
-	cmd.MarkFlagsMutuallyExclusive("watch", "detach")
 	return cmd
 }
 

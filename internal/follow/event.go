@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,7 +31,29 @@ func failureOf(event types.HistoryEvent) *Step {
 	default:
 		return nil
 	}
-	return &Step{Error: aws.ToString(name), Cause: rotation.Failure{Cause: aws.ToString(cause)}.Words()}
+	return &Step{Error: aws.ToString(name), Cause: words(aws.ToString(cause))}
+}
+
+// words returns a cause for people. Where several failures were put together,
+// each stands in the text as the JSON object that Lambda reports it as.
+func words(cause string) string {
+	text := rotation.Failure{Cause: cause}.Words()
+	for from := 0; ; {
+		i := strings.Index(text[from:], `{"errorMessage":`)
+		if i < 0 {
+			return text
+		}
+		from += i
+		var failure struct {
+			Message string `json:"errorMessage"`
+		}
+		dec := json.NewDecoder(strings.NewReader(text[from:]))
+		if dec.Decode(&failure) != nil {
+			return text // cut off in the middle
+		}
+		text = text[:from] + failure.Message + text[from+int(dec.InputOffset()):]
+		from += len(failure.Message)
+	}
 }
 
 // typeOf is the state's type: "TaskStateEntered" is a Task.

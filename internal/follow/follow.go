@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
-
-	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 // Kind says what happened to a state.
@@ -174,8 +172,10 @@ func (r *reader) ending(about *sfn.DescribeExecutionOutput) Ending {
 		Status: about.Status,
 		State:  r.current.State,
 		Error:  aws.ToString(about.Error),
-		Cause:  rotation.Failure{Cause: aws.ToString(about.Cause)}.Words(),
 		Took:   aws.ToTime(about.StopDate).Sub(aws.ToTime(about.StartDate)),
+	}
+	if about.Error != nil || about.Cause != nil {
+		e.Cause = words(aws.ToString(about.Cause))
 	}
 	if about.Output != nil {
 		e.Output = json.RawMessage(*about.Output)

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected outputs")
+
+func TestMain(m *testing.M) {
+	testscript.Main(dbtest.Stopping(m), map[string]func(){"tumbler": tumbler})
+}
+
+// tumbler is the program, in a process of its own, which says how it exits.
+func tumbler() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if code != ExitOK {
+		fmt.Fprintf(os.Stderr, "exit code %d\n", code)
+	}
+	os.Exit(code)
+}
+
+// The scripts in testdata. `go test ./internal/cli -update` rewrites the files
+// in them that outputs are compared with.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Files:         files,
+		UpdateScripts: *update,
+		Setup: func(env *testscript.Env) error {
+			for name, value := range map[string]string{
+				"ROOT":           root,              // where the npm packages are
+				"HOME":           os.Getenv("HOME"), // where database servers are cached
+				"XDG_CACHE_HOME": os.Getenv("XDG_CACHE_HOME"),
+				// Nothing of the account of whoever runs the tests.
+				"AWS_CONFIG_FILE": "/nowhere", "AWS_SHARED_CREDENTIALS_FILE": "/nowhere", "AWS_EC2_METADATA_DISABLED": "true",
+			} {
+				env.Setenv(name, value)
+			}
+			env.Values[worldKey{}] = &world{t: t}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"world":    inWorld((*world).start),
+			"deny":     inWorld((*world).deny),
+			"hold":     inWorld((*world).hold),
+			"allow":    inWorld((*world).allow),
+			"store":    inWorld((*world).store),
+			"freeport": freePort,
+			"reach":    reach,
+		},
+	})
+}
+
+// world is a script's sandbox with a database and its secret prod/app.
+type world struct {
+	t       *testing.T
+	sandbox *sandbox.Sandbox
+	secrets *secretsmanager.Client
+	release chan struct{}
+}
+
+type worldKey struct{}
+
+func inWorld(do func(*world, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg {
+			ts.Fatalf("cannot be negated")
+		}
+		do(ts.Value(worldKey{}).(*world), ts, args)
+	}
+}
+
+// start: "world" starts it and sets the variables that people set.
+func (w *world) start(ts *testscript.TestScript, _ []string) {
+	db := dbtest.Postgres(w.t)
+	var err error
+	w.sandbox, err = sandbox.Start(w.t.Context(), sandbox.Config{Engines: all.Engines, Clock: asl.NewVirtualClock(time.Now())})
+	ts.Check(err)
+	ts.Defer(w.sandbox.Close)
+	w.secrets = secretsmanager.NewFromConfig(w.sandbox.AWS("test"))
+	ts.Setenv("PASSWORD", db.Password.Reveal())
+	ts.Setenv("MACHINE", w.sandbox.StateMachineARN)
+	w.store(ts, []string{"prod/app", db.Document(nil).Encode().Reveal()})
+	pointAt(ts, w.sandbox.URL)
+}
+
+func pointAt(ts *testscript.TestScript, url string) {
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": url, "AWS_REGION": sandbox.Region, "AWS_ACCESS_KEY_ID": "cli", "AWS_SECRET_ACCESS_KEY": "x",
+	} {
+		ts.Setenv(name, value)
+	}
+}
+
+// store: "store NAME VALUE" makes a secret.
+func (w *world) store(ts *testscript.TestScript, args []string) {
+	_, err := w.secrets.CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{Name: &args[0], SecretString: &args[1]})
+	ts.Check(err)
+}
+
+// deny: "deny FUNCTION OPERATION" takes a permission away, and ends a hold.
+func (w *world) deny(_ *testscript.TestScript, args []string) {
+	w.intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+		if call.Caller.AccessKeyID == args[0] && call.Operation == args[1] {
+			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
+		}
+		return nil
+	})
+}
+
+func (w *world) intercept(f wire.Interceptor) {
+	w.sandbox.Intercept(f)
+	if w.release != nil {
+		close(w.release)
+		w.release = nil
+	}
+}
+
+// hold: "hold" starts a rotation of prod/app that stands still while it holds
+// AWSPENDING, and sets EXECUTION to its ARN.
+func (w *world) hold(ts *testscript.TestScript, _ []string) {
+	release := make(chan struct{})
+	w.release = release
+	reached := make(chan struct{}, 100)
+	w.sandbox.Intercept(func(ctx context.Context, call wire.Call) *wire.Failure {
+		if call.Caller.AccessKeyID == "setsecret" {
+			reached <- struct{}{}
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	})
+	started, err := sfn.NewFromConfig(w.sandbox.AWS("test")).StartExecution(w.t.Context(), &sfn.StartExecutionInput{
+		StateMachineArn: &w.sandbox.StateMachineARN, Input: aws.String(`{"secretId":"prod/app"}`),
+	})
+	ts.Check(err)
+	<-reached
+	ts.Setenv("EXECUTION", aws.ToString(started.ExecutionArn))
+}
+
+// allow: "allow" lets everything pass again.
+func (w *world) allow(*testscript.TestScript, []string) { w.intercept(nil) }
+
+// freePort: "freeport NAME" sets a variable to a port that nobody uses.
+func freePort(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	defer l.Close()
+	ts.Setenv(args[0], strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+}
+
+// reach: "reach PORT SECRET" waits until the sandbox on a port has the secret.
+func reach(ts *testscript.TestScript, _ bool, args []string) {
+	url := "http://127.0.0.1:" + args[0]
+	pointAt(ts, url)
+	client := secretsmanager.New(secretsmanager.Options{
+		BaseEndpoint: &url, Region: sandbox.Region, RetryMaxAttempts: 1, HTTPClient: http.DefaultClient,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "x"}, nil
+		}),
+	})
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		_, err := client.DescribeSecret(context.Background(), &secretsmanager.DescribeSecretInput{SecretId: &args[1]})
+		if err == nil {
+			return
+		}
+	}
+	ts.Fatalf("no sandbox with secret %s on port %s", args[1], args[0])
+}
