@@ -15,10 +15,10 @@ var queries = map[string]query{
 	tsql.Probe: func(*Server, *identity, []any) *result {
 		return &result{columns: []byte{typeInt}, values: [][]any{{1}}}
 	},
-	tsql.Self:           (*Server).self,
-	tsql.Login:          (*Server).describeLogin,
-	tsql.Databases:      (*Server).listDatabases,
-	tsql.Users:          (*Server).describeUsers,
+	tsql.Self:             (*Server).self,
+	tsql.Login:            (*Server).describeLogin,
+	tsql.Databases:        (*Server).listDatabases,
+	tsql.Users:            (*Server).describeUsers,
 	tsql.ServerRights():   (*Server).serverRights,
 	tsql.DatabaseRights(): (*Server).databaseRights,
 }
