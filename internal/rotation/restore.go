@@ -3,6 +3,8 @@ package rotation
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
@@ -67,6 +69,9 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 		return end.end(restored, in.Failure, "nothing: the database was not touched, or has been restored before."), nil
 	}
 	did, err := r.reconcile(ctx, in.Plan)
+	if errors.Is(err, errOnlyFunctionKnows) && in.databaseUntouched() {
+		restored, did, err = outcomeFor(fault.Code(in.Failure.Error), Refused), "found that no step had gone to the database", nil
+	}
 	if err != nil {
 		return r.unproven(end, in.Failure, err)
 	}
@@ -89,6 +94,26 @@ func (in RestoreInput) failedStep() string {
 	return "FinishSecret"
 }
 
+// databaseUntouched reports whether no step has gone to the database, and
+// AWSPENDING does not hold the password of a dead rotation, which may have.
+func (in RestoreInput) databaseUntouched() bool {
+	return in.Create == nil && !in.Plan.heldByAnother(in.Plan.PendingVersionID)
+}
+
+// errOnlyFunctionKnows is the cause of an error when Tumbler cannot log in.
+var errOnlyFunctionKnows = errors.New("no engine for a secret of a rotation function")
+
+// onlyFunctionKnows says what it means that there is no engine for a secret
+// whose password a rotation function sets.
+func onlyFunctionKnows(err error, plan Planned, current secretdoc.Document) error {
+	if plan.RotationFunction == "" {
+		return err
+	}
+	return fault.Wrap(errOnlyFunctionKnows, fault.InvalidSecret,
+		fmt.Sprintf("Tumbler cannot talk to engine %q, so that only rotation function %s can tell which password works", current.Engine, plan.RotationFunction),
+		"Rotate again: the next run keeps this password, and the function tries it first")
+}
+
 // reconcile returns nil once a login with AWSCURRENT has succeeded.
 func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err error) {
 	value, _, err := r.Secrets.Value(ctx, plan.SecretARN, Version{Label: Current})
@@ -101,7 +126,7 @@ func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err e
 	}
 	database, err := r.Databases.For(current)
 	if err != nil {
-		return "", err
+		return "", onlyFunctionKnows(err, plan, current)
 	}
 	session, refused := database.Connect(ctx, current)
 	if refused == nil {
