@@ -1,0 +1,155 @@
+package mysql
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// stored is an account as mysql.user has it.
+type stored struct {
+	account
+	plugin string
+	hash   string
+	mark   string
+}
+
+// markKey is the attribute that holds a clone's mark.
+const markKey = "tumbler"
+
+func markJSON(mark string) string {
+	out, err := json.Marshal(map[string]string{markKey: mark})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(out)
+}
+
+// accounts lists all accounts of a user name. It needs SELECT on mysql.user.
+func (s *session) accounts(ctx context.Context, srv *server, user string) ([]stored, error) {
+	rows, err := s.query(ctx, srv.accountsSQL(user))
+	if err != nil {
+		return nil, s.fault(err, fmt.Sprintf("looking for the accounts of user %q on %s", user, s.target.address()), reading)
+	}
+	var list []stored
+	for _, row := range rows {
+		hash, err := hex.DecodeString(row[2])
+		if err != nil {
+			return nil, s.fault(errAnswer, "reading mysql.user on "+s.target.address(), reading)
+		}
+		a := stored{account: account{user, row[0]}, plugin: row[1], hash: string(hash), mark: row[3]}
+		if a.plugin == "" { // MySQL 5.6
+			a.plugin = nativePassword
+		}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+// description is all that a clone shares with its original.
+type description struct {
+	rights  rights
+	options accountOptions
+}
+
+// list is the canonical form: see [engine.Session].Privileges.
+func (d description) list() []string {
+	lines := d.options.list()
+	for _, r := range d.rights {
+		lines = append(lines, r.String())
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// describe reads an account's rights and options; the session's own if other is
+// nil, which everybody may.
+func (s *session) describe(ctx context.Context, srv *server, other *account) (description, error) {
+	a := srv.self
+	if other != nil {
+		a = *other
+	}
+	op := fmt.Sprintf("reading the rights of %s on %s", a, s.target.address())
+	var d description
+	rows, err := s.query(ctx, showGrantsSQL(other))
+	if err != nil {
+		return d, s.fault(err, op, reading)
+	}
+	for _, row := range rows {
+		rs, options, ours, err := parseGrant(row[0], a)
+		if err != nil {
+			return d, notUnderstood(op, withoutHash(row[0]))
+		}
+		if !ours {
+			continue
+		}
+		d.rights = append(d.rights, rs...)
+		if options.require != "" {
+			d.options.require = options.require
+		}
+		if options.limits != nil {
+			d.options.limits = options.limits
+		}
+	}
+	if srv.showsCreateUser() {
+		rows, err := s.query(ctx, showAccountSQL(other))
+		if err != nil {
+			return d, s.fault(err, op, reading)
+		}
+		if d.options, err = parseCreateUser(rows[0][0], a); err != nil {
+			return d, notUnderstood(op, "SHOW CREATE USER")
+		}
+		d.rights = append(d.rights, d.options.roles...)
+	}
+	d.rights = d.rights.sorted()
+	return d, nil
+}
+
+// withoutHash cuts off of a line of SHOW GRANTS what could be a hash.
+func withoutHash(line string) string {
+	for _, word := range []string{" IDENTIFIED ", " USING ", " AS "} {
+		line, _, _ = strings.Cut(line, word)
+	}
+	return line
+}
+
+func notUnderstood(op, what string) error {
+	return fault.New(fault.DatabaseError, op+": Tumbler does not understand "+what,
+		"A clone would lack this right, so nothing was changed. Revoke the right or report this to Tumbler")
+}
+
+// factorsFor returns how an account logs in with a new password: with all its
+// plugins, since a second one would go on accepting the old password.
+func factorsFor(srv *server, a stored, o accountOptions, password redact.String) ([]factor, error) {
+	present := []factor{{plugin: a.plugin}}
+	if srv.mariadb && len(o.factors) > 0 {
+		present = o.factors // mysql.user shows only one of them
+	}
+	var factors []factor
+	for _, f := range present {
+		if f.plugin == "unix_socket" || f.plugin == "gssapi" {
+			factors = append(factors, f) // beside a password; it has none of its own
+			continue
+		}
+		hash, known := hashFor(f.plugin, password)
+		if !known || !srv.mariadb && !srv.ownByAlter() && f.plugin != nativePassword {
+			return nil, unknownPlugin(a.account, f.plugin)
+		}
+		factors = append(factors, factor{plugin: f.plugin, hash: hash})
+	}
+	if !slices.ContainsFunc(factors, func(f factor) bool { return f.hash != "" && f.plugin != "unix_socket" && f.plugin != "gssapi" }) {
+		return nil, unknownPlugin(a.account, factors[0].plugin)
+	}
+	return factors, nil
+}
+
+func unknownPlugin(a account, plugin string) error {
+	return fault.New(fault.DatabaseError, fmt.Sprintf("account %s authenticates by %q, which has no password that Tumbler could set", a, plugin),
+		"Change the account to caching_sha2_password (MySQL), or to ed25519 or mysql_native_password (MariaDB)")
+}

@@ -1,0 +1,236 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// EnsureClone implements [engine.Session]. Rights come first and the password of
+// a clone that exists comes last, so that the new password is accepted only
+// when the clone is level. A clone that does not exist is created with its
+// password and without any right.
+func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
+	c := &cloning{session: s, request: r}
+	if err := c.look(ctx); err != nil {
+		return engine.CloneResult{}, err
+	}
+	if err := c.prove(); err != nil {
+		return engine.CloneResult{}, err
+	}
+	for _, original := range c.originals {
+		if err := c.levelOne(ctx, original); err != nil {
+			return engine.CloneResult{}, err
+		}
+	}
+	if err := c.dropOthers(ctx); err != nil {
+		return engine.CloneResult{}, err
+	}
+	return c.result, nil
+}
+
+// cloning is one call of EnsureClone.
+type cloning struct {
+	*session
+	request   engine.CloneRequest
+	srv       *server
+	originals []stored
+	clones    []stored
+	// rights and options of the originals, by host
+	wanted map[string]description
+	result engine.CloneResult
+}
+
+// look reads everything about the original, and changes nothing: a right that
+// is not understood must end the call before it has begun.
+func (c *cloning) look(ctx context.Context) (err error) {
+	if c.srv, err = c.know(ctx); err != nil {
+		return err
+	}
+	if c.originals, err = c.accounts(ctx, c.srv, c.request.Original); err != nil {
+		return err
+	}
+	if len(c.originals) == 0 {
+		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s to clone", c.request.Original, c.target.address()),
+			"Correct the user name in the secret: the original is the name without _clone")
+	}
+	if c.clones, err = c.accounts(ctx, c.srv, c.request.Clone); err != nil {
+		return err
+	}
+	c.wanted = map[string]description{}
+	var hosts []string
+	var all []description
+	for _, o := range c.originals {
+		d, err := c.describe(ctx, c.srv, &o.account)
+		if err != nil {
+			return err
+		}
+		c.wanted[o.host] = d
+		hosts, all = append(hosts, o.host), append(all, d)
+	}
+	c.result.Privileges = listing(hosts, all)
+	return nil
+}
+
+// prove refuses a clone that may be somebody else's: see the package comment.
+func (c *cloning) prove() error {
+	if c.request.Proven {
+		return nil
+	}
+	for _, a := range c.clones {
+		if c.request.Mark != "" && a.mark == c.request.Mark {
+			continue
+		}
+		if a.mark == "" && matches(a.plugin, a.hash, c.request.Password) {
+			continue
+		}
+		return fault.New(fault.AccountNotOurs, fmt.Sprintf("account %s exists on %s, and nothing shows that it belongs to this secret", a.account, c.target.address()),
+			"If it is a leftover, drop it. If somebody uses it, give the secret's user another name: its clone is the user's name with _clone")
+	}
+	return nil
+}
+
+func (c *cloning) changed(format string, args ...any) {
+	c.result.Changes = append(c.result.Changes, fmt.Sprintf(format, args...))
+}
+
+// levelOne makes one account of the clone, or brings it level.
+func (c *cloning) levelOne(ctx context.Context, original stored) error {
+	want := c.wanted[original.host]
+	a := account{c.request.Clone, original.host}
+	i := slices.IndexFunc(c.clones, func(s stored) bool { return s.account == a })
+	exists := i >= 0
+	var have description
+	if exists {
+		var err error
+		if have, err = c.describe(ctx, c.srv, &a); err != nil {
+			return err
+		}
+		if c.srv.marks() && c.clones[i].mark != c.request.Mark {
+			if err := c.do(ctx, step{sql: markSQL(a, c.request.Mark)}, a); err != nil {
+				return err
+			}
+		}
+	} else {
+		factors, err := c.factors(original, want.options)
+		if err != nil {
+			return err
+		}
+		if err := c.do(ctx, step{sql: c.srv.createSQL(a, factors, c.request.Mark), change: "created"}, a); err != nil {
+			return err
+		}
+		c.result.Created = true
+	}
+	if err := c.levelRights(ctx, a, want, have); err != nil {
+		return err
+	}
+	if exists && !c.request.Password.IsEmpty() {
+		factors, err := c.factors(original, want.options)
+		if err != nil {
+			return err
+		}
+		return c.do(ctx, step{sql: c.srv.passwordSQL(a, factors)}, a)
+	}
+	return nil
+}
+
+// factors is how the clone logs in: in the ways of its original.
+func (c *cloning) factors(original stored, o accountOptions) ([]factor, error) {
+	if c.request.Password.IsEmpty() {
+		return nil, fault.New(fault.DatabaseError, fmt.Sprintf("the clone %q does not exist for every host of %q", c.request.Clone, c.request.Original),
+			"Rotate the secret once more: a rotation that gives the clone a password creates it")
+	}
+	return factorsFor(c.srv, original, o, c.request.Password)
+}
+
+// levelRights changes the clone until nothing is left to change. A second
+// round is for servers on which one statement has an effect on another's right.
+func (c *cloning) levelRights(ctx context.Context, a account, want, have description) error {
+	const rounds = 3
+	for range rounds {
+		steps := c.srv.level(a, want.rights, have.rights)
+		if !slices.Equal(want.options.list(), have.options.list()) {
+			steps = append(steps, step{sql: c.srv.optionsSQL(a, want.options), change: "set " + optionsText(want.options)})
+		}
+		if len(steps) == 0 {
+			return nil
+		}
+		for _, step := range steps {
+			if err := c.do(ctx, step, a); err != nil {
+				return err
+			}
+		}
+		var err error
+		if have, err = c.describe(ctx, c.srv, &a); err != nil {
+			return err
+		}
+	}
+	if slices.Equal(want.list(), have.list()) {
+		return nil
+	}
+	return fault.New(fault.DatabaseError, fmt.Sprintf("clone %s does not get level with its original on %s: %s", a, c.target.address(), difference(want.list(), have.list())),
+		"Compare SHOW GRANTS of both accounts")
+}
+
+func optionsText(o accountOptions) string {
+	if list := o.list(); len(list) > 0 {
+		return strings.Join(list, ", ")
+	}
+	return "account options to their defaults"
+}
+
+// difference names the first thing in which two lists differ.
+func difference(want, have []string) string {
+	for _, line := range want {
+		if !slices.Contains(have, line) {
+			return "it lacks " + line
+		}
+	}
+	for _, line := range have {
+		if !slices.Contains(want, line) {
+			return "it keeps " + line
+		}
+	}
+	return "the order differs"
+}
+
+// dropOthers removes the clone's accounts for hosts from which the original may
+// not log in (any more).
+func (c *cloning) dropOthers(ctx context.Context) error {
+	for _, a := range c.clones {
+		if _, wanted := c.wanted[a.host]; wanted {
+			continue
+		}
+		if err := c.do(ctx, step{sql: dropSQL(a.account), change: "dropped"}, a.account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// do runs a step and notes what it changed.
+func (c *cloning) do(ctx context.Context, s step, a account) error {
+	err := c.exec(ctx, s.sql)
+	if number(err) == errNoSuchTable && s.retry != nil {
+		for _, sql := range s.retry {
+			if err = c.exec(ctx, sql); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		op := fmt.Sprintf("bringing clone %s level on %s", a, c.target.address())
+		if s.change != "" {
+			op += ", which was to be " + s.change
+		}
+		return c.fault(err, op, changing)
+	}
+	if s.change != "" {
+		c.changed("%s: %s", a, s.change)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package mysql
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// dialect is the product and version of a server.
+type dialect struct {
+	mariadb bool
+	version [3]int
+}
+
+var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
+
+// parseVersion reads the result of VERSION(), such as "8.0.36",
+// "10.11.14-MariaDB-log" or "5.5.5-10.6.12-MariaDB".
+func parseVersion(text string) (dialect, error) {
+	d := dialect{mariadb: strings.Contains(strings.ToLower(text), "mariadb")}
+	if d.mariadb {
+		text = strings.TrimPrefix(text, "5.5.5-") // for replicas that know MySQL only
+	}
+	m := versionPattern.FindStringSubmatch(text)
+	if m == nil {
+		return dialect{}, errAnswer
+	}
+	for i := range d.version {
+		d.version[i], _ = strconv.Atoi(m[i+1]) // the pattern admits digits only
+	}
+	return d, nil
+}
+
+func (d dialect) String() string {
+	product := "MySQL"
+	if d.mariadb {
+		product = "MariaDB"
+	}
+	return fmt.Sprintf("%s %d.%d.%d", product, d.version[0], d.version[1], d.version[2])
+}
+
+// mysqlFrom reports whether the server is a MySQL of this version or later.
+func (d dialect) mysqlFrom(major, minor, patch int) bool {
+	return !d.mariadb && d.from(major, minor, patch)
+}
+
+func (d dialect) from(major, minor, patch int) bool {
+	want := [3]int{major, minor, patch}
+	for i, v := range d.version {
+		if v != want[i] {
+			return v > want[i]
+		}
+	}
+	return true
+}
+
+// ownByAlter: an account changes its own password by ALTER USER with the
+// password in clear, which the server keeps out of its logs. Otherwise by SET
+// PASSWORD with a hash. Source: MySQL 5.7 reference manual, "SET PASSWORD
+// Statement"; MariaDB refuses ALTER USER without CREATE USER.
+func (d dialect) ownByAlter() bool { return d.mysqlFrom(5, 7, 6) }
+
+// showsCreateUser: SHOW CREATE USER and ALTER USER with options exist.
+func (d dialect) showsCreateUser() bool {
+	if d.mariadb {
+		return d.from(10, 2, 0)
+	}
+	return d.from(5, 7, 6)
+}
+
+// marks: accounts have attributes.
+func (d dialect) marks() bool { return d.mysqlFrom(8, 0, 21) }
+
+// replaces: ALTER USER knows REPLACE 'current password'.
+func (d dialect) replaces() bool { return d.mysqlFrom(8, 0, 13) }
+
+// expires: accounts have an age limit for passwords.
+func (d dialect) expires() bool {
+	if d.mariadb {
+		return d.from(10, 4, 3)
+	}
+	return d.from(5, 7, 6)
+}
+
+// locksOut: accounts have a limit of failed logins of their own.
+func (d dialect) locksOut() bool { return d.mysqlFrom(8, 0, 19) }

@@ -1,0 +1,299 @@
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	driverpkg "github.com/go-sql-driver/mysql"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Error numbers that are treated one by one. Source: MySQL 8.4 error message
+// reference; MariaDB error codes.
+const (
+	errNoSuchTable            = 1146
+	errMissingCurrentPassword = 3892
+)
+
+// Hints that several faults share. They speak to somebody who operates AWS.
+const (
+	hintSilence = "Check that the function's security group may send to the database's port, that the database's security group " +
+		"admits the function's, that network ACLs and route tables of both subnets let the traffic pass, and that the instance is running"
+	hintBusy = "Usually over by itself: the server is starting, failing over or out of connections or memory. " +
+		"If it lasts, look at the instance's events and at DatabaseConnections in CloudWatch"
+	hintLost    = "Usually over by itself: look at the instance's events for a failover or a restart"
+	hintLook    = "Look the error number up in the server's documentation, and the time in the server's error log"
+	hintCertify = "Rotate the server's certificate (RDS: modify the instance's certificate authority)"
+)
+
+// number returns the server's error number, or 0.
+func number(err error) uint16 {
+	if refusal, ok := errors.AsType[*driverpkg.MySQLError](err); ok {
+		return refusal.Number
+	}
+	return 0
+}
+
+// dialFault classifies a failure before there was a TCP connection.
+func (t target) dialFault(err error) error {
+	op := "connecting to " + t.address() + ": "
+	unreachable := func(what, hint string) error {
+		return fault.Wrap(err, fault.DatabaseUnreachable, op+what, hint)
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return unreachable("cancelled", "")
+	case isDNS && dns.IsNotFound:
+		return unreachable("the host name does not exist",
+			`Check "host" in the secret, and that the instance was not deleted or renamed; a private zone has to be associated with the function's VPC`)
+	case isTimeout(err) && !isDNS:
+		return unreachable("no answer within "+limit(), hintSilence)
+	case isDNS:
+		return unreachable("the host name could not be looked up",
+			"Check that DNS resolution is enabled in the function's VPC and that its DNS servers answer")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return unreachable("the host refuses connections on this port",
+			`Check "port" in the secret, and that the database is running`)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return unreachable("there is no route to the host",
+			"Check the route tables of the function's subnets: a private address needs the same VPC, a peering or a transit gateway")
+	}
+	return unreachable("the connection could not be made", hintSilence)
+}
+
+// loginFault classifies a login that did not succeed on an open connection.
+func (t target) loginFault(err error, encrypted bool) error {
+	op := "logging in to " + t.String()
+	if _, ok := errors.AsType[*driverpkg.MySQLError](err); ok {
+		return loginRefusal(err, op, encrypted)
+	}
+	switch {
+	case errors.Is(err, driverpkg.ErrNoTLS):
+		return fault.Wrap(err, fault.TLSUnavailable, t.address()+` has no TLS, and the secret says "ssl": true`,
+			`Switch TLS on in the server, or remove "ssl" from the secret to allow an unencrypted connection`)
+	case errors.Is(err, driverpkg.ErrCleartextPassword), errors.Is(err, driverpkg.ErrOldPassword), errors.Is(err, driverpkg.ErrOldProtocol),
+		errors.Is(err, driverpkg.ErrUnknownPlugin), errors.Is(err, driverpkg.ErrNativePassword):
+		return fault.Wrap(err, fault.DatabaseError, op+": the server asks for a way to authenticate that Tumbler does not use",
+			"Change the account to caching_sha2_password (MySQL), or to ed25519 or mysql_native_password (MariaDB); accounts with IAM, PAM or LDAP have no password to rotate")
+	}
+	if f := t.certificateFault(err); f != nil {
+		return f
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fault.Wrap(err, fault.DatabaseUnreachable, op+": cancelled", "")
+	case isTimeout(err):
+		return fault.Wrap(err, fault.DatabaseUnreachable, op+": connected, but no answer within "+limit(),
+			`The host accepts connections and stays silent. Check that "host" and "port" are the database's. `+hintBusy)
+	case isTLS(err):
+		return fault.Wrap(err, fault.TLSUnavailable, "negotiating TLS with "+t.address()+": the server offers TLS, but none that we may use",
+			"It has to offer TLS 1.2 or later (RDS: tls_version of the parameter group)")
+	case isLost(err):
+		return fault.Wrap(err, fault.DatabaseUnavailable, op+": the server closed the connection", hintBusy)
+	}
+	return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood",
+		`Check that "host" and "port" are those of a MySQL or MariaDB server`)
+}
+
+// certificateFault returns nil if err is not about the server's certificate.
+func (t target) certificateFault(err error) error {
+	rejected := func(what, hint string) error {
+		return fault.Wrap(err, fault.CertificateRejected, "the certificate of "+t.address()+" "+what, hint)
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return rejected("is signed by an authority that is not trusted",
+			"For RDS and Aurora update Tumbler, which brings their authorities. Other servers need a certificate from a public authority. "+
+				"Should this have worked before, find out who answers at this address")
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return rejected("is for another host name",
+			`Put the endpoint that RDS shows into "host" of the secret: certificates are not issued for aliases and IP addresses`)
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return rejected("has expired or is not valid yet", hintCertify)
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return rejected("does not verify", hintCertify)
+	}
+	return nil
+}
+
+// loginRefusal classifies an error that the server sends instead of letting us
+// in.
+func loginRefusal(err error, op string, encrypted bool) error {
+	answer := func(code fault.Code, what, hint string) error {
+		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (error %d)", op, what, number(err)), hint)
+	}
+	refused := func(what, hint string) error { return answer(fault.LoginRefused, what, hint) }
+	switch number(err) {
+	case 1045, 1698:
+		hint := "The password in this version of the secret is not the account's, or there is no account of this name for our address"
+		if !encrypted {
+			hint += `, or the account requires TLS (then set "ssl" to true in the secret or remove it)`
+		}
+		return refused("the credentials are not accepted", hint)
+	case 1130:
+		return refused("no account may log in from our address", "Create the user for the function's subnets, such as 'user'@'10.0.%'")
+	case 3118, 4151:
+		return refused("the account is locked", "ALTER USER ... ACCOUNT UNLOCK, after finding out who locked it and why")
+	case 3955, 4150, 4152:
+		return refused("the account is blocked after too many failed logins",
+			"Find the client that uses an old password; ALTER USER ... ACCOUNT UNLOCK or FLUSH PRIVILEGES lifts it")
+	case 1862:
+		return refused("the password has expired", "An administrator has to set a new one, and store it as AWSCURRENT")
+	case 1044:
+		return answer(fault.PrivilegeMissing, "the password was accepted, but the user has no right on the schema",
+			`Grant one, or remove "dbname" from the secret: a rotation needs none`)
+	case 1049:
+		return answer(fault.DatabaseError, "the password was accepted, but there is no such schema", `Correct or remove "dbname" in the secret`)
+	case 3159:
+		return answer(fault.DatabaseError, "the server demands TLS (require_secure_transport)", `Set "ssl" to true in the secret or remove it`)
+	case 1129:
+		return answer(fault.DatabaseUnavailable, "the server has blocked our address after many broken connections",
+			"FLUSH HOSTS or TRUNCATE TABLE performance_schema.host_cache lifts it; look for what breaks connections, such as a health check")
+	}
+	if unavailable(number(err)) {
+		return answer(fault.DatabaseUnavailable, "the server takes no logins now", hintBusy)
+	}
+	return answer(fault.DatabaseError, "the server refused", hintLook)
+}
+
+// effect says what a statement does when it reaches the server.
+type effect int
+
+const (
+	reading effect = iota
+	changing
+)
+
+// fault classifies a failed statement.
+func (s *session) fault(err error, op string, does effect) error {
+	refusal, ok := errors.AsType[*driverpkg.MySQLError](err)
+	if !ok {
+		return lostFault(err, op, does)
+	}
+	answer := func(code fault.Code, what, hint string) error {
+		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (error %d)", op, what, refusal.Number), hint)
+	}
+	readOnly := func() error {
+		return answer(fault.DatabaseReadOnly, "the server is read-only", `Put the writer's endpoint into "host" of the secret`)
+	}
+	rejected := func() error {
+		return answer(fault.PasswordRejected, "the server's password policy refuses it",
+			"Make generated passwords fit the policy (validate_password, simple_password_check)")
+	}
+	switch refusal.Number {
+	case 1044, 1045, 1142, 1143, 1227, 1370, 1131, 1132, 1410, 1698, 3879:
+		return answer(fault.PrivilegeMissing, "not allowed",
+			"An account may change its own password. A superuser needs CREATE USER, SELECT on the schema mysql, and to grant rights it has to have them WITH GRANT OPTION (roles WITH ADMIN OPTION)")
+	case 1819, 3638, 3894:
+		return rejected()
+	case 1290:
+		// "... running with the --OPTION option so it cannot execute this".
+		switch {
+		case strings.Contains(refusal.Message, "read-only"), strings.Contains(refusal.Message, "read_only"):
+			return readOnly()
+		case strings.Contains(refusal.Message, "password"):
+			return answer(fault.PasswordRejected, "the server has a password policy and does not accept hashes (strict_password_validation)",
+				"Set strict_password_validation to OFF, or allow Tumbler to send passwords in clear, which the general log shows")
+		}
+	case 1792, 1836:
+		return readOnly()
+	case 1820:
+		return answer(fault.DatabaseError, "the password has expired", "An administrator has to set a new one, and store it as AWSCURRENT")
+	case 1133, 1396, 3162:
+		return answer(fault.DatabaseError, "there is no such account", "Correct the user name in the secret")
+	case 1470:
+		return answer(fault.DatabaseError, "the user name is longer than the server allows", "MySQL before 5.7.8 allows 16 characters, later versions 32, MariaDB 80, _clone included")
+	case 1305, 1054, 1049:
+		return answer(fault.DatabaseError, "what the right is for does not exist any more", "REVOKE the right from the original")
+	case 1205, 1213, 1317, 3024:
+		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing",
+			"Somebody may hold a lock on the accounts: look at SHOW PROCESSLIST")
+	case 1053, 1927, 4031:
+		return lostFault(err, fmt.Sprintf("%s: the server ended the session (error %d)", op, refusal.Number), does)
+	}
+	if unavailable(refusal.Number) {
+		return answer(fault.DatabaseUnavailable, "the server is short of resources", hintBusy)
+	}
+	return answer(fault.DatabaseError, "the server refused", hintLook)
+}
+
+// lostFault classifies a session that ended while we waited for an answer.
+func lostFault(err error, op string, does effect) error {
+	why := ": the connection was lost"
+	switch {
+	case errors.Is(err, errAnswer):
+		return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood", "Report this to Tumbler with the server's version")
+	case errors.Is(err, context.Canceled):
+		why = ": cancelled"
+	case isTimeout(err):
+		why = ": no answer in time"
+	}
+	if does == changing {
+		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
+			"Tumbler finds out by logging in. "+hintLost)
+	}
+	return fault.Wrap(err, fault.DatabaseUnavailable, op+why+" before anything was changed", hintLost)
+}
+
+// unavailable reports whether an error is of a server that will do better
+// later: shutting down, out of connections, memory or threads.
+func unavailable(n uint16) bool {
+	switch n {
+	case 1037, 1038, 1040, 1041, 1053, 1135, 1203, 1226, 3168, 3169:
+		return true
+	}
+	return false
+}
+
+func isTimeout(err error) bool {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// isLost reports whether the other side, or the network, ended the connection.
+func isLost(err error) bool {
+	_, network := errors.AsType[*net.OpError](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, driverpkg.ErrInvalidConn) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
+}
+
+// isTLS reports whether a TLS handshake failed for another reason than the
+// certificate.
+func isTLS(err error) bool {
+	_, alert := errors.AsType[tls.AlertError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	return alert || record || strings.HasPrefix(innermost(err).Error(), "tls: ") || strings.HasPrefix(innermost(err).Error(), "remote error: tls: ")
+}
+
+func innermost(err error) error {
+	for {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 {
+			err = joined.Unwrap()[len(joined.Unwrap())-1]
+			continue
+		}
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+func limit() string { return engine.ConnectTimeout.Round(time.Second).String() }

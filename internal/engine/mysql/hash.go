@@ -1,0 +1,172 @@
+package mysql
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"filippo.io/edwards25519"
+
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// The authentication plugins whose hashes are known here.
+const (
+	nativePassword = "mysql_native_password"
+	ed25519Plugin  = "ed25519"
+	cachingSHA2    = "caching_sha2_password"
+)
+
+// nativeHash is what mysql_native_password stores: "*" and the hexadecimal
+// SHA-1 of the SHA-1. Source: MySQL internals manual, "Native Authentication".
+func nativeHash(password redact.String) string {
+	once := sha1.Sum([]byte(password.Reveal()))
+	twice := sha1.Sum(once[:])
+	return "*" + strings.ToUpper(hex.EncodeToString(twice[:]))
+}
+
+// ed25519Hash is what MariaDB's ed25519 plugin stores: the public key whose
+// private key is the SHA-512 of the password, in base64 without padding.
+// Source: MariaDB knowledge base, "Authentication Plugin - ed25519".
+func ed25519Hash(password redact.String) string {
+	digest := sha512.Sum512([]byte(password.Reveal()))
+	scalar, err := edwards25519.NewScalar().SetBytesWithClamping(digest[:32])
+	if err != nil {
+		panic(err) // only for another length than 32 bytes
+	}
+	point := edwards25519.NewIdentityPoint().ScalarBaseMult(scalar)
+	return base64.RawStdEncoding.EncodeToString(point.Bytes())
+}
+
+// cachingSHA2Hash is what caching_sha2_password stores: "$A$005$", a salt of 20
+// bytes and the SHA-256 crypt of 5000 rounds. Source: MySQL reference manual,
+// "Caching SHA-2 Pluggable Authentication", and Drepper, "Unix crypt using
+// SHA-256 and SHA-512".
+func cachingSHA2Hash(password redact.String) string {
+	salt := rand.Text()[:20] // neither "$" nor NUL, which delimit
+	return "$A$005$" + salt + sha256Crypt(password.Reveal(), salt, 5000)
+}
+
+// hashFor returns what the plugin stores for the password.
+func hashFor(plugin string, password redact.String) (string, bool) {
+	switch plugin {
+	case nativePassword:
+		return nativeHash(password), true
+	case ed25519Plugin:
+		return ed25519Hash(password), true
+	case cachingSHA2:
+		return cachingSHA2Hash(password), true
+	}
+	return "", false
+}
+
+// matches reports whether stored, which is the plugin's, is of the password.
+func matches(plugin, stored string, password redact.String) bool {
+	if password.IsEmpty() || stored == "" {
+		return false
+	}
+	want := ""
+	if plugin == cachingSHA2 {
+		parts := strings.SplitN(stored, "$", 4)
+		if len(parts) != 4 || parts[1] != "A" || len(parts[3]) < 20 {
+			return false
+		}
+		rounds, err := strconv.ParseInt(parts[2], 16, 32)
+		if err != nil || rounds < 5 || rounds > 0xfff {
+			return false
+		}
+		salt := parts[3][:20]
+		want = fmt.Sprintf("$A$%03X$%s%s", rounds, salt, sha256Crypt(password.Reveal(), salt, int(rounds)*1000))
+	} else {
+		want, _ = hashFor(plugin, password)
+	}
+	return subtle.ConstantTimeCompare([]byte(want), []byte(stored)) == 1
+}
+
+// sha256Crypt is the digest of SHA-256 crypt, without salt and prefix.
+func sha256Crypt(password, salt string, rounds int) string {
+	key, seasoning := []byte(password), []byte(salt)
+	b := sha256.New()
+	b.Write(key)
+	b.Write(seasoning)
+	b.Write(key)
+	alternate := b.Sum(nil)
+
+	a := sha256.New()
+	a.Write(key)
+	a.Write(seasoning)
+	a.Write(repeat(alternate, len(key)))
+	for n := len(key); n > 0; n >>= 1 {
+		if n&1 == 1 {
+			a.Write(alternate)
+		} else {
+			a.Write(key)
+		}
+	}
+	digest := a.Sum(nil)
+
+	p := sha256.New()
+	for range len(key) {
+		p.Write(key)
+	}
+	keys := repeat(p.Sum(nil), len(key))
+	s := sha256.New()
+	for range 16 + int(digest[0]) {
+		s.Write(seasoning)
+	}
+	salts := repeat(s.Sum(nil), len(seasoning))
+
+	for round := range rounds {
+		c := sha256.New()
+		odd := round%2 == 1
+		write := func(first, second []byte) {
+			if odd {
+				c.Write(first)
+			} else {
+				c.Write(second)
+			}
+		}
+		write(keys, digest)
+		if round%3 != 0 {
+			c.Write(salts)
+		}
+		if round%7 != 0 {
+			c.Write(keys)
+		}
+		write(digest, keys)
+		digest = c.Sum(digest[:0])
+	}
+	return crypt64(digest)
+}
+
+// repeat returns n bytes of text, over and over.
+func repeat(text []byte, n int) []byte {
+	return bytes.Repeat(text, n/len(text)+1)[:n]
+}
+
+// crypt64 encodes a SHA-256 digest as crypt does: an alphabet and an order of
+// bytes of its own.
+func crypt64(d []byte) string {
+	const alphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	var out strings.Builder
+	emit := func(b2, b1, b0 byte, n int) {
+		w := uint(b2)<<16 | uint(b1)<<8 | uint(b0)
+		for range n {
+			out.WriteByte(alphabet[w&63])
+			w >>= 6
+		}
+	}
+	for i, b2, b1, b0 := 0, 0, 10, 20; i < 10; i, b2, b1, b0 = i+1, b0+1, b2+1, b1+1 {
+		emit(d[b2], d[b1], d[b0], 4)
+	}
+	emit(0, d[31], d[30], 3)
+	return out.String()
+}

@@ -1,0 +1,197 @@
+package mysql
+
+import (
+	"slices"
+	"strings"
+)
+
+// step is a statement that brings a clone nearer to its original.
+type step struct {
+	sql    string
+	change string // what it does, for people
+	// retry, if not empty, replaces sql when the table that it is about does
+	// not exist any more: see grantGone.
+	retry []string
+}
+
+// level returns the statements that give the account the rights it lacks and
+// take those it has too many. Order matters: what the clone keeps is never taken
+// for a moment unless the grammar leaves no choice, roles come before their
+// becoming active, and restrictions after the privileges they restrict.
+func (d dialect) level(a account, want, have rights) []step {
+	var steps []step
+	add, remove := want.without(have), have.without(want)
+	of := func(rs rights, k kind) rights {
+		return slices.DeleteFunc(slices.Clone(rs), func(r right) bool { return r.kind != k })
+	}
+	for _, r := range append(of(add, role), of(add, roleAdmin)...) {
+		steps = append(steps, d.grantRole(a, r, want))
+	}
+	for _, on := range scopes(append(of(add, privilege), of(remove, privilege)...)) {
+		steps = append(steps, levelScope(a, on, of(want, privilege), of(have, privilege))...)
+	}
+	for _, r := range of(remove, dynamic) {
+		steps = append(steps, step{sql: "REVOKE " + r.name + " ON " + r.on + " FROM " + a.sql(), change: "revoked " + r.String()})
+	}
+	for _, r := range of(add, dynamic) {
+		sql := "GRANT " + r.name + " ON " + r.on + " TO " + a.sql()
+		if r.grantable {
+			sql += " WITH GRANT OPTION"
+		}
+		steps = append(steps, step{sql: sql, change: "granted " + r.String()})
+	}
+	steps = append(steps, levelProxies(a, want, have)...)
+	for _, r := range of(remove, restricted) {
+		// Granting it where it is restricted lifts the restriction.
+		steps = append(steps, step{sql: "GRANT " + r.name + " ON " + r.on + " TO " + a.sql(), change: "lifted the restriction " + r.String()})
+	}
+	for _, r := range of(add, restricted) {
+		steps = append(steps, step{sql: "REVOKE " + r.name + " ON " + r.on + " FROM " + a.sql(), change: "restricted: " + r.String()})
+	}
+	if sql, change := d.activate(a, of(want, activeRole), of(have, activeRole)); sql != "" {
+		steps = append(steps, step{sql: sql, change: change})
+	}
+	gone := of(remove, role)
+	for _, r := range of(remove, roleAdmin) {
+		if gone.has(right{kind: role, on: r.on}) {
+			continue // goes with the role
+		}
+		steps = append(steps, d.revokeRoleAdmin(a, r)...)
+	}
+	for _, r := range gone {
+		steps = append(steps, step{sql: "REVOKE " + r.on + " FROM " + a.sql(), change: "revoked " + r.String()})
+	}
+	return steps
+}
+
+// scopes lists what privileges are for.
+func scopes(rs rights) []string {
+	var on []string
+	for _, r := range rs {
+		on = append(on, r.on)
+	}
+	slices.Sort(on)
+	return slices.Compact(on)
+}
+
+// levelScope levels the privileges on one thing.
+func levelScope(a account, on string, want, have rights) []step {
+	names := func(rs rights) []string {
+		var out []string
+		for _, r := range rs {
+			if r.on == on {
+				out = append(out, r.name)
+			}
+		}
+		return out
+	}
+	w, h := names(want), names(have)
+	var steps []step
+	revoke := func(list []string) {
+		if len(list) > 0 {
+			steps = append(steps, step{
+				sql:    "REVOKE " + strings.Join(list, ", ") + " ON " + on + " FROM " + a.sql(),
+				change: "revoked " + strings.Join(list, ", ") + " ON " + on,
+			})
+		}
+	}
+	isPart := func(name string) bool { return name != grantOption && !strings.Contains(name, "(") }
+	all := slices.Contains(w, allPrivileges)
+	if slices.Contains(h, allPrivileges) && !all {
+		// Single privileges cannot be taken out of ALL: it has to go first.
+		revoke([]string{allPrivileges})
+		h = slices.DeleteFunc(h, func(name string) bool { return isPart(name) })
+	}
+	if all {
+		// What ALL contains need not be revoked one by one.
+		h = slices.DeleteFunc(h, func(name string) bool { return isPart(name) && name != allPrivileges })
+	}
+	lacks := func(of []string) func(string) bool {
+		return func(name string) bool { return slices.Contains(of, name) }
+	}
+	if grant := slices.DeleteFunc(slices.Clone(w), lacks(h)); len(grant) > 0 {
+		steps = append(steps, grantStep(a, on, grant))
+	}
+	revoke(slices.DeleteFunc(slices.Clone(h), lacks(w)))
+	return steps
+}
+
+// grantStep grants privileges on one thing. GRANT refuses a table that does not
+// exist unless CREATE is granted, too; but the original may still have rights on
+// a table that was dropped, and gets them back with a new one of that name.
+func grantStep(a account, on string, names []string) step {
+	list := strings.Join(names, ", ")
+	s := step{sql: "GRANT " + list + " ON " + on + " TO " + a.sql(), change: "granted " + list + " ON " + on}
+	if !slices.Contains(names, "CREATE") {
+		s.retry = []string{
+			"GRANT CREATE, " + list + " ON " + on + " TO " + a.sql(),
+			"REVOKE CREATE ON " + on + " FROM " + a.sql(),
+		}
+	}
+	return s
+}
+
+func (d dialect) grantRole(a account, r right, want rights) step {
+	sql := "GRANT " + r.on + " TO " + a.sql()
+	if r.kind == roleAdmin || want.has(right{kind: roleAdmin, on: r.on}) {
+		sql += " WITH ADMIN OPTION"
+	}
+	return step{sql: sql, change: "granted " + r.String()}
+}
+
+// revokeRoleAdmin leaves the role itself. MySQL has no statement for that.
+func (d dialect) revokeRoleAdmin(a account, r right) []step {
+	if d.mariadb {
+		return []step{{sql: "REVOKE ADMIN OPTION FOR " + r.on + " FROM " + a.sql(), change: "revoked " + r.String()}}
+	}
+	return []step{
+		{sql: "REVOKE " + r.on + " FROM " + a.sql()},
+		{sql: "GRANT " + r.on + " TO " + a.sql(), change: "revoked " + r.String()},
+	}
+}
+
+func levelProxies(a account, want, have rights) []step {
+	var steps []step
+	isProxy := func(k kind) bool { return k == proxy || k == proxyAdmin }
+	seen := map[string]bool{}
+	for _, r := range append(slices.Clone(want), have...) {
+		if !isProxy(r.kind) || seen[r.on] {
+			continue
+		}
+		seen[r.on] = true
+		p, admin := right{kind: proxy, on: r.on}, right{kind: proxyAdmin, on: r.on}
+		if want.has(p) == have.has(p) && want.has(admin) == have.has(admin) {
+			continue
+		}
+		if have.has(p) {
+			steps = append(steps, step{sql: "REVOKE PROXY ON " + r.on + " FROM " + a.sql(), change: "revoked " + p.String()})
+		}
+		if want.has(p) {
+			s := step{sql: "GRANT PROXY ON " + r.on + " TO " + a.sql(), change: "granted " + p.String()}
+			if want.has(admin) {
+				s.sql += " WITH GRANT OPTION"
+			}
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+// activate sets which roles every session of the account has.
+func (d dialect) activate(a account, want, have rights) (sql, change string) {
+	if slices.Equal(want, have) {
+		return "", ""
+	}
+	names := []string{}
+	for _, r := range want {
+		names = append(names, r.on)
+	}
+	list := strings.Join(names, ", ")
+	if list == "" {
+		list = "NONE"
+	}
+	if d.mariadb {
+		return "SET DEFAULT ROLE " + list + " FOR " + a.sql(), "set DEFAULT ROLE " + list
+	}
+	return "SET DEFAULT ROLE " + list + " TO " + a.sql(), "set DEFAULT ROLE " + list
+}

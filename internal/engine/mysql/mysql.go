@@ -1,0 +1,218 @@
+// Package mysql rotates passwords of MySQL, Aurora MySQL and MariaDB users.
+//
+// # Passwords and the server's logs
+//
+// MariaDB and MySQL before 5.7.6 write statements to the general log as they
+// get them, so they are given what they would store (a hash) and never a
+// password. Later versions of MySQL let an account change its own password only
+// by a statement with the password in clear, and keep it out of their logs
+// themselves ("Passwords and Logging", MySQL reference manual); for every other
+// account they, too, get a hash.
+//
+// # Accounts
+//
+// An account is a user name and a host pattern, and a secret names the user
+// only. The session's own account is the one that the server chose for it
+// (CURRENT_USER). Changing or cloning another user means all accounts of that
+// name: the clone gets one account for each of the original's.
+//
+// # Whose clone is it
+//
+// An account that has the clone's name is the secret's own if the caller says so
+// (a version of the secret has named it), if it has the secret's mark (an
+// attribute of the account, from MySQL 8.0.21 on; MariaDB and older versions
+// have no place for one), or if it already has the very password that it is to
+// get. The last is what makes an interrupted first rotation good: CREATE USER
+// sets the password of the version that is AWSPENDING, which nobody else knows,
+// and the next attempt finds it there.
+package mysql
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	driverpkg "github.com/go-sql-driver/mysql"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+const (
+	// lockTimeout is how long the server may wait for a lock, in seconds. It
+	// gives up before we do, which tells that nothing was changed.
+	lockTimeout = 10
+
+	// answerTimeout is how long we wait for an answer.
+	answerTimeout = (lockTimeout + 5) * time.Second
+
+	// closeTimeout bounds Close.
+	closeTimeout = 500 * time.Millisecond
+)
+
+// Engine logs in to MySQL, Aurora MySQL and MariaDB. Its zero value is ready.
+type Engine struct {
+	// Roots are the certificate authorities to trust. Optional: by default the
+	// system's and those of RDS.
+	Roots *x509.CertPool
+
+	// Plaintext lets a password go to the server in clear where the server
+	// does not accept a hash: MariaDB with a password policy
+	// (strict_password_validation). The server's general log, if it is on, then
+	// shows it, unless the session may switch its logging off. Optional.
+	Plaintext bool
+}
+
+var _ engine.Engine = Engine{}
+
+// Connect implements [engine.Engine]. It opens one TCP connection and makes one
+// attempt to log in, whatever happens.
+func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
+	defer cancel()
+	t := target{host: doc.Host, port: doc.Port, user: doc.Username}
+	s := &session{target: t, password: doc.Password, plaintext: e.Plaintext}
+
+	cfg := driverpkg.NewConfig()
+	cfg.Net, cfg.Addr = "tcp", t.address()
+	cfg.User, cfg.Passwd, cfg.DBName = doc.Username, doc.Password.Reveal(), doc.DBName
+	cfg.Logger = &driverpkg.NopLogger{}
+	cfg.ConnectionAttributes = "program_name:tumbler"
+	if doc.SSL == nil || *doc.SSL {
+		cfg.TLS = e.tls(doc.Host)
+		// The server says in its greeting whether it has TLS. The driver goes
+		// on without only if it has not; a failed handshake ends the attempt.
+		cfg.AllowFallbackToPlaintext = doc.SSL == nil
+	}
+	dialed := false
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		s.raw, dialed = conn, err == nil
+		return conn, err
+	}
+	connector, err := driverpkg.NewConnector(cfg)
+	if err != nil {
+		return nil, t.loginFault(err, false)
+	}
+	// Not database/sql: it logs in again when a connection breaks.
+	conn, err := connector.Connect(ctx)
+	if err != nil {
+		err = errors.Join(ctx.Err(), err) // the driver may hide that time is up
+		if !dialed {
+			return nil, t.dialFault(err)
+		}
+		return nil, t.loginFault(err, cfg.TLS != nil)
+	}
+	s.conn = conn
+	return s, nil
+}
+
+func (e Engine) tls(host string) *tls.Config {
+	roots := e.Roots
+	if roots == nil {
+		roots = rdsroots.Pool()
+	}
+	return &tls.Config{
+		RootCAs:    roots,
+		ServerName: strings.TrimSuffix(host, "."), // certificates have no trailing dot
+		MinVersion: tls.VersionTLS12,
+	}
+}
+
+// target says where a session goes, for messages.
+type target struct {
+	host string
+	port int
+	user string
+}
+
+func (t target) address() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
+
+func (t target) String() string { return fmt.Sprintf("%s as %q", t.address(), t.user) }
+
+// session is one logged-in connection.
+type session struct {
+	conn      driver.Conn
+	raw       net.Conn // what conn runs over, below TLS
+	target    target
+	password  redact.String // the one that logged in
+	plaintext bool
+
+	server *server // nil until it is needed
+}
+
+// server is what the session knows of the server after it has asked.
+type server struct {
+	dialect
+	self account // the account that the server chose for the session
+}
+
+// Probe implements [engine.Session].
+func (s *session) Probe(ctx context.Context) error {
+	if _, err := s.query(ctx, probeSQL); err != nil {
+		return s.fault(err, "running a query on "+s.target.String(), reading)
+	}
+	return nil
+}
+
+// Close implements [engine.Session].
+func (s *session) Close() {
+	_ = s.raw.SetDeadline(time.Now().Add(closeTimeout))
+	_ = s.conn.Close()
+}
+
+// know asks the server for its version and the session's account, once, and
+// makes quoting the same whatever sql_mode the server or the account has.
+func (s *session) know(ctx context.Context) (*server, error) {
+	if s.server != nil {
+		return s.server, nil
+	}
+	op := "asking " + s.target.address() + " for its version"
+	if err := s.exec(ctx, prepareSQL); err != nil {
+		return nil, s.fault(err, op, reading)
+	}
+	rows, err := s.query(ctx, identitySQL)
+	if err != nil {
+		return nil, s.fault(err, op, reading)
+	}
+	if len(rows) != 1 {
+		return nil, s.fault(errAnswer, op, reading)
+	}
+	d, err := parseVersion(rows[0][0])
+	if err != nil {
+		return nil, s.fault(err, op, reading)
+	}
+	s.server = &server{dialect: d, self: parseAccount(rows[0][1])}
+	return s.server, nil
+}
+
+var errAnswer = errors.New("mysql: the server's answer has an unexpected form")
+
+// exec runs a statement without a result.
+func (s *session) exec(ctx context.Context, statement string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	_, err := s.conn.(driver.ExecerContext).ExecContext(ctx, statement, nil)
+	return err
+}
+
+// query runs a statement and returns its rows as text; NULL is "".
+func (s *session) query(ctx context.Context, statement string) ([][]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	result, err := s.conn.(driver.QueryerContext).QueryContext(ctx, statement, nil)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := readAll(result)
+	return rows, errors.Join(err, result.Close())
+}

@@ -1,0 +1,277 @@
+package mysql
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// accountOptions is what an account has besides its rights. Locks, password
+// history and marks are not among it: they are not a clone's business.
+type accountOptions struct {
+	factors []factor // how to log in; hashes only where the server shows them
+	require string   // "NONE", "SSL", "X509" or conditions on the certificate
+	limits  map[string]string
+	expire  string // "DEFAULT", "NEVER" or "INTERVAL n DAY"
+	lockout map[string]string
+	roles   rights // active roles, where SHOW CREATE USER has them
+}
+
+// The limits that every server has, in the order of the grammar; MariaDB has one
+// more.
+var limitNames = []string{"MAX_QUERIES_PER_HOUR", "MAX_UPDATES_PER_HOUR", "MAX_CONNECTIONS_PER_HOUR", "MAX_USER_CONNECTIONS"}
+
+const (
+	statementTime  = "MAX_STATEMENT_TIME"
+	failedAttempts = "FAILED_LOGIN_ATTEMPTS"
+	lockTime       = "PASSWORD_LOCK_TIME"
+)
+
+// list returns the options that are not the default, in a canonical form.
+func (o accountOptions) list() []string {
+	var lines []string
+	if o.require != "" && o.require != "NONE" {
+		lines = append(lines, "REQUIRE "+o.require)
+	}
+	for _, options := range []map[string]string{o.limits, o.lockout} {
+		for _, name := range slices.Sorted(maps.Keys(options)) {
+			lines = append(lines, name+" "+options[name])
+		}
+	}
+	if o.expire != "" && o.expire != "DEFAULT" {
+		lines = append(lines, "PASSWORD EXPIRE "+o.expire)
+	}
+	return lines
+}
+
+// sql is the clauses that set all options, defaults too.
+func (o accountOptions) sql(d dialect) string {
+	or := func(value, otherwise string) string {
+		if value == "" {
+			return otherwise
+		}
+		return value
+	}
+	sql := "REQUIRE " + or(o.require, "NONE") + " WITH"
+	names := limitNames
+	if d.mariadb {
+		names = append(slices.Clone(names), statementTime)
+	}
+	for _, name := range names {
+		sql += " " + name + " " + or(o.limits[name], "0")
+	}
+	if d.expires() {
+		sql += " PASSWORD EXPIRE " + or(o.expire, "DEFAULT")
+	}
+	if d.locksOut() {
+		sql += fmt.Sprintf(" %s %s %s %s", failedAttempts, or(o.lockout[failedAttempts], "0"), lockTime, or(o.lockout[lockTime], "0"))
+	}
+	return sql
+}
+
+// optionsSQL sets the options of an account.
+func (d dialect) optionsSQL(a account, o accountOptions) string {
+	if !d.showsCreateUser() {
+		return "GRANT USAGE ON *.* TO " + a.sql() + " " + o.sql(d)
+	}
+	return "ALTER USER " + a.sql() + " " + o.sql(d)
+}
+
+// grantTail consumes what follows the account in a line of SHOW GRANTS.
+func (s *scanner) grantTail() (o accountOptions, grantable bool, err error) {
+	for s.rest != "" {
+		switch {
+		case s.take("IDENTIFIED "):
+			var factors []factor
+			if factors, err = s.identification(); err != nil {
+				return o, false, err
+			}
+			o.factors = append(o.factors, factors...)
+		case s.take("REQUIRE "):
+			if o.require, err = s.require(); err != nil {
+				return o, false, err
+			}
+		case s.take("WITH "):
+		case s.take("GRANT OPTION"):
+			grantable = true
+			s.take(" ")
+		case strings.HasPrefix(s.rest, "MAX_"):
+			if err := s.limit(&o); err != nil {
+				return o, false, err
+			}
+		default:
+			return o, false, errSyntax
+		}
+	}
+	return o, grantable, nil
+}
+
+// parseCreateUser reads the result of SHOW CREATE USER.
+func parseCreateUser(line string, a account) (accountOptions, error) {
+	var o accountOptions
+	s := &scanner{rest: line}
+	if !s.take("CREATE USER ") || !s.grantee(a) {
+		return o, errSyntax
+	}
+	for s.rest != "" {
+		if err := s.createClause(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (s *scanner) createClause(o *accountOptions) (err error) {
+	switch {
+	case s.take("IDENTIFIED "), s.take("AND IDENTIFIED "):
+		var factors []factor
+		factors, err = s.identification()
+		o.factors = append(o.factors, factors...)
+	case s.take("DEFAULT ROLE "):
+		err = s.activeRoles(o)
+	case s.take("REQUIRE "):
+		o.require, err = s.require()
+	case s.take("WITH "):
+	case strings.HasPrefix(s.rest, "MAX_"):
+		err = s.limit(o)
+	case s.take("ACCOUNT "):
+		s.word()
+	case s.take("PASSWORD EXPIRE"):
+		s.take(" ")
+		o.expire = s.expiry()
+	case s.take("PASSWORD HISTORY "):
+		s.word()
+	case s.take("PASSWORD REQUIRE CURRENT"):
+		s.take(" ")
+		_ = s.take("DEFAULT") || s.take("OPTIONAL")
+		s.take(" ")
+	case s.take("PASSWORD REUSE INTERVAL "):
+		s.word()
+		s.take("DAY")
+		s.take(" ")
+	case strings.HasPrefix(s.rest, failedAttempts), strings.HasPrefix(s.rest, lockTime):
+		if o.lockout == nil {
+			o.lockout = map[string]string{}
+		}
+		name := s.word()
+		o.lockout[name] = s.word()
+	case s.take("ATTRIBUTE "), s.take("COMMENT "):
+		if _, ok := s.value(); !ok {
+			err = errSyntax
+		}
+	default:
+		err = errSyntax
+	}
+	return err
+}
+
+// identification: BY PASSWORD ['hash'] | VIA plugin [USING 'x'] [OR ...] | WITH 'plugin' [AS x].
+func (s *scanner) identification() ([]factor, error) {
+	if s.take("BY PASSWORD") {
+		s.take(" ")
+		f := factor{plugin: nativePassword}
+		if strings.HasPrefix(s.rest, "'") {
+			f.hash, _ = s.value()
+		} else {
+			s.take("<secret>")
+			s.take(" ")
+		}
+		return []factor{f}, nil
+	}
+	if !s.take("VIA ") && !s.take("WITH ") {
+		return nil, errSyntax
+	}
+	var factors []factor
+	for {
+		var f factor
+		if name, ok := s.name(); ok {
+			f.plugin = name
+			s.take(" ")
+		} else {
+			f.plugin = s.word()
+		}
+		if s.take("USING ") || s.take("AS ") {
+			var ok bool
+			if f.hash, ok = s.value(); !ok {
+				return nil, errSyntax
+			}
+		}
+		factors = append(factors, f)
+		if !s.take("OR ") {
+			return factors, nil
+		}
+	}
+}
+
+// require: NONE | SSL | X509 | conditions.
+func (s *scanner) require() (string, error) {
+	for _, simple := range []string{"NONE", "SSL", "X509"} {
+		if s.take(simple) {
+			s.take(" ")
+			return simple, nil
+		}
+	}
+	var conditions []string
+	for {
+		switch {
+		case s.take("AND "):
+		case strings.HasPrefix(s.rest, "SUBJECT "), strings.HasPrefix(s.rest, "ISSUER "), strings.HasPrefix(s.rest, "CIPHER "):
+			what := s.word()
+			value, ok := s.value()
+			if !ok {
+				return "", errSyntax
+			}
+			conditions = append(conditions, what+" "+text(value))
+		case len(conditions) == 0:
+			return "", errSyntax
+		default:
+			slices.Sort(conditions)
+			return strings.Join(conditions, " "), nil
+		}
+	}
+}
+
+func (s *scanner) limit(o *accountOptions) error {
+	name := s.word()
+	if !slices.Contains(limitNames, name) && name != statementTime {
+		return errSyntax
+	}
+	if o.limits == nil {
+		o.limits = map[string]string{}
+	}
+	o.limits[name] = s.word()
+	return nil
+}
+
+// expiry: nothing (it has expired by hand) | DEFAULT | NEVER | INTERVAL n DAY.
+func (s *scanner) expiry() string {
+	switch {
+	case s.take("INTERVAL "):
+		days := s.word()
+		s.take("DAY")
+		s.take(" ")
+		return "INTERVAL " + days + " DAY"
+	case s.take("NEVER"):
+		s.take(" ")
+		return "NEVER"
+	}
+	s.take("DEFAULT")
+	s.take(" ")
+	return "DEFAULT"
+}
+
+func (s *scanner) activeRoles(o *accountOptions) error {
+	for {
+		name, ok := s.accountName()
+		if !ok {
+			return errSyntax
+		}
+		o.roles = append(o.roles, right{kind: activeRole, on: name})
+		if !s.take(",") {
+			s.take(" ")
+			return nil
+		}
+		s.take(" ")
+	}
+}

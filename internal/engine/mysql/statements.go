@@ -1,0 +1,142 @@
+package mysql
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+)
+
+// The statements that are always the same.
+const (
+	probeSQL = "SELECT 1"
+
+	// identitySQL asks for the version and the account.
+	identitySQL = "SELECT VERSION(), CURRENT_USER()"
+)
+
+// prepareSQL makes quoting the same everywhere: in strings only the quote
+// itself is special, backticks quote identifiers, and the server quotes all
+// identifiers that it shows. MySQL from 8.0.17 on shows hashes in hexadecimal;
+// others skip that comment. It also bounds how long the server may wait.
+var prepareSQL = fmt.Sprintf("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, lock_wait_timeout = %d"+
+	" /*!80017 , print_identified_with_as_hex = 1 */", lockTimeout)
+
+// quiet keeps the session out of the general log. It needs a privilege that a
+// master user of RDS does not have.
+const quietSQL = "SET SESSION sql_log_off = 1"
+
+// text quotes a string for a session that prepareSQL has prepared.
+func text(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// identifier quotes a name.
+func identifier(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
+
+// account is a user name and a host pattern.
+type account struct{ user, host string }
+
+func (a account) sql() string { return text(a.user) + "@" + text(a.host) }
+
+// String is for messages.
+func (a account) String() string { return fmt.Sprintf("%q@%q", a.user, a.host) }
+
+// parseAccount reads the result of CURRENT_USER(), in which nothing is quoted.
+func parseAccount(s string) account {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return account{user: s}
+	}
+	return account{user: s[:at], host: s[at+1:]}
+}
+
+// ownHashSQL sets the session's own password from a hash.
+func ownHashSQL(hash string) string { return "SET PASSWORD = " + text(hash) }
+
+// ownPlainOldSQL sets the session's own password on MariaDB, in clear.
+func ownPlainOldSQL(password string) string { return "SET PASSWORD = PASSWORD(" + text(password) + ")" }
+
+// ownPlainSQL sets the session's own password on MySQL 5.7.6 and later. replace
+// is the present password, for accounts that demand it.
+func ownPlainSQL(password, replace string) string {
+	sql := "ALTER USER CURRENT_USER() IDENTIFIED BY " + text(password)
+	if replace != "" {
+		sql += " REPLACE " + text(replace)
+	}
+	return sql
+}
+
+// factor is one way to log in to an account: a plugin and what it stores.
+type factor struct{ plugin, hash string }
+
+// identified is the clause that sets how accounts log in.
+func (d dialect) identified(factors []factor) string {
+	switch {
+	case d.mariadb:
+		ways := make([]string, len(factors))
+		for i, f := range factors {
+			ways[i] = identifier(f.plugin)
+			if f.hash != "" {
+				ways[i] += " USING " + text(f.hash)
+			}
+		}
+		return "IDENTIFIED VIA " + strings.Join(ways, " OR ")
+	case d.ownByAlter():
+		// Hexadecimal, since the hash may hold any byte.
+		value := "0x" + strings.ToUpper(hex.EncodeToString([]byte(factors[0].hash)))
+		if !d.mysqlFrom(8, 0, 17) {
+			value = text(factors[0].hash)
+		}
+		return "IDENTIFIED WITH " + text(factors[0].plugin) + " AS " + value
+	}
+	return "IDENTIFIED BY PASSWORD " + text(factors[0].hash)
+}
+
+// createSQL creates an account without any right.
+func (d dialect) createSQL(a account, factors []factor, mark string) string {
+	sql := "CREATE USER " + a.sql() + " " + d.identified(factors)
+	if d.marks() {
+		sql += " ATTRIBUTE " + text(markJSON(mark))
+	}
+	return sql
+}
+
+// passwordSQL changes the password of another account.
+func (d dialect) passwordSQL(a account, factors []factor) string {
+	if !d.mariadb && !d.ownByAlter() {
+		return "SET PASSWORD FOR " + a.sql() + " = " + text(factors[0].hash)
+	}
+	return "ALTER USER " + a.sql() + " " + d.identified(factors)
+}
+
+func markSQL(a account, mark string) string {
+	return "ALTER USER " + a.sql() + " ATTRIBUTE " + text(markJSON(mark))
+}
+
+// accountsSQL lists the accounts of a user name: host, plugin, what it stores in
+// hexadecimal, and the mark. In MariaDB roles are in the same table.
+func (d dialect) accountsSQL(user string) string {
+	hash, mark, where := "authentication_string", "''", ""
+	switch {
+	case d.mariadb:
+		where = " AND is_role = 'N'"
+	case !d.ownByAlter():
+		hash = "IF(IFNULL(authentication_string, '') = '', Password, authentication_string)"
+	case d.marks():
+		mark = "User_attributes->>'$.metadata." + markKey + "'"
+	}
+	return "SELECT Host, plugin, HEX(" + hash + "), " + mark + " FROM mysql.user WHERE User = " + text(user) + where + " ORDER BY Host"
+}
+
+func dropSQL(a account) string { return "DROP USER " + a.sql() }
+
+// showGrantsSQL and showAccountSQL are about the session's own account when a
+// is nil: everybody may ask for that.
+func showGrantsSQL(a *account) string { return "SHOW GRANTS FOR " + orSelf(a) }
+
+func showAccountSQL(a *account) string { return "SHOW CREATE USER " + orSelf(a) }
+
+func orSelf(a *account) string {
+	if a == nil {
+		return "CURRENT_USER()"
+	}
+	return a.sql()
+}

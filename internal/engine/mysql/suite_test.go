@@ -1,0 +1,85 @@
+package mysql_test
+
+import (
+	"testing"
+	"unicode/utf8"
+
+	"github.com/tumbler-rotation/tumbler/internal/dbserver"
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
+	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// fixture is a server as the suite wants it.
+type fixture struct{ *server }
+
+func (f fixture) Document(user string, password redact.String) secretdoc.Document {
+	return f.server.Document(user, password)
+}
+
+func (f fixture) CreateUser(_ testing.TB, user string, password redact.String) {
+	f.createUser(user, password)
+}
+
+func (f fixture) Login(_ testing.TB, user string, password redact.String) bool {
+	return f.accepts(user, password)
+}
+
+// TestSuite runs the suite that every engine has to pass.
+func TestSuite(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.Exec("CREATE DATABASE IF NOT EXISTS shop", "CREATE TABLE IF NOT EXISTS shop.orders (id INT, note INT)",
+			"CREATE DATABASE IF NOT EXISTS `from ``a'\" TO 'b'@'%`", "CREATE TABLE IF NOT EXISTS `from ``a'\" TO 'b'@'%`.`t ON x.*` (id INT)")
+		target := enginetest.Target{
+			Name:    s.Product + " " + s.Version,
+			Engine:  s.engine,
+			Fixture: fixture{s},
+			Rights: []enginetest.Right{
+				s.right("SELECT", "shop.*", "SELECT * FROM shop.orders"),
+				s.right("INSERT", "`from ``a'\" TO 'b'@'%`.`t ON x.*`", "INSERT INTO `from ``a'\" TO 'b'@'%`.`t ON x.*` VALUES (1)"),
+				s.right("UPDATE (note)", "shop.orders", "UPDATE shop.orders SET note = 1"),
+			},
+			GrantAll: func(_ testing.TB, user string) {
+				s.Exec("GRANT " + masterPrivileges + " ON *.* TO " + at(user) + " WITH GRANT OPTION")
+			},
+			Marks:  s.newer(),
+			Log:    func(testing.TB) string { return s.Log() },
+			Logins: s.counters(t),
+			UserName: func(name string) bool {
+				return utf8.RuneCountInString(name) < 16
+			},
+			NotApplicable: map[string]string{},
+		}
+		if s.tls {
+			target.TLS = &enginetest.TLS{
+				Distrusting: mysql.Engine{Roots: certs.New("another").Pool()},
+				WrongHost:   "localhost",
+			}
+			plain := s.start(t, "without TLS", dbserver.MySQL{})
+			user, password := plain.Name(), dbtest.Password()
+			plain.Quietly("CREATE USER " + at(user) + " IDENTIFIED BY " + dbtest.MySQLText(password.Reveal()))
+			target.NoTLS = new(plain.Document(user, password, nil))
+		} else {
+			target.NoTLS = new(s.super)
+		}
+		enginetest.Run(t, target)
+	})
+}
+
+func (s *server) right(privilege, on, statement string) enginetest.Right {
+	return enginetest.Right{
+		Name:   privilege + " ON " + on,
+		Grant:  func(_ testing.TB, user string) { s.Exec("GRANT " + privilege + " ON " + on + " TO " + at(user)) },
+		Revoke: func(_ testing.TB, user string) { s.Exec("REVOKE " + privilege + " ON " + on + " FROM " + at(user)) },
+		Works: func(t testing.TB, user string, password redact.String) bool {
+			_, ok, err := s.As(user, password, statement)
+			if !ok {
+				t.Errorf("%q cannot log in", user)
+			}
+			return err == nil
+		},
+	}
+}
