@@ -1,0 +1,212 @@
+package oracle
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	goora "github.com/sijms/go-ora/v2"
+	"github.com/sijms/go-ora/v2/configurations"
+	"github.com/sijms/go-ora/v2/network"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// go-ora is used below database/sql, which logs in again by itself, and in its
+// second version: the third reconnects by itself, too.
+
+// refusal is an error of the database or its listener. Its text is left out on
+// purpose: it may quote the statement.
+type refusal struct{ code int }
+
+func (r refusal) Error() string { return fmt.Sprintf("ORA-%05d", r.code) }
+
+// notSent is a failure before the server can have had the statement.
+type notSent struct{ error }
+
+func (n notSent) Unwrap() error { return n.error }
+
+// errDefect stands for a panic of the driver on what the server sent.
+var errDefect = errors.New("the driver did not understand the server")
+
+// errElsewhere says that the listener wants to pass us on to another host.
+var errElsewhere = errors.New("the listener redirects to another host")
+
+// connection is a logged-in connection of go-ora.
+type connection struct {
+	conn *goora.Connection
+	line *line
+}
+
+// line is the TCP connection that go-ora speaks on. We end it by closing it:
+// go-ora overrides deadlines and, asked to stop, waits for the server.
+type line struct{ conn atomic.Pointer[net.Conn] }
+
+func (l *line) close() {
+	if conn := l.conn.Load(); conn != nil {
+		_ = (*conn).Close()
+	}
+}
+
+// login opens a connection and logs in.
+func (e Engine) login(ctx context.Context, t target, password redact.String) (_ executor, err error) {
+	l := &line{}
+	var dialErr error
+	cfg := t.config(password)
+	cfg.TLSConfig = &tls.Config{RootCAs: e.Roots, MinVersion: tls.VersionTLS12}
+	if e.Roots == nil {
+		cfg.TLSConfig.RootCAs = rdsroots.Pool()
+	}
+	cfg.RegisterDial(func(_ context.Context, network, address string) (net.Conn, error) {
+		conn, err := t.dial(ctx, network, address)
+		if err != nil {
+			dialErr = err
+			return nil, err
+		}
+		l.conn.Store(&conn)
+		if ctx.Err() != nil {
+			_ = conn.Close()
+		}
+		return conn, nil
+	})
+	stop := context.AfterFunc(ctx, l.close)
+	defer stop()
+	conn, err := goora.NewConnection("", cfg)
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Internal, "preparing the connection to "+t.address(), "")
+	}
+	// go-ora gets no deadline: it would wait for the server to agree.
+	err = guarded(func() error { return conn.OpenWithContext(context.WithoutCancel(ctx)) })
+	if err == nil && ctx.Err() == nil {
+		return &connection{conn: conn, line: l}, nil
+	}
+	l.close()
+	if dialErr != nil && !errors.Is(dialErr, errElsewhere) {
+		return nil, t.dialFault(dialErr)
+	}
+	return nil, t.loginFault(errors.Join(ctx.Err(), dialErr, clean(err)))
+}
+
+// dial connects to the secret's host. A listener may pass the client on to
+// another port, as that of a shared server, but not to another host: the
+// password is for this one.
+func (t target) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(host, t.tlsName()) {
+		return nil, errElsewhere
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(t.host, port))
+}
+
+// tlsName is the host's name as certificates have it: without a trailing dot.
+func (t target) tlsName() string { return strings.TrimSuffix(t.host, ".") }
+
+// config is what go-ora makes of a connection string, without one: it would need
+// escapes, and errors would quote it.
+func (t target) config(password redact.String) *configurations.ConnectionConfig {
+	protocol := "tcp"
+	if t.tls {
+		protocol = "tcps"
+	}
+	cfg := &configurations.ConnectionConfig{PrefetchRows: 500}
+	cfg.UserID, cfg.Password, cfg.ServiceName = t.user, password.Reveal(), t.service
+	cfg.Servers = []configurations.ServerAddr{{Protocol: protocol, Addr: t.tlsName(), Port: t.port}}
+	cfg.Protocol, cfg.SSL, cfg.SSLVerify = protocol, t.tls, true
+	cfg.Timeout = time.Minute // a backstop; see line
+	cfg.TransportDataUnitSize, cfg.SessionDataUnitSize = 0x200000, 0x200000
+	cfg.Location = "UTC" // go-ora would ask the server with a query
+	cfg.Territory, cfg.Language = "AMERICA", "AMERICAN"
+	// What the server shows about us in v$session.
+	cfg.ProgramName, cfg.ProgramPath, cfg.DriverName = "tumbler", "tumbler", "tumbler"
+	cfg.OSUserName, cfg.HostName, cfg.PID = "tumbler", "tumbler", os.Getpid()
+	return cfg
+}
+
+func (c *connection) exec(ctx context.Context, sql string) error {
+	return c.run(ctx, func() error {
+		_, err := c.conn.ExecContext(context.Background(), sql, nil)
+		return err
+	})
+}
+
+func (c *connection) query(ctx context.Context, sql string, args ...string) (list [][]string, err error) {
+	var named []driver.NamedValue
+	for i, arg := range args {
+		named = append(named, driver.NamedValue{Ordinal: i + 1, Value: arg})
+	}
+	err = c.run(ctx, func() error {
+		rows, err := c.conn.QueryContext(context.Background(), sql, named)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for {
+			values := make([]driver.Value, len(rows.Columns()))
+			if err := rows.Next(values); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			row := make([]string, len(values))
+			for i, value := range values {
+				if value != nil {
+					row[i] = fmt.Sprint(value)
+				}
+			}
+			list = append(list, row)
+		}
+	})
+	return list, err
+}
+
+// run calls the driver, and ends the connection when ctx is over.
+func (c *connection) run(ctx context.Context, call func() error) error {
+	if err := ctx.Err(); err != nil {
+		return notSent{err}
+	}
+	stop := context.AfterFunc(ctx, c.line.close)
+	defer stop()
+	if err := guarded(call); err != nil {
+		return errors.Join(ctx.Err(), clean(err))
+	}
+	return nil
+}
+
+func (c *connection) close(ctx context.Context) {
+	stop := context.AfterFunc(ctx, c.line.close)
+	defer stop()
+	_ = guarded(c.conn.Close)
+	c.line.close()
+}
+
+// guarded makes an error of a panic: the driver takes what it reads from the
+// network for granted.
+func guarded(call func() error) (err error) {
+	defer func() {
+		if recover() != nil { // its value may hold anything
+			err = errDefect
+		}
+	}()
+	return call()
+}
+
+// clean replaces an error of the database by its number.
+func clean(err error) error {
+	if refused, ok := errors.AsType[*network.OracleError](err); ok {
+		return refusal{refused.ErrCode}
+	}
+	return err
+}

@@ -1,0 +1,193 @@
+// Package oracle rotates passwords of Oracle Database users.
+//
+// Oracle gets the new password in the text of ALTER USER. Its hash form
+// (IDENTIFIED BY VALUES) is not documented, differs from release to release and
+// passes by the profile's password verification, so it is not used. Oracle masks
+// passwords in the SQL text that it keeps for auditing (Oracle Database Security
+// Guide, on audit records). On the way the statement is protected by TLS where
+// "ssl" is true, and by native network encryption where the server asks for it
+// (RDS: option NATIVE_NETWORK_ENCRYPTION); as AWS's own rotation functions do,
+// TLS is not tried by itself.
+//
+// No Oracle server has been at hand: what is sent is tested, not what a server
+// makes of it.
+package oracle
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+const (
+	// answerTimeout is how long we wait for the answer to a statement. DDL on a
+	// user may wait for a lock.
+	answerTimeout = 12 * time.Second
+
+	// closeTimeout bounds Close.
+	closeTimeout = 500 * time.Millisecond
+)
+
+// Engine logs in to Oracle databases. Its zero value is ready.
+type Engine struct {
+	// Roots are the certificate authorities to trust. Optional: by default the
+	// system's and those of RDS.
+	Roots *x509.CertPool
+}
+
+var _ engine.Engine = Engine{}
+
+// Connect implements [engine.Engine]. It opens one TCP connection (a second one
+// to the same host if the listener passes it on) and makes one attempt to log
+// in, whatever happens. TLS is used when the document's ssl is true, and not
+// tried otherwise.
+func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
+	return e.connect(ctx, target{
+		host: doc.Host, port: doc.Port, user: doc.Username, service: doc.DBName, tls: doc.SSL != nil && *doc.SSL,
+	}, doc.Password)
+}
+
+func (e Engine) connect(ctx context.Context, t target, password redact.String) (*session, error) {
+	name, err := parseName("username", t.user)
+	if err != nil {
+		return nil, err
+	}
+	if !validService(t.service) {
+		return nil, fault.New(fault.InvalidSecret, fmt.Sprintf(`"dbname" %q is not the name of an Oracle service`, t.service),
+			`Put the service name (RDS: the DB name) into "dbname" of the secret`)
+	}
+	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
+	defer cancel()
+	db, err := e.login(ctx, t, password)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{db: db, target: t, user: name, password: password}
+	s.prove = func(ctx context.Context, user identifier, password redact.String) (bool, error) {
+		return e.prove(ctx, t, user, password)
+	}
+	return s, nil
+}
+
+// prove reports whether an account accepts a password.
+func (e Engine) prove(ctx context.Context, t target, user identifier, password redact.String) (bool, error) {
+	t.user = user.quoted()
+	s, err := e.connect(ctx, t, password)
+	if err == nil {
+		s.Close()
+		return true, nil
+	}
+	if !fault.Is(err, fault.LoginRefused) {
+		return false, err
+	}
+	// The password is checked before the privilege to log in is.
+	return codeOf(err) == codeNoCreateSession, nil
+}
+
+// target says where a session goes, for messages.
+type target struct {
+	host    string
+	port    int
+	user    string // as the secret has it
+	service string
+	tls     bool
+}
+
+func (t target) address() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
+
+func (t target) String() string { return fmt.Sprintf("%s as %q", t.address(), t.user) }
+
+// executor runs statements on a logged-in connection.
+type executor interface {
+	// exec runs a statement that returns no rows.
+	exec(ctx context.Context, sql string) error
+
+	// query returns all rows of a query, as text; NULL is "".
+	query(ctx context.Context, sql string, args ...string) ([][]string, error)
+
+	close(ctx context.Context)
+}
+
+// session is one logged-in connection.
+type session struct {
+	db       executor
+	target   target
+	user     identifier
+	password redact.String // what we logged in with; see setPassword
+
+	// prove reports whether an account accepts a password.
+	prove func(ctx context.Context, user identifier, password redact.String) (bool, error)
+}
+
+// Probe implements [engine.Session].
+func (s *session) Probe(ctx context.Context) error {
+	if _, err := s.query(ctx, probeSQL); err != nil {
+		return statementFault(err, "running a query on "+s.target.String(), reading)
+	}
+	return nil
+}
+
+// SetPassword implements [engine.Session].
+func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
+	name, err := parseName("user", user)
+	if err != nil {
+		return err
+	}
+	op := fmt.Sprintf("setting the password of user %q on %s", name, s.target)
+	return s.setPassword(ctx, op, name, password, "")
+}
+
+// setPassword sets a password. more follows in the same statement.
+func (s *session) setPassword(ctx context.Context, op string, user identifier, password redact.String, more string) error {
+	if err := checkPassword(op, password); err != nil {
+		return err
+	}
+	err := s.exec(ctx, setPasswordSQL(user, password, redact.String{})+more)
+	if codeIs(err, codeReplaceMissing) && user == s.user && quotable(s.password) {
+		// The profile has a verification function, and the user may not change
+		// its password without the old one. Nothing was changed.
+		err = s.exec(ctx, setPasswordSQL(user, password, s.password)+more)
+	}
+	if err != nil {
+		return statementFault(err, op, changingPassword)
+	}
+	return nil
+}
+
+func (s *session) exec(ctx context.Context, sql string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return s.db.exec(ctx, sql)
+}
+
+func (s *session) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return s.db.query(ctx, sql, args...)
+}
+
+// Close implements [engine.Session].
+func (s *session) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	s.db.close(ctx)
+}
+
+// codeOf returns the number of an Oracle error, 0 if it is none.
+func codeOf(err error) int {
+	if refused, ok := errors.AsType[refusal](err); ok {
+		return refused.code
+	}
+	return 0
+}
+
+func codeIs(err error, code int) bool { return codeOf(err) == code }
