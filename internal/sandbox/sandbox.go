@@ -53,6 +53,14 @@ type Config struct {
 	Observe func(wire.Record)               // told of each API call. Optional.
 	Task    func(asl.TaskFunc) asl.TaskFunc // wraps what runs the Task states. Optional.
 	Clock   asl.Clock                       // of executions. Default: the machine's.
+
+	// Replace puts other handlers in the place of functions, by their name. Tests
+	// of the tests use it. Optional.
+	Replace map[string]lambdaboot.Builder
+
+	// Retryer decides how the functions' AWS clients try again. Default: as
+	// deployed.
+	Retryer func() aws.Retryer
 }
 
 // Sandbox is a running local AWS.
@@ -64,6 +72,7 @@ type Sandbox struct {
 	Outbox  *sandboxsns.Service
 	Events  *sandboxevents.Service
 
+	retryer   func() aws.Retryer
 	states    *stepfunctions.Service
 	server    *wire.Server
 	intercept atomic.Pointer[wire.Interceptor]
@@ -78,7 +87,7 @@ func Start(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Sandbox{}
+	s := &Sandbox{retryer: cfg.Retryer}
 	// The endpoint's services call the functions and the functions call the
 	// endpoint, whose address is only known once it listens. Nobody calls before.
 	work := &tasks{functions: functions{}}
@@ -148,6 +157,9 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 	}
 	work.sns, work.events = sns.NewFromConfig(client), eventbridge.NewFromConfig(client)
 	for name, b := range builders(cfg.Engines) {
+		if build, ok := cfg.Replace[name]; ok {
+			b.build = build
+		}
 		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, RotatorARN: functionARN("rotator")}
 		work.functions[functionARN(name)] = function{b.build(env), b.timeout}
 	}
@@ -166,7 +178,15 @@ func (s *Sandbox) AWS(caller string) aws.Config {
 	var o config.LoadOptions
 	_ = lambdaboot.ClientOptions(&o) // it only sets fields
 	cfg.HTTPClient, cfg.Retryer = o.HTTPClient, o.Retryer
+	if s.retryer != nil {
+		cfg.Retryer = s.retryer
+	}
 	return cfg
+}
+
+// Wait returns when an execution has ended.
+func (s *Sandbox) Wait(ctx context.Context, executionARN string) (asl.Result, error) {
+	return s.states.Wait(ctx, executionARN)
 }
 
 // Intercept makes API calls fail as f says, until it is called again; nil lets
