@@ -57,7 +57,7 @@ type configuration struct {
 
 // catalog reads what concerns the roles. Those that do not exist are not in it.
 func (s *session) catalog(ctx context.Context, roles ...string) (*catalog, error) {
-	row, err := s.run(ctx, catalogSQL(roles...))
+	row, err := s.Run(ctx, catalogSQL(roles...))
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
@@ -35,21 +36,21 @@ const markPrefix = "tumbler:"
 // an earlier call left, or by a membership in the original that lets it act as
 // that (AWS's own functions make one). A comment that somebody else wrote stays.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
-	op := fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.target)
+	op := fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.Target)
 	for _, name := range []string{r.Original, r.Clone} {
-		if err := checkName("role", name); err != nil {
+		if err := s.Target.CheckName("role", name); err != nil {
 			return engine.CloneResult{}, err
 		}
 	}
 	c, err := s.catalog(ctx, r.Original, r.Clone)
 	if err != nil {
-		return engine.CloneResult{}, statementFault(err, op, reading)
+		return engine.CloneResult{}, s.StatementFault(err, op, pgwire.Reading)
 	}
 	if err := c.fit(op, r); err != nil {
 		return engine.CloneResult{}, err
 	}
 	l := &leveling{catalog: c, original: r.Original, clone: r.Clone, separate: s.separateOwnership}
-	if err := l.plan(op, r); err != nil {
+	if err := l.plan(s, op, r); err != nil {
 		return engine.CloneResult{}, err
 	}
 	if what, hint := l.missing(); what != "" {
@@ -84,13 +85,13 @@ func (c *catalog) fit(op string, r engine.CloneRequest) error {
 	case clone != nil && !c.proven(r, clone):
 		return fault.New(fault.AccountNotOurs, fmt.Sprintf("%s: a role %q exists, and nothing proves that it is this secret's", op, r.Clone),
 			fmt.Sprintf("Find out whose it is. Drop or rename it, or rotate a user of another name. If it is this secret's, say so: GRANT %s TO %s. Nothing was changed",
-				identifier(r.Original), identifier(r.Clone)))
+				pgwire.Identifier(r.Original), pgwire.Identifier(r.Clone)))
 	case !original.Login:
 		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: %q may not log in, and a clone may not do more", op, r.Original),
-			fmt.Sprintf("ALTER ROLE %s LOGIN, or stop rotating this secret. Nothing was changed", identifier(r.Original)))
+			fmt.Sprintf("ALTER ROLE %s LOGIN, or stop rotating this secret. Nothing was changed", pgwire.Identifier(r.Original)))
 	case original.Expired:
 		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: the validity of %q is over (VALID UNTIL %s), and a clone's is not to be longer", op, r.Original, original.ValidUntil),
-			fmt.Sprintf("ALTER ROLE %s VALID UNTIL another time or 'infinity'. Nothing was changed", identifier(r.Original)))
+			fmt.Sprintf("ALTER ROLE %s VALID UNTIL another time or 'infinity'. Nothing was changed", pgwire.Identifier(r.Original)))
 	}
 	return nil
 }
@@ -103,27 +104,27 @@ func (c *catalog) proven(r engine.CloneRequest, clone *role) bool {
 }
 
 // plan lists the steps.
-func (l *leveling) plan(op string, r engine.CloneRequest) error {
+func (l *leveling) plan(s *session, op string, r engine.CloneRequest) error {
 	clone := l.role(r.Clone)
 	if !r.Password.IsEmpty() {
-		method, err := parsePasswordMethod([]string{l.Encryption, l.Iterations})
+		method, err := pgwire.ParsePasswordMethod([]string{l.Encryption, l.Iterations})
 		if err != nil {
-			return statementFault(err, op, reading)
+			return s.StatementFault(err, op, pgwire.Reading)
 		}
-		v, err := method.verifier(r.Clone, r.Password)
+		v, err := method.Verifier(r.Clone, r.Password)
 		if err != nil {
-			return verifierFault(err, op)
+			return pgwire.VerifierFault(err, op)
 		}
 		if clone == nil {
-			l.add(changing, createRoleSQL(r.Clone, v), "created role "+identifier(r.Clone), "It needs CREATEROLE")
+			l.add(pgwire.Changing, createRoleSQL(r.Clone, v), "created role "+pgwire.Identifier(r.Clone), "It needs CREATEROLE")
 			clone = &role{Name: r.Clone, Login: true, Inherit: true, ConnectionLimit: -1}
 		} else {
-			l.add(changing, alterPasswordSQL(r.Clone, v), "", l.grantAdmin(r.Clone))
+			l.add(pgwire.Changing, alterPasswordSQL(r.Clone, v), "", l.grantAdmin(r.Clone))
 		}
 	}
 	l.level(clone)
 	if clone.Comment == "" {
-		l.add(levelling, commentSQL(r.Clone, markPrefix+r.Mark), "", l.grantAdmin(r.Clone))
+		l.add(pgwire.Levelling, commentSQL(r.Clone, markPrefix+r.Mark), "", l.grantAdmin(r.Clone))
 	}
 	return nil
 }
@@ -134,26 +135,26 @@ func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine
 	for _, step := range l.steps {
 		statements = append(statements, step.sql)
 	}
-	results, err := s.exec(ctx, limited(append(statements, selectCatalogSQL(r.Original, r.Clone))...))
+	results, err := s.Exec(ctx, pgwire.Limited(append(statements, selectCatalogSQL(r.Original, r.Clone))...))
 	if err != nil {
 		// The first result is that of SET LOCAL.
 		if failed := len(results) - 1; failed >= 0 && failed < len(l.steps) {
-			return nil, l.steps[failed].fault(err, op)
+			return nil, l.steps[failed].fault(s, err, op)
 		}
-		return nil, statementFault(err, op, levelling)
+		return nil, s.StatementFault(err, op, pgwire.Levelling)
 	}
-	c, err := parseCatalog(firstRow(results))
+	c, err := parseCatalog(slices.Concat(results[len(results)-1]...))
 	if err != nil {
-		return nil, statementFault(err, op, levelling)
+		return nil, s.StatementFault(err, op, pgwire.Levelling)
 	}
 	return c, nil
 }
 
 // fault classifies the failure of a step. All steps are undone with it.
-func (st step) fault(err error, op string) error {
+func (st step) fault(s *session, err error, op string) error {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return statementFault(err, op, st.kind)
+		return s.StatementFault(err, op, st.kind)
 	}
 	if st.done != "" {
 		op += ": " + st.done
@@ -168,7 +169,7 @@ func (st step) fault(err error, op string) error {
 	case refusal.Code == "2BP01":
 		return fault.Wrap(err, fault.DatabaseError, op+": the clone has passed it on to others, and nothing was changed", "REVOKE it with CASCADE, and grant it to the others by the original")
 	}
-	return statementFault(err, op, st.kind)
+	return s.StatementFault(err, op, st.kind)
 }
 
 // equal returns what both roles may do, which has to be the same.

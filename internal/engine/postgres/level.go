@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // step is one statement that brings the clone nearer to the original.
@@ -12,7 +14,7 @@ type step struct {
 	sql  string
 	done string // for people, once it is done; empty: not worth mentioning
 	hint string // what to do when it is not allowed
-	kind effect
+	kind pgwire.Effect
 }
 
 // attributes are what a role may do by itself; being a member of a role does not
@@ -41,7 +43,7 @@ type leveling struct {
 	steps           []step
 }
 
-func (l *leveling) add(kind effect, sql, done, hint string) {
+func (l *leveling) add(kind pgwire.Effect, sql, done, hint string) {
 	l.steps = append(l.steps, step{sql: sql, done: done, hint: hint, kind: kind})
 }
 
@@ -65,21 +67,21 @@ func (l *leveling) levelAttributes(have, want *role) {
 		if !a.of(want) {
 			option = "NO" + option
 		}
-		l.add(levelling, alterRoleSQL(l.clone, option), option, fmt.Sprintf(
+		l.add(pgwire.Levelling, alterRoleSQL(l.clone, option), option, fmt.Sprintf(
 			"A superuser may do it, and from PostgreSQL 16 on a role with CREATEROLE that has %s itself. Give the superuser of this secret what it lacks, or alter %s to be without %s",
-			a.name, identifier(l.original), a.name))
+			a.name, pgwire.Identifier(l.original), a.name))
 	}
 	if have.ConnectionLimit != want.ConnectionLimit {
 		option := fmt.Sprintf("CONNECTION LIMIT %d", want.ConnectionLimit)
-		l.add(levelling, alterRoleSQL(l.clone, option), option, l.grantAdmin(l.clone))
+		l.add(pgwire.Levelling, alterRoleSQL(l.clone, option), option, l.grantAdmin(l.clone))
 	}
 	if have.ValidUntil != want.ValidUntil {
 		until := want.ValidUntil
 		if until == "" {
 			until = "infinity"
 		}
-		option := "VALID UNTIL " + literal(until)
-		l.add(levelling, alterRoleSQL(l.clone, option), option, l.grantAdmin(l.clone))
+		option := "VALID UNTIL " + pgwire.Literal(until)
+		l.add(pgwire.Levelling, alterRoleSQL(l.clone, option), option, l.grantAdmin(l.clone))
 	}
 }
 
@@ -106,8 +108,8 @@ func (l *leveling) levelMemberships() {
 		w, h := want[name], have[name]
 		_, member := have[name]
 		if !member || w.Admin && !h.Admin || w.Inherit && !h.Inherit || w.Set && !h.Set {
-			l.add(levelling, grantRoleSQL(name, l.clone, w, l.inheritPerGrant()),
-				"granted "+identifier(name)+w.options(), l.grantAdmin(name))
+			l.add(pgwire.Levelling, grantRoleSQL(name, l.clone, w, l.inheritPerGrant()),
+				"granted "+pgwire.Identifier(name)+w.options(), l.grantAdmin(name))
 		}
 	}
 	for _, name := range sortedKeys(have) {
@@ -132,7 +134,7 @@ func (l *leveling) levelMemberships() {
 // revoke takes back what each grantor has given. Before PostgreSQL 16 who the
 // grantor was does not matter.
 func (l *leveling) revoke(option, role string, concerns func(membership) bool) {
-	done := "revoked " + option + identifier(role)
+	done := "revoked " + option + pgwire.Identifier(role)
 	for _, m := range l.Memberships {
 		if m.Member != l.clone || m.Role != role || !concerns(m) {
 			continue
@@ -140,9 +142,9 @@ func (l *leveling) revoke(option, role string, concerns func(membership) bool) {
 		grantor, hint := "", l.grantAdmin(role)
 		if l.inheritPerGrant() {
 			grantor = m.Grantor
-			hint += ", or have " + identifier(grantor) + ", who granted it, revoke it"
+			hint += ", or have " + pgwire.Identifier(grantor) + ", who granted it, revoke it"
 		}
-		l.add(levelling, revokeRoleSQL(option, role, l.clone, grantor), done, hint)
+		l.add(pgwire.Levelling, revokeRoleSQL(option, role, l.clone, grantor), done, hint)
 		done = ""
 	}
 }
@@ -160,18 +162,18 @@ func (l *leveling) levelSettings() {
 		}
 		where := ""
 		if database != "" {
-			where = " in database " + identifier(database)
+			where = " in database " + pgwire.Identifier(database)
 		}
 		for _, name := range sortedKeys(want) {
 			value, has := have[name]
 			if has && canonicalValue(name, value) == canonicalValue(name, want[name]) {
 				continue
 			}
-			l.add(levelling, setSQL(l.clone, database, name, want[name]), "SET "+name+where, l.hintSetting(name))
+			l.add(pgwire.Levelling, setSQL(l.clone, database, name, want[name]), "SET "+name+where, l.hintSetting(name))
 		}
 		for _, name := range sortedKeys(have) {
 			if _, wanted := want[name]; !wanted {
-				l.add(levelling, resetSQL(l.clone, database, name), "RESET "+name+where, l.hintSetting(name))
+				l.add(pgwire.Levelling, resetSQL(l.clone, database, name), "RESET "+name+where, l.hintSetting(name))
 			}
 		}
 	}
@@ -200,12 +202,12 @@ func (l *leveling) actors() map[string]string {
 func (l *leveling) hintSetting(name string) string {
 	return fmt.Sprintf("Allow it: GRANT SET ON PARAMETER %s TO %s (PostgreSQL 15 and later); or have a superuser set it alike on %s and %s. "+
 		"From 16 on the session needs ADMIN OPTION, too: %s",
-		settingName(name), identifier(l.Session), identifier(l.original), identifier(l.clone), l.grantAdmin(l.clone))
+		settingName(name), pgwire.Identifier(l.Session), pgwire.Identifier(l.original), pgwire.Identifier(l.clone), l.grantAdmin(l.clone))
 }
 
 // grantAdmin is the statement that lets the session administer the role.
 func (l *leveling) grantAdmin(role string) string {
-	return fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", identifier(role), identifier(l.Session))
+	return fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(role), pgwire.Identifier(l.Session))
 }
 
 // missing lists what the session lacks for the steps and would be refused for:
@@ -217,7 +219,7 @@ func (l *leveling) missing() (what, hint string) {
 		return "", ""
 	}
 	if !session.CreateRole {
-		return "it has neither SUPERUSER nor CREATEROLE", fmt.Sprintf("ALTER ROLE %s CREATEROLE, or name another superuser's secret", identifier(l.Session))
+		return "it has neither SUPERUSER nor CREATEROLE", fmt.Sprintf("ALTER ROLE %s CREATEROLE, or name another superuser's secret", pgwire.Identifier(l.Session))
 	}
 	if !l.inheritPerGrant() {
 		return "", ""
@@ -225,8 +227,8 @@ func (l *leveling) missing() (what, hint string) {
 	var roles, grants []string
 	for _, name := range l.administered() {
 		if r := l.role(name); r != nil && !r.Administered {
-			roles = append(roles, identifier(name))
-			grants = append(grants, fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION", identifier(name), identifier(l.Session)))
+			roles = append(roles, pgwire.Identifier(name))
+			grants = append(grants, fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(name), pgwire.Identifier(l.Session)))
 		}
 	}
 	if len(grants) == 0 {

@@ -9,18 +9,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // Privileges implements [engine.Session]. Roles are known to the whole server,
 // so it does not matter which of its databases the session is in.
 func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
-	op := fmt.Sprintf("listing the rights of role %q on %s", user, s.target)
-	if err := checkName("role", user); err != nil {
+	op := fmt.Sprintf("listing the rights of role %q on %s", user, s.Target)
+	if err := s.Target.CheckName("role", user); err != nil {
 		return nil, err
 	}
 	c, err := s.catalog(ctx, user)
 	if err != nil {
-		return nil, statementFault(err, op, reading)
+		return nil, s.StatementFault(err, op, pgwire.Reading)
 	}
 	if c.role(user) == nil {
 		return nil, noSuchRole(op, user)
@@ -36,7 +38,7 @@ func (c *catalog) privileges(user string) []string {
 	list := c.role(user).attributes()
 	for _, m := range c.reachable(user) {
 		if !slices.Contains(self, m.Role) {
-			list = append(list, "member of "+identifier(m.Role)+m.options())
+			list = append(list, "member of "+pgwire.Identifier(m.Role)+m.options())
 		}
 	}
 	list = append(list, c.listSettings(user, self)...)
@@ -128,7 +130,7 @@ func (c *catalog) listSettings(user string, self []string) []string {
 	var list []string
 	actor := func(database string) string {
 		if as := c.runsAs(database, user); !slices.Contains(self, as) {
-			return "acts as " + identifier(as)
+			return "acts as " + pgwire.Identifier(as)
 		}
 		return "acts as itself"
 	}
@@ -139,7 +141,7 @@ func (c *catalog) listSettings(user string, self []string) []string {
 	for _, database := range append([]string{""}, c.databases(slices.Concat(self, []string{""})...)...) {
 		where := ""
 		if database != "" {
-			where = " in database " + identifier(database)
+			where = " in database " + pgwire.Identifier(database)
 		}
 		for name, value := range c.settings(database, user) {
 			list = append(list, fmt.Sprintf("SET %s = %s%s", name, shown(name, value), where))

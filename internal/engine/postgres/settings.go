@@ -3,6 +3,8 @@ package postgres
 import (
 	"slices"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // quotedLists are settings whose value is a list of names, each quoted where it needs to be.
@@ -17,7 +19,7 @@ var quotedLists = []string{
 func settingName(name string) string {
 	parts := strings.Split(name, ".")
 	for i, part := range parts {
-		parts[i] = identifier(part)
+		parts[i] = pgwire.Identifier(part)
 	}
 	return strings.Join(parts, ".")
 }
@@ -25,11 +27,11 @@ func settingName(name string) string {
 // settingValue renders a value of pg_db_role_setting for ALTER ROLE ... SET.
 func settingValue(name, value string) string {
 	if !slices.Contains(quotedLists, name) {
-		return literal(value)
+		return pgwire.Literal(value)
 	}
 	var literals []string
 	for _, element := range splitNames(value) {
-		literals = append(literals, literal(element))
+		literals = append(literals, pgwire.Literal(element))
 	}
 	return strings.Join(literals, ", ")
 }

@@ -4,45 +4,38 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
-
-// Statements are simple queries of several statements, which PostgreSQL runs as
-// one transaction: SET LOCAL holds until its end, and one round trip does both.
-
-// limited gives the statements a time limit.
-func limited(statements ...string) string {
-	return fmt.Sprintf("SET LOCAL statement_timeout = %d; %s", statementTimeout.Milliseconds(), strings.Join(statements, "; "))
-}
-
-// probeSQL touches no table.
-func probeSQL() string { return limited("SELECT 1") }
 
 // passwordMethodSQL asks for what passwordMethod holds. scram_iterations came
 // with PostgreSQL 16; before, it is NULL.
 func passwordMethodSQL() string {
-	return limited("SELECT pg_catalog.current_setting('password_encryption'), pg_catalog.current_setting('scram_iterations', true)")
+	return pgwire.Limited("SELECT pg_catalog.current_setting('password_encryption'), pg_catalog.current_setting('scram_iterations', true)")
 }
 
 // setPasswordSQL stores a verifier.
-func setPasswordSQL(role string, v verifier) string { return limited(alterPasswordSQL(role, v)) }
+func setPasswordSQL(role string, v pgwire.Verifier) string {
+	return pgwire.Limited(alterPasswordSQL(role, v))
+}
 
 // ALTER ROLE and its like take no parameters.
 
-func alterPasswordSQL(role string, v verifier) string {
-	return alterRoleSQL(role, "PASSWORD "+v.literal())
+func alterPasswordSQL(role string, v pgwire.Verifier) string {
+	return alterRoleSQL(role, "PASSWORD "+v.Literal())
 }
 
-func createRoleSQL(role string, v verifier) string {
-	return "CREATE ROLE " + identifier(role) + " LOGIN PASSWORD " + v.literal()
+func createRoleSQL(role string, v pgwire.Verifier) string {
+	return "CREATE ROLE " + pgwire.Identifier(role) + " LOGIN PASSWORD " + v.Literal()
 }
 
-func alterRoleSQL(role, option string) string { return "ALTER ROLE " + identifier(role) + " " + option }
+func alterRoleSQL(role, option string) string {
+	return "ALTER ROLE " + pgwire.Identifier(role) + " " + option
+}
 
 // grantRoleSQL makes the member one with exactly these options, those of other
 // grantors apart.
 func grantRoleSQL(role, member string, m membership, withOptions bool) string {
-	sql := "GRANT " + identifier(role) + " TO " + identifier(member)
+	sql := "GRANT " + pgwire.Identifier(role) + " TO " + pgwire.Identifier(member)
 	switch {
 	case withOptions:
 		return sql + fmt.Sprintf(" WITH ADMIN %t, INHERIT %t, SET %t", m.Admin, m.Inherit, m.Set)
@@ -55,9 +48,9 @@ func grantRoleSQL(role, member string, m membership, withOptions bool) string {
 // revokeRoleSQL takes a membership or (like "ADMIN OPTION FOR ") an option of it
 // back. The grantor may be empty.
 func revokeRoleSQL(option, role, member, grantor string) string {
-	sql := "REVOKE " + option + identifier(role) + " FROM " + identifier(member)
+	sql := "REVOKE " + option + pgwire.Identifier(role) + " FROM " + pgwire.Identifier(member)
 	if grantor != "" {
-		sql += " GRANTED BY " + identifier(grantor)
+		sql += " GRANTED BY " + pgwire.Identifier(grantor)
 	}
 	return sql
 }
@@ -74,15 +67,15 @@ func inDatabase(database string) string {
 	if database == "" {
 		return ""
 	}
-	return "IN DATABASE " + identifier(database) + " "
+	return "IN DATABASE " + pgwire.Identifier(database) + " "
 }
 
 // commentSQL leaves a note that every role of the server can read.
 func commentSQL(role, text string) string {
-	return "COMMENT ON ROLE " + identifier(role) + " IS " + literal(text)
+	return "COMMENT ON ROLE " + pgwire.Identifier(role) + " IS " + pgwire.Literal(text)
 }
 
-func catalogSQL(roles ...string) string { return limited(selectCatalogSQL(roles...)) }
+func catalogSQL(roles ...string) string { return pgwire.Limited(selectCatalogSQL(roles...)) }
 
 // selectCatalogSQL returns a catalog as JSON. Whole rows become objects, so that
 // columns which older servers lack are null instead of an error. Times are
@@ -90,7 +83,7 @@ func catalogSQL(roles ...string) string { return limited(selectCatalogSQL(roles.
 func selectCatalogSQL(roles ...string) string {
 	var names []string
 	for _, role := range roles {
-		names = append(names, literal(role))
+		names = append(names, pgwire.Literal(role))
 	}
 	return `WITH RECURSIVE member(oid) AS (` +
 		`SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN (` + strings.Join(names, ", ") + `)` +
@@ -119,20 +112,3 @@ func selectCatalogSQL(roles ...string) string {
 		` LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole` +
 		` WHERE s.setrole = 0 OR s.setrole IN (SELECT oid FROM member)))`
 }
-
-// identifier quotes a name.
-func identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
-
-// literal quotes a text, whatever standard_conforming_strings says.
-func literal(text string) string {
-	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-	if strings.Contains(text, `\`) {
-		return "E" + strings.ReplaceAll(quoted, `\`, `\\`)
-	}
-	return quoted
-}
-
-// literal quotes the verifier. It consists of letters, digits and $:+/=-, so
-// there is nothing in it to be escaped, whatever standard_conforming_strings
-// says; doubling quotes is for whoever changes that.
-func (v verifier) literal() string { return "'" + strings.ReplaceAll(v.text, "'", "''") + "'" }

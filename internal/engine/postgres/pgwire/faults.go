@@ -1,4 +1,4 @@
-package postgres
+package pgwire
 
 import (
 	"context"
@@ -29,27 +29,27 @@ const (
 	hintLost = "Usually over by itself: look at the instance's events for a failover or a restart"
 )
 
-// maxName is the longest name PostgreSQL knows, in bytes (NAMEDATALEN - 1). It
-// cuts longer ones off, so that they would name another role.
-const maxName = 63
-
-func checkName(what, name string) error {
-	if len(name) > maxName {
-		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q has %d bytes, and PostgreSQL's names have at most %d", what, name, len(name), maxName),
+// CheckName refuses a name that the product cannot have, or would cut off so that
+// it names another role. The error is InvalidSecret.
+func (d *Dialect) CheckName(what, name string) error {
+	if len(name) > d.MaxName {
+		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q has %d bytes, and %s's names have at most %d", what, name, len(name), d.Product, d.MaxName),
 			"Use a role with a shorter name")
 	}
 	if name == "" || strings.ContainsRune(name, 0) || !utf8.ValidString(name) {
-		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q is not a name PostgreSQL can have", what, name),
+		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q is not a name %s can have", what, name, d.Product),
 			"Correct the user name in the secret")
 	}
 	return nil
 }
 
-func emptyPassword(op string) error {
+// EmptyPassword refuses an empty password.
+func EmptyPassword(op string) error {
 	return fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
 }
 
-func verifierFault(err error, op string) error {
+// VerifierFault classifies the failure of [PasswordMethod.Verifier].
+func VerifierFault(err error, op string) error {
 	if errors.Is(err, errIterations) {
 		return fault.Wrap(err, fault.DatabaseError, op+": the server's "+err.Error(), "Set scram_iterations to a lower value: each login costs as much as this would")
 	}
@@ -57,8 +57,8 @@ func verifierFault(err error, op string) error {
 }
 
 // dialFault classifies a failure before there was a TCP connection.
-func (t target) dialFault(err error) error {
-	op := "connecting to " + t.address() + ": "
+func (t Target) dialFault(err error) error {
+	op := "connecting to " + t.Address() + ": "
 	unreachable := func(what, hint string) error {
 		return fault.Wrap(err, fault.DatabaseUnreachable, op+what, hint)
 	}
@@ -86,7 +86,7 @@ func (t target) dialFault(err error) error {
 
 // brokenFault classifies a connection that failed before the login was over.
 // Nothing was changed.
-func (t target) brokenFault(err error, op string) error {
+func (t Target) brokenFault(err error, op string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fault.Wrap(err, fault.DatabaseUnreachable, op+": cancelled", "")
@@ -97,18 +97,17 @@ func (t target) brokenFault(err error, op string) error {
 		return fault.Wrap(err, fault.DatabaseUnavailable, op+": the server closed the connection", hintBusy)
 	}
 	return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood",
-		`Check that "host" and "port" are those of a PostgreSQL server`)
+		`Check that "host" and "port" are those of a `+t.Product+" server")
 }
 
 // tlsFault classifies a failed TLS handshake.
-func (t target) tlsFault(err error) error {
+func (t Target) tlsFault(err error) error {
 	rejected := func(what, hint string) error {
-		return fault.Wrap(err, fault.CertificateRejected, "the certificate of "+t.address()+" "+what, hint)
+		return fault.Wrap(err, fault.CertificateRejected, "the certificate of "+t.Address()+" "+what, hint)
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return rejected("is signed by an authority that is not trusted",
-			"For RDS and Aurora update Tumbler, which brings their authorities. Other servers need a certificate from a public authority. "+
-				"Should this have worked before, find out who answers at this address")
+			t.Hints.Authority+". Should this have worked before, find out who answers at this address")
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return rejected("is for another host name",
@@ -121,7 +120,7 @@ func (t target) tlsFault(err error) error {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return rejected("does not verify", "Rotate the server's certificate (RDS: modify the instance's certificate authority)")
 	}
-	op := "negotiating TLS with " + t.address()
+	op := "negotiating TLS with " + t.Address()
 	_, alert := errors.AsType[tls.AlertError](err)
 	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
 	if alert || notTLS || !(isTimeout(err) || isLost(err) || errors.Is(err, context.Canceled)) {
@@ -132,8 +131,8 @@ func (t target) tlsFault(err error) error {
 }
 
 // loginFault classifies a refused or broken login.
-func (t target) loginFault(err error, password redact.String) error {
-	op := fmt.Sprintf("logging in to %s (database %q)", t, t.database)
+func (t Target) loginFault(err error, password redact.String) error {
+	op := fmt.Sprintf("logging in to %s (database %q)", t, t.Database)
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		if strings.Contains(err.Error(), "require_auth check failed") {
@@ -173,32 +172,32 @@ func (t target) loginFault(err error, password redact.String) error {
 // notAllowed explains a login that was refused for another reason than the
 // password. The name of the server's function is not translated, unlike its
 // message.
-func (t target) notAllowed(refusal *pgconn.PgError) (what, hint string) {
+func (t Target) notAllowed(refusal *pgconn.PgError) (what, hint string) {
 	switch refusal.Routine {
 	case "InitializeSessionUserId", "InitializeSessionUserIdStandalone":
 		return "the role does not exist or is not permitted to log in", "ALTER ROLE with LOGIN, or correct the user name in the secret"
 	case "ClientAuthentication":
-		if !t.encrypted {
+		if !t.Encrypted {
 			return "pg_hba.conf does not admit this user without TLS from this address",
-				`The server probably demands TLS (RDS: rds.force_ssl): set "ssl" to true in the secret or remove it. ` +
-					"Otherwise correct pg_hba.conf"
+				t.Hints.DemandsTLS
 		}
-		return "pg_hba.conf does not admit this user from this address", "Correct pg_hba.conf; on RDS check that the user does not need IAM authentication (rds_iam)"
+		return "pg_hba.conf does not admit this user from this address", t.Hints.Admit
 	}
 	return "the user is not admitted", "Check that the role exists, has LOGIN, and is admitted from this address"
 }
 
-// effect says what a statement does when it reaches the server.
-type effect int
+// Effect says what a statement does when it reaches the server.
+type Effect int
 
 const (
-	reading   effect = iota
-	changing         // a password
-	levelling        // a clone
+	Reading   Effect = iota
+	Changing         // a password
+	Levelling        // a clone
 )
 
-// statementFault classifies a failed statement on a logged-in session.
-func statementFault(err error, op string, does effect) error {
+// StatementFault classifies a failed statement on a logged-in session. Op says
+// what was being done.
+func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return lostFault(err, op, does)
@@ -213,17 +212,16 @@ func statementFault(err error, op string, does effect) error {
 	switch {
 	case refusal.Code == "42501":
 		return answer(fault.PrivilegeMissing, "not allowed",
-			"A role may change its own password unless RDS restricts that (rds.restrict_password_commands: grant it rds_password). "+
-				"To change another's it needs CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION on that role, too")
+			c.Target.Hints.NotAllowed)
 	case refusal.Code == "25006":
 		return answer(fault.DatabaseReadOnly, "the database is read-only",
-			`Put the writer's endpoint into "host" of the secret. If it is the writer, default_transaction_read_only is on for this user or database`)
-	case does == changing && passwordRefused(refusal.Code):
+			c.Target.Hints.ReadOnly)
+	case does == Changing && passwordRefused(refusal.Code):
 		return answer(fault.PasswordRejected, "the server's password policy refuses it",
-			"Make generated passwords fit the policy (passwordcheck, pg_tle or credcheck). Policies that demand to see the password in clear cannot be met")
-	case does == levelling && (refusal.Code == "42704" || refusal.Code == "42710" || refusal.Code == "23505"):
+			c.Target.Hints.Policy)
+	case does == Levelling && (refusal.Code == "42704" || refusal.Code == "42710" || refusal.Code == "23505"):
 		return answer(fault.DatabaseUnavailable, "something has gone or come since it was read, and nothing was changed",
-			"Somebody may be changing roles at the same moment: try again")
+			"Somebody may be Changing roles at the same moment: try again")
 	case refusal.Code == "42704":
 		return answer(fault.DatabaseError, "there is no such role", "Correct the user name in the secret")
 	case refusal.Code == "57014" || refusal.Code == "55P03":
@@ -238,7 +236,7 @@ func statementFault(err error, op string, does effect) error {
 }
 
 // lostFault classifies a session that ended while we waited for an answer.
-func lostFault(err error, op string, does effect) error {
+func lostFault(err error, op string, does Effect) error {
 	why := ": the connection was lost"
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -246,7 +244,7 @@ func lostFault(err error, op string, does effect) error {
 	case isTimeout(err):
 		why = ": no answer in time"
 	}
-	if does != reading && !errors.Is(err, errNotSent) {
+	if does != Reading && !errors.Is(err, errNotSent) {
 		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
 			"Tumbler finds out by logging in. "+hintLost)
 	}

@@ -1,4 +1,4 @@
-package postgres
+package pgwire
 
 import (
 	"context"
@@ -28,8 +28,8 @@ var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
 // true, none when it is false, and if it is nil what the server offers. A server
 // without TLS says so in its answer to our request, and only then the
 // connection goes on unencrypted: the same connection, not a second one.
-func (e Engine) dial(ctx context.Context, t target, ssl *bool) (_ link, err error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.address())
+func (t Target) dial(ctx context.Context, ssl *bool) (_ link, err error) {
+	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Address())
 	if err != nil {
 		return link{}, t.dialFault(err)
 	}
@@ -43,24 +43,24 @@ func (e Engine) dial(ctx context.Context, t target, ssl *bool) (_ link, err erro
 	}
 	answer, err := askForTLS(ctx, raw)
 	if err != nil {
-		return link{}, t.brokenFault(err, "asking "+t.address()+" for TLS")
+		return link{}, t.brokenFault(err, "asking "+t.Address()+" for TLS")
 	}
 	switch {
 	case answer == 'S':
-		conn, err := e.handshake(ctx, t, raw)
+		conn, err := t.handshake(ctx, raw)
 		return link{conn: conn, raw: raw, encrypted: true}, err
 	case answer == 'N' && ssl == nil:
 		return link{conn: raw, raw: raw}, nil
 	case answer == 'N':
-		return link{}, fault.New(fault.TLSUnavailable, t.address()+` has no TLS, and the secret says "ssl": true`,
+		return link{}, fault.New(fault.TLSUnavailable, t.Address()+` has no TLS, and the secret says "ssl": true`,
 			`Switch TLS on in the server (ssl=on), or remove "ssl" from the secret to allow an unencrypted connection`)
 	case answer == 'E':
 		// An error instead of an answer, which is what a server sends that
 		// cannot start a process for the connection. Its text is not to be
 		// trusted (CVE-2024-10977).
-		return link{}, fault.New(fault.DatabaseUnavailable, t.address()+" refused the connection before it began", hintBusy)
+		return link{}, fault.New(fault.DatabaseUnavailable, t.Address()+" refused the connection before it began", hintBusy)
 	default:
-		return link{}, fault.New(fault.DatabaseError, t.address()+" does not speak PostgreSQL's protocol",
+		return link{}, fault.New(fault.DatabaseError, t.Address()+" does not speak "+t.Product+"'s protocol",
 			`Check "host", "port" and "engine" in the secret`)
 	}
 }
@@ -84,14 +84,14 @@ func askForTLS(ctx context.Context, conn net.Conn) (byte, error) {
 }
 
 // handshake verifies the server's certificate and its name.
-func (e Engine) handshake(ctx context.Context, t target, raw net.Conn) (net.Conn, error) {
-	roots := e.Roots
+func (t Target) handshake(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	roots := t.Roots
 	if roots == nil {
 		roots = rdsroots.Pool()
 	}
 	conn := tls.Client(raw, &tls.Config{
 		RootCAs:    roots,
-		ServerName: strings.TrimSuffix(t.host, "."), // certificates have no trailing dot
+		ServerName: strings.TrimSuffix(t.Host, "."), // certificates have no trailing dot
 		MinVersion: tls.VersionTLS12,
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {

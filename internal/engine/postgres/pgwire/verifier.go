@@ -1,4 +1,4 @@
-package postgres
+package pgwire
 
 import (
 	"crypto/hmac"
@@ -18,8 +18,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// passwordMethod is how a server stores passwords.
-type passwordMethod struct {
+// PasswordMethod is how a server stores passwords.
+type PasswordMethod struct {
 	md5        bool
 	iterations int // of SCRAM
 }
@@ -36,45 +36,46 @@ const (
 	saltLength = 16 // as the server's own, SCRAM_DEFAULT_SALT_LEN
 )
 
-// parsePasswordMethod reads the row of passwordMethodSQL.
-func parsePasswordMethod(row []string) (passwordMethod, error) {
+// ParsePasswordMethod reads a row of password_encryption and scram_iterations,
+// which servers before PostgreSQL 16 have not.
+func ParsePasswordMethod(row []string) (PasswordMethod, error) {
 	if len(row) != 2 {
-		return passwordMethod{}, errors.New("the server did not say how it stores passwords")
+		return PasswordMethod{}, errors.New("the server did not say how it stores passwords")
 	}
-	method := passwordMethod{iterations: defaultIterations}
+	method := PasswordMethod{iterations: defaultIterations}
 	// "md5", and "on" or "off" before PostgreSQL 10, which knew only md5. Being
 	// given an md5 hash it stores the hash even with "off".
 	method.md5 = row[0] != "scram-sha-256"
 	if row[1] != "" {
 		n, err := strconv.Atoi(row[1])
 		if err != nil || n < 1 {
-			return passwordMethod{}, errors.New("the server's scram_iterations is not a number")
+			return PasswordMethod{}, errors.New("the server's scram_iterations is not a number")
 		}
 		method.iterations = n
 	}
 	return method, nil
 }
 
-// verifier is what a server stores instead of a password. One that is md5 is as
+// Verifier is what a server stores instead of a password. One that is md5 is as
 // good as the password to log in with, so it is treated as a secret, too.
-type verifier struct{ text string }
+type Verifier struct{ text string }
 
 // String keeps verifiers out of messages.
-func (verifier) String() string { return redact.Mask }
+func (Verifier) String() string { return redact.Mask }
 
 // GoString keeps verifiers out of messages.
-func (verifier) GoString() string { return redact.Mask }
+func (Verifier) GoString() string { return redact.Mask }
 
 // errIterations says that the server wants more work than we are ready to do.
 var errIterations = fmt.Errorf("scram_iterations is above %d", maxIterations)
 
-// verifier computes what the server would store.
-func (m passwordMethod) verifier(user string, password redact.String) (verifier, error) {
+// Verifier computes what the server would store.
+func (m PasswordMethod) Verifier(user string, password redact.String) (Verifier, error) {
 	if m.md5 {
-		return md5Verifier(user, password), nil
+		return MD5(user, password), nil
 	}
 	if m.iterations > maxIterations {
-		return verifier{}, errIterations
+		return Verifier{}, errIterations
 	}
 	var salt [saltLength]byte
 	_, _ = rand.Read(salt[:]) // never fails
@@ -83,15 +84,15 @@ func (m passwordMethod) verifier(user string, password redact.String) (verifier,
 
 // scramVerifier is SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>.
 // Source: PostgreSQL documentation, pg_authid; RFC 5802, section 3.
-func scramVerifier(password redact.String, salt []byte, iterations int) (verifier, error) {
+func scramVerifier(password redact.String, salt []byte, iterations int) (Verifier, error) {
 	salted, err := pbkdf2.Key(sha256.New, prepare(password.Reveal()), salt, iterations, sha256.Size)
 	if err != nil {
-		return verifier{}, errors.New("computing the SCRAM verifier failed")
+		return Verifier{}, errors.New("computing the SCRAM verifier failed")
 	}
 	clientKey := mac(salted, "Client Key")
 	storedKey := sha256.Sum256(clientKey)
 	b64 := base64.StdEncoding.EncodeToString
-	return verifier{fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s",
+	return Verifier{fmt.Sprintf("SCRAM-SHA-256$%d:%s$%s:%s",
 		iterations, b64(salt), b64(storedKey[:]), b64(mac(salted, "Server Key")))}, nil
 }
 
@@ -101,11 +102,11 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// md5Verifier is md5 and the digest of password and user in hex.
+// MD5 is md5 and the digest of password and user in hex.
 // Source: PostgreSQL documentation, pg_authid.
-func md5Verifier(user string, password redact.String) verifier {
+func MD5(user string, password redact.String) Verifier {
 	sum := md5.Sum([]byte(password.Reveal() + user)) //nolint:gosec // see above
-	return verifier{"md5" + hex.EncodeToString(sum[:])}
+	return Verifier{"md5" + hex.EncodeToString(sum[:])}
 }
 
 // prepare normalises a password for SCRAM exactly as PostgreSQL's server and

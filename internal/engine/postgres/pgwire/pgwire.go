@@ -1,0 +1,202 @@
+// Package pgwire is what PostgreSQL and Redshift have in common: logging in,
+// TLS, running statements, hashing passwords, and telling failures apart.
+//
+// Every statement goes out in one simple query together with its time limit,
+// and no session state is set: behind a pooler (RDS Proxy, PgBouncer) state
+// would pin the connection or leak into somebody else's.
+package pgwire
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgconfig"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+const (
+	// statementTimeout is how long the server may work on a statement. None of
+	// ours takes more than milliseconds unless it waits for a lock.
+	statementTimeout = 10 * time.Second
+
+	// answerTimeout is how long we wait for an answer: long enough for the
+	// server to report its own timeout, which tells that nothing was changed.
+	answerTimeout = statementTimeout + 2*time.Second
+
+	// closeTimeout bounds Close.
+	closeTimeout = 500 * time.Millisecond
+)
+
+// Dialect is what the products differ in.
+type Dialect struct {
+	Product string // its name
+	MaxName int    // of bytes in a name. Required.
+	Hints   Hints
+
+	// Roots are the certificate authorities to trust. Optional: by default the
+	// system's and those of RDS.
+	Roots *x509.CertPool
+}
+
+// Hints say what to do in a product's own terms.
+type Hints struct {
+	Authority  string // the server's certificate is signed by an unknown one
+	DemandsTLS string // the server does not admit the user without TLS
+	Admit      string // the server does not admit the user with TLS
+	NotAllowed string // a role may not change a password
+	ReadOnly   string
+	Policy     string // the server's policy refuses a password
+}
+
+// Connect opens one TCP connection and makes one attempt to log in, whatever
+// happens. Errors are those of [engine.Engine].
+func (d *Dialect) Connect(ctx context.Context, doc secretdoc.Document) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
+	defer cancel()
+	if err := d.CheckName("username", doc.Username); err != nil {
+		return nil, err
+	}
+	t := Target{Dialect: d, Host: doc.Host, Port: doc.Port, User: doc.Username, Database: doc.DBName}
+	l, err := t.dial(ctx, doc.SSL)
+	if err != nil {
+		return nil, err
+	}
+	t.Encrypted = l.encrypted
+	conn, err := t.login(ctx, l, doc.Password, func(ctx context.Context) (net.Conn, error) {
+		again, err := t.dial(ctx, doc.SSL)
+		return again.conn, err
+	})
+	if err != nil {
+		_ = l.raw.Close()
+		return nil, t.loginFault(err, doc.Password)
+	}
+	return &Conn{conn: conn, raw: l.raw, Target: t}, nil
+}
+
+// login speaks PostgreSQL's start-up protocol on the link. redial is how the
+// driver reaches the server again to cancel a statement.
+func (t Target) login(ctx context.Context, l link, password redact.String, redial func(context.Context) (net.Conn, error)) (*pgconn.PgConn, error) {
+	cfg, err := pgconfig.New()
+	if err != nil {
+		return nil, err
+	}
+	cfg.User, cfg.Password, cfg.Database = t.User, password.Reveal(), t.Database
+	cfg.RuntimeParams["application_name"] = "tumbler"
+	if !l.encrypted {
+		// Whoever answers in a server's place must not get the password by
+		// just asking for it. (SCRAM and md5 do not send it.)
+		cfg.RequireAuth = "!password"
+	}
+	// The link is there already: one address, so one attempt.
+	cfg.Host, cfg.Port = t.Host, uint16(t.Port)
+	cfg.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
+	used := false
+	cfg.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if !used {
+			used = true
+			return l.conn, nil
+		}
+		return redial(ctx)
+	}
+	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if failed, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = failed.Unwrap() // the outer error holds the settings, password included
+	}
+	return conn, err
+}
+
+// Target says where a session goes, for messages.
+type Target struct {
+	*Dialect
+	Host      string
+	Port      int
+	User      string
+	Database  string
+	Encrypted bool
+}
+
+// Address is host and port.
+func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(t.Port)) }
+
+// String is the address and the user.
+func (t Target) String() string { return fmt.Sprintf("%s as %q", t.Address(), t.User) }
+
+// Conn is one logged-in connection. It is not safe for concurrent use.
+type Conn struct {
+	Target Target
+
+	conn *pgconn.PgConn
+	raw  net.Conn // what conn runs over, below TLS
+}
+
+// Probe touches no table.
+func (c *Conn) Probe(ctx context.Context) error {
+	if _, err := c.Run(ctx, Limited("SELECT 1")); err != nil {
+		return c.StatementFault(err, "running a query on "+c.Target.String(), Reading)
+	}
+	return nil
+}
+
+// errNotSent marks a statement that never left. The driver's own SafeToRetry
+// does not tell: it also says yes to a connection that was lost while a result
+// was awaited (pgx 5.12, MultiResultReader.NextResult drops the first error).
+var errNotSent = errors.New("the statement was not sent")
+
+// Run runs the statements of one simple query and returns the first row of the
+// last one, nil if it has none. Its errors are for [Conn.StatementFault].
+func (c *Conn) Run(ctx context.Context, sql string) ([]string, error) {
+	results, err := c.Exec(ctx, sql)
+	if err != nil || len(results) == 0 || len(results[len(results)-1]) == 0 {
+		return nil, err
+	}
+	return results[len(results)-1][0], nil
+}
+
+// Exec runs the statements of one simple query and returns the rows of those
+// that succeeded, even if one failed: all of them are then undone. Its errors
+// are for [Conn.StatementFault].
+func (c *Conn) Exec(ctx context.Context, sql string) ([][][]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(errNotSent, err)
+	}
+	if c.conn.IsClosed() {
+		return nil, errors.Join(errNotSent, pgconn.ErrConnClosed)
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	results, err := c.conn.Exec(ctx, sql).ReadAll()
+	tables := make([][][]string, len(results))
+	for i, result := range results {
+		for _, row := range result.Rows {
+			columns := make([]string, len(row))
+			for j, column := range row {
+				columns[j] = string(column)
+			}
+			tables[i] = append(tables[i], columns)
+		}
+	}
+	return tables, err
+}
+
+// Close implements [engine.Session].
+func (c *Conn) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	_ = c.conn.Close(ctx)
+	// After a statement was broken off the driver still talks to the server in
+	// the background. It ends when its connection does.
+	select {
+	case <-c.conn.CleanupDone():
+	case <-ctx.Done():
+	}
+	_ = c.raw.Close()
+}

@@ -1,0 +1,35 @@
+package pgwire_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+
+// Passwords that are not ASCII are stored as the server would store them, so
+// that every client which could log in still can.
+func TestVerifierIsTheServersOwn(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t)
+	const stored = "SELECT rolpassword FROM pg_authid WHERE rolname = 'twin'"
+	for _, password := range []string{
+		"ascii", "grün", "gru\u0308n", "ﬁne", "x²", "a\u00a0b", "soft\u00adhyphen", "\u00ad", "ª", "Ａ", "א1", "אa", "😀ﬁ", "\u0007bell", "bell\u0007é", "\ufffd",
+	} {
+		db.Exec("CREATE ROLE twin PASSWORD '" + password + "'")
+		servers := db.Exec(stored)[0][0]
+		db.Exec("DROP ROLE twin")
+		ours, err := pgwire.VerifierLike(servers, redact.New(password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ours != servers {
+			t.Errorf("%+q: the server stores something else", password)
+		}
+	}
+}
