@@ -1,6 +1,7 @@
 package lambdaboot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 	keyExecution  = "execution"
 	keySecret     = "secret"
 	keyVersion    = "version"
+	keyStep       = "step"    // of the rotation contract, where the function runs one
 	keyOutcome    = "outcome" // "ok" or the error's code
 	keyCause      = "cause"
 	keyDurationMs = "durationMs"
@@ -71,9 +73,11 @@ func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, r
 	return json.Marshal(out)
 }
 
-// identify finds what a log line names. The payload holds no secret.
+// identify finds what a log line names. The payload holds no secret. Secrets
+// Manager itself sends no more than the rotation contract.
 func identify(payload []byte) []any {
 	var p struct {
+		rotation.NativeInput
 		Request struct {
 			SecretID string `json:"secretId"`
 		} `json:"request"`
@@ -81,9 +85,10 @@ func identify(payload []byte) []any {
 		Plan      rotation.Planned   `json:"plan"`
 	}
 	_ = json.Unmarshal(payload, &p) // what is missing is logged as missing
-	secret := p.Plan.SecretARN
-	if secret == "" {
-		secret = p.Request.SecretID
+	return []any{
+		keyExecution, p.Execution.ARN,
+		keySecret, cmp.Or(p.Plan.SecretARN, p.SecretID, p.Request.SecretID),
+		keyVersion, cmp.Or(p.Plan.VersionID, p.ClientRequestToken),
+		keyStep, p.Step,
 	}
-	return []any{keyExecution, p.Execution.ARN, keySecret, secret, keyVersion, p.Plan.VersionID}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -16,21 +17,47 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/executions"
+	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/secretsmgr"
 )
 
 // Env is what the functions are built from.
 type Env struct {
-	AWS        aws.Config
-	Log        *slog.Logger
-	Now        func() time.Time
-	RotatorARN string // environment variable TUMBLER_ROTATOR_ARN. Optional.
+	AWS aws.Config
+	Log *slog.Logger
+	Now func() time.Time
+	Deployment
+}
+
+// Deployment is what a function is told about the deployment that it is part
+// of. All of it is optional.
+type Deployment struct {
+	RotatorARN    string            // TUMBLER_ROTATOR_ARN: Tumbler's own native rotation function
+	Functions     []string          // TUMBLER_ROTATION_FUNCTIONS: ARNs that a request may name, separated by commas
+	ScheduleGroup string            // TUMBLER_SCHEDULE_GROUP: the registry; none: every request stands for itself
+	Strategy      rotation.Strategy // TUMBLER_STRATEGY: of secrets that the rotator does not find in the registry
+}
+
+// deployment reads the environment variables.
+func deployment(getenv func(string) string) Deployment {
+	d := Deployment{
+		RotatorARN:    getenv("TUMBLER_ROTATOR_ARN"),
+		ScheduleGroup: getenv("TUMBLER_SCHEDULE_GROUP"),
+		Strategy:      rotation.Strategy(getenv("TUMBLER_STRATEGY")),
+	}
+	for arn := range strings.SplitSeq(getenv("TUMBLER_ROTATION_FUNCTIONS"), ",") {
+		if arn = strings.TrimSpace(arn); arn != "" {
+			d.Functions = append(d.Functions, arn)
+		}
+	}
+	return d
 }
 
 // Builder makes a function's handler.
@@ -44,7 +71,7 @@ func Start(build Builder) {
 		log.Error("loading the AWS configuration", "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(build(Env{AWS: cfg, Log: log, Now: time.Now, RotatorARN: os.Getenv("TUMBLER_ROTATOR_ARN")}))
+	lambda.Start(build(Env{AWS: cfg, Log: log, Now: time.Now, Deployment: deployment(os.Getenv)}))
 }
 
 // ClientOptions make a VPC without a route to AWS fail within seconds and with
@@ -63,7 +90,8 @@ func ClientOptions(o *config.LoadOptions) error {
 // Plan builds the function plan.
 func Plan(e Env) lambda.Handler {
 	return handler(e, "plan", rotation.Plan{
-		Secrets: e.secrets(), Executions: e.executions(), Region: e.AWS.Region, RotatorARN: e.RotatorARN, Now: e.Now,
+		Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(), Region: e.AWS.Region,
+		RotatorARN: e.RotatorARN, Functions: e.Functions, Now: e.Now,
 	}.Run)
 }
 
@@ -101,12 +129,22 @@ func Restore(engines engine.Table) Builder {
 // Rotator builds the function rotator.
 func Rotator(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
-		return handler(e, "rotator", rotation.Rotator{Secrets: e.secrets(), Databases: engines, Now: e.Now}.Run)
+		return handler(e, "rotator", rotation.Rotator{
+			Secrets: e.secrets(), Databases: engines, Registry: e.registry(), Strategy: e.Strategy, Now: e.Now,
+		}.Run)
 	}
 }
 
 func (e Env) secrets() *secretsmgr.Client {
 	return secretsmgr.New(secretsmanager.NewFromConfig(e.AWS))
+}
+
+// registry is nil when there is none.
+func (e Env) registry() rotation.Registry {
+	if e.ScheduleGroup == "" {
+		return nil
+	}
+	return registry.New(scheduler.NewFromConfig(e.AWS), e.ScheduleGroup)
 }
 
 func (e Env) executions() *executions.Client {

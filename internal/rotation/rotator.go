@@ -20,8 +20,13 @@ type Rotator struct {
 	}
 	Databases Databases
 	Servers   Servers
-	Strategy  Strategy // default single-user
 	Now       func() time.Time
+
+	// Registry has the strategy, the superuser and the password options of each
+	// secret. A secret that is not in it is rotated with Strategy; so is every
+	// secret when it is nil.
+	Registry Registry
+	Strategy Strategy // default single-user
 }
 
 // The steps of the contract.
@@ -39,7 +44,8 @@ type NativeInput struct {
 	ClientRequestToken string `json:"ClientRequestToken"`
 }
 
-// Run runs one step. Codes: InvalidRequest, NotPending, and those of the step.
+// Run runs one step. It may be repeated. Codes: InvalidRequest, NotPending, and
+// those of the step.
 func (r Rotator) Run(ctx context.Context, in NativeInput) (struct{}, error) {
 	secret, err := r.Secrets.Describe(ctx, in.SecretID)
 	if err != nil {
@@ -56,17 +62,41 @@ func (r Rotator) Run(ctx context.Context, in NativeInput) (struct{}, error) {
 			fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", in.ClientRequestToken, secret.Name),
 			"Start the rotation again")
 	}
+	request, err := r.configured(ctx, secret)
+	if err != nil {
+		return struct{}{}, err
+	}
 	plan := Planned{
 		Decision:          Rotate,
 		SecretARN:         secret.ARN,
 		SecretName:        secret.Name,
-		Strategy:          SingleUser,
+		Strategy:          request.Strategy,
 		VersionID:         in.ClientRequestToken,
 		CurrentVersionID:  secret.Labels[Current],
 		PendingVersionID:  secret.Labels[Pending],
 		PreviousVersionID: secret.Labels[Previous],
+		LastVersionID:     secret.Labels[Own],
+		SuperuserSecretID: request.SuperuserSecretID,
+		RecoverPassword:   request.RecoverPassword,
+		Password:          request.Password,
 	}
 	return struct{}{}, r.step(ctx, in.Step, StepInput{Plan: plan})
+}
+
+// configured finds out how the secret is rotated: Secrets Manager's event does
+// not say. There is no window in it, because Secrets Manager keeps its own.
+func (r Rotator) configured(ctx context.Context, secret Metadata) (Request, error) {
+	if r.Registry != nil {
+		raw, found, err := r.Registry.Lookup(ctx, secret.ARN, secret.Name)
+		if err != nil {
+			return Request{}, err
+		}
+		if found {
+			return ParseRequest(raw)
+		}
+	}
+	request := Request{SecretID: secret.ARN, Strategy: r.Strategy}
+	return request, request.complete()
 }
 
 func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error) {
@@ -92,9 +122,18 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 	if err != nil {
 		return err
 	}
-	password, err := newPassword(ctx, r.Secrets, plan.Password, current)
+	account, err := target(plan, current)
 	if err != nil {
 		return err
 	}
-	return r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Pending, current.WithPassword(password).Encode())
+	if plan.Strategy == AlternatingUsers {
+		if _, err := superuserSecret(plan, current); err != nil {
+			return err
+		}
+	}
+	password, err := newPassword(ctx, r.Secrets, plan.Password, account)
+	if err != nil {
+		return err
+	}
+	return r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Pending, account.WithPassword(password).Encode())
 }

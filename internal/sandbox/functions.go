@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,14 +15,14 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 )
 
-// functions are the Lambda functions of the deployment by their ARN, run in this
-// process.
-type functions map[string]function
-
-type function struct {
-	handler lambda.Handler
-	timeout time.Duration // as deployed
+// Function is a Lambda function that runs in this process.
+type Function struct {
+	Handler lambda.Handler
+	Timeout time.Duration // as deployed; default 3 seconds, as Lambda's
 }
+
+// functions are the Lambda functions of the account by their ARN.
+type functions map[string]Function
 
 // builders lists the functions, and how long each may take, as infra deploys
 // them.
@@ -55,11 +56,15 @@ func (fs functions) KnowsFunction(arn string) bool {
 }
 
 // call runs a function like Lambda does: within its timeout, and with its error
-// as an object.
-func (f function) call(ctx context.Context, payload []byte) ([]byte, *messages.InvokeResponse_Error) {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+// as an object. The handler must come back when its context ends.
+func (f Function) call(ctx context.Context, payload []byte) ([]byte, *messages.InvokeResponse_Error) {
+	timeout := cmp.Or(f.Timeout, 3*time.Second)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	response, err := f.handler.Invoke(ctx, payload)
+	response, err := f.Handler.Invoke(limited, payload)
+	if limited.Err() != nil && ctx.Err() == nil {
+		return nil, &messages.InvokeResponse_Error{Type: "Sandbox.Timedout", Message: fmt.Sprintf("Error: Task timed out after %.2f seconds", timeout.Seconds())}
+	}
 	if err == nil {
 		return response, nil
 	}

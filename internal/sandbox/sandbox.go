@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -24,6 +26,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
 	sandboxsecrets "github.com/tumbler-rotation/tumbler/internal/sandbox/secretsmanager"
 	sandboxsns "github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
@@ -53,6 +56,15 @@ type Config struct {
 	Observe func(wire.Record)               // told of each API call. Optional.
 	Task    func(asl.TaskFunc) asl.TaskFunc // wraps what runs the Task states. Optional.
 	Clock   asl.Clock                       // of executions. Default: the machine's.
+
+	// Functions are rotation functions that are there already, by ARN; a request
+	// may name each of them. One without a Handler was deleted after Tumbler had
+	// been deployed. Optional.
+	Functions map[string]Function
+
+	// Strategy is that of native rotation through Tumbler's own function.
+	// Default single-user.
+	Strategy rotation.Strategy
 
 	// Replace puts other handlers in the place of functions, by their name. Tests
 	// of the tests use it. Optional.
@@ -160,8 +172,15 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		if build, ok := cfg.Replace[name]; ok {
 			b.build = build
 		}
-		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, RotatorARN: functionARN("rotator")}
-		work.functions[functionARN(name)] = function{b.build(env), b.timeout}
+		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Deployment: lambdaboot.Deployment{
+			RotatorARN: functionARN("rotator"), Functions: slices.Collect(maps.Keys(cfg.Functions)), Strategy: cfg.Strategy,
+		}}
+		work.functions[functionARN(name)] = Function{b.build(env), b.timeout}
+	}
+	for arn, f := range cfg.Functions {
+		if f.Handler != nil {
+			work.functions[arn] = f
+		}
 	}
 	s.StateMachineARN, err = s.states.Register("tumbler-rotation", machine)
 	return err
