@@ -16,7 +16,7 @@ func TestConnectOncePerCall(t *testing.T) {
 	must(t, b.connect("app", appPassword, "app").Probe(t.Context()))
 	want(t, b.login("app", "wrong", "app"), fault.LoginRefused)
 	want(t, b.login("nobody", "wrong", "app"), fault.LoginRefused)
-	if got := b.Counts(); got != (tdsfake.Counts{Accepted: 1, Refused: 2}) {
+	if got := b.Counts(); got != (tdsfake.Counts{Accepted: 1, Refused: 2, Encrypted: 1}) {
 		t.Errorf("logins %+v", got)
 	}
 }
@@ -31,25 +31,26 @@ func TestTLS(t *testing.T) {
 		ssl    string
 		code   fault.Code
 		logins int
+		secret int // logins whose session is encrypted
 	}{
-		"offered, absent":        {tdsfake.Config{Certificate: good}, absent, "", 1},
-		"offered, true":          {tdsfake.Config{Certificate: good}, yes, "", 1},
-		"offered, false":         {tdsfake.Config{Certificate: good}, no, "", 1},
-		"required, absent":       {tdsfake.Config{Certificate: good, Encryption: tdsfake.EncryptionRequired}, absent, "", 1},
-		"required, true":         {tdsfake.Config{Certificate: good, Encryption: tdsfake.EncryptionRequired}, yes, "", 1},
-		"required, false":        {tdsfake.Config{Certificate: good, Encryption: tdsfake.EncryptionRequired}, no, "", 1},
-		"none, absent":           {tdsfake.Config{}, absent, "", 1},
-		"none, true":             {tdsfake.Config{}, yes, fault.TLSUnavailable, 0},
-		"none, false":            {tdsfake.Config{}, no, "", 1},
-		"foreign, absent":        {tdsfake.Config{Certificate: foreign.Server("127.0.0.1")}, absent, fault.CertificateRejected, 0},
-		"foreign, true":          {tdsfake.Config{Certificate: foreign.Server("127.0.0.1")}, yes, fault.CertificateRejected, 0},
-		"foreign, false":         {tdsfake.Config{Certificate: foreign.Server("127.0.0.1")}, no, "", 1},
-		"other name, absent":     {tdsfake.Config{Certificate: authority.Server("db.example")}, absent, fault.CertificateRejected, 0},
-		"other name, true":       {tdsfake.Config{Certificate: authority.Server("db.example")}, yes, fault.CertificateRejected, 0},
-		"expired, absent":        {tdsfake.Config{Certificate: authority.Expired("127.0.0.1")}, absent, fault.CertificateRejected, 0},
-		"old TLS, absent":        {tdsfake.Config{Certificate: good, MaxTLS: tls.VersionTLS11}, absent, fault.TLSUnavailable, 0},
-		"old TLS, true":          {tdsfake.Config{Certificate: good, MaxTLS: tls.VersionTLS11}, yes, fault.TLSUnavailable, 0},
-		"foreign and old, false": {tdsfake.Config{Certificate: foreign.Server("x"), Encryption: tdsfake.EncryptionRequired}, no, "", 1},
+		"offered, absent":        {tdsfake.Config{Certificate: good}, absent, "", 1, 1},
+		"offered, true":          {tdsfake.Config{Certificate: good}, yes, "", 1, 1},
+		"offered, false":         {tdsfake.Config{Certificate: good}, no, "", 1, 0},
+		"required, absent":       {tdsfake.Config{Certificate: good, Encryption: tdsfake.EncryptionRequired}, absent, "", 1, 1},
+		"required, true":         {tdsfake.Config{Certificate: good, Encryption: tdsfake.EncryptionRequired}, yes, "", 1, 1},
+		"required, false":        {tdsfake.Config{Certificate: good, Encryption: tdsfake.EncryptionRequired}, no, "", 1, 1},
+		"none, absent":           {tdsfake.Config{}, absent, "", 1, 0},
+		"none, true":             {tdsfake.Config{}, yes, fault.TLSUnavailable, 0, 0},
+		"none, false":            {tdsfake.Config{}, no, "", 1, 0},
+		"foreign, absent":        {tdsfake.Config{Certificate: foreign.Server("127.0.0.1")}, absent, fault.CertificateRejected, 0, 0},
+		"foreign, true":          {tdsfake.Config{Certificate: foreign.Server("127.0.0.1")}, yes, fault.CertificateRejected, 0, 0},
+		"foreign, false":         {tdsfake.Config{Certificate: foreign.Server("127.0.0.1")}, no, "", 1, 0},
+		"other name, absent":     {tdsfake.Config{Certificate: authority.Server("db.example")}, absent, fault.CertificateRejected, 0, 0},
+		"other name, true":       {tdsfake.Config{Certificate: authority.Server("db.example")}, yes, fault.CertificateRejected, 0, 0},
+		"expired, absent":        {tdsfake.Config{Certificate: authority.Expired("127.0.0.1")}, absent, fault.CertificateRejected, 0, 0},
+		"old TLS, absent":        {tdsfake.Config{Certificate: good, MaxTLS: tls.VersionTLS11}, absent, fault.TLSUnavailable, 0, 0},
+		"old TLS, true":          {tdsfake.Config{Certificate: good, MaxTLS: tls.VersionTLS11}, yes, fault.TLSUnavailable, 0, 0},
+		"foreign, forced, false": {tdsfake.Config{Certificate: foreign.Server("x"), Encryption: tdsfake.EncryptionRequired}, no, "", 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
@@ -60,8 +61,8 @@ func TestTLS(t *testing.T) {
 				defer s.Close()
 				must(t, s.Probe(t.Context()))
 			}
-			if got := b.Counts(); got.Accepted != tc.logins || got.Refused != 0 {
-				t.Errorf("logins %+v, want %d accepted", got, tc.logins)
+			if got := b.Counts(); got != (tdsfake.Counts{Accepted: tc.logins, Encrypted: tc.secret}) {
+				t.Errorf("logins %+v, want %d accepted and %d of them encrypted", got, tc.logins, tc.secret)
 			}
 		})
 	}

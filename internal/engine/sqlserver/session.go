@@ -45,6 +45,9 @@ func (s *session) Probe(ctx context.Context) error {
 // another one the session needs ALTER ANY LOGIN, or ALTER ANY USER in the
 // user's database. A locked account stays locked.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
+	if password.IsEmpty() {
+		return fault.New(fault.PasswordRejected, fmt.Sprintf("the new password of %q is empty", user), "Set the rotation's password options")
+	}
 	if err := fitPassword(user, password); err != nil {
 		return err
 	}

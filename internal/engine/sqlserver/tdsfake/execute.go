@@ -272,9 +272,7 @@ func dropUser(name string) statement {
 		if slices.ContainsFunc(d.securables, func(o *securable) bool { return o.owner == u.id }) {
 			return refuse(errOwns)
 		}
-		d.principals = slices.DeleteFunc(d.principals, func(p *principal) bool { return p == u })
-		d.members = slices.DeleteFunc(d.members, func(m membership) bool { return m.member == u.id })
-		d.permissions = slices.DeleteFunc(d.permissions, func(p permission) bool { return p.grantee == u.id })
+		d.drop(u)
 		return nil
 	}
 }

@@ -39,6 +39,9 @@ func (c *conn) login(body []byte) bool {
 		return false
 	}
 	c.who = who
+	if c.stream != c.raw {
+		c.server.encrypted()
+	}
 	const databaseChanged = 1
 	out.environment(databaseChanged, who.database.name, "master")
 	out.loginAck()
@@ -65,6 +68,12 @@ func (s *Server) authenticate(name, password, database string) (*identity, []int
 		s.counts.Accepted++
 	}
 	return who, errs
+}
+
+func (s *Server) encrypted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts.Encrypted++
 }
 
 func (s *Server) check(name, password, wanted string) (*identity, []int32) {

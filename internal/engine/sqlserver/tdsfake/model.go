@@ -162,10 +162,12 @@ func (c *scope) isMember(role, member int) bool {
 
 // granted reports whether an account or a role of its has a permission on the
 // whole scope, and nobody has denied it.
-func (c *scope) granted(id int, name string) bool {
+func (c *scope) granted(id int, name string) bool { return c.grantedOn(id, name, 0) }
+
+func (c *scope) grantedOn(id int, name string, major int) bool {
 	granted := false
 	for _, p := range c.permissions {
-		if p.name != name || p.major != 0 || p.grantee != id && !c.isMember(p.grantee, id) {
+		if p.name != name || p.major != major || p.grantee != id && !c.isMember(p.grantee, id) {
 			continue
 		}
 		if p.state == tsql.Deny {

@@ -1,6 +1,10 @@
 package tdsfake
 
-import "github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
+import (
+	"slices"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
+)
 
 // AddDatabase makes a database that sa owns.
 func (s *Server) AddDatabase(name string, contained bool) {
@@ -83,17 +87,26 @@ func (s *Server) SetDisabled(login string, disabled bool) {
 	s.find(login).disabled = disabled
 }
 
-// DropLogin removes a login; users that it had stay behind without one.
-func (s *Server) DropLogin(name string) {
+// Drop removes a login and its users in all databases.
+func (s *Server) Drop(login string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := s.principals[:0:0]
-	for _, p := range s.principals {
-		if p.name != name {
-			kept = append(kept, p)
+	l := s.find(login)
+	if l == nil {
+		return
+	}
+	for _, d := range s.databases {
+		if u := d.bySID(l.sid); u != nil && u.id != idDBO {
+			d.drop(u)
 		}
 	}
-	s.principals = kept
+	s.drop(l)
+}
+
+func (c *scope) drop(p *principal) {
+	c.principals = slices.DeleteFunc(c.principals, func(o *principal) bool { return o == p })
+	c.members = slices.DeleteFunc(c.members, func(m membership) bool { return m.member == p.id })
+	c.permissions = slices.DeleteFunc(c.permissions, func(o permission) bool { return o.grantee == p.id })
 }
 
 // HasLogin reports whether there is a login of that name.
@@ -101,4 +114,50 @@ func (s *Server) HasLogin(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.find(name) != nil
+}
+
+// HasUser reports whether a login has a user in a database.
+func (s *Server) HasUser(database, login string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.find(login)
+	return l != nil && s.databases[database].bySID(l.sid) != nil
+}
+
+// Accepts reports whether the server would let an account in. It counts as no
+// login.
+func (s *Server) Accepts(name, password, database string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, errs := s.check(name, password, database)
+	return len(errs) == 0
+}
+
+// Can reports whether an account, logged in to a database, has a permission on
+// a table in it; without a table, on the database; on the server if it is a
+// permission of the server's.
+func (s *Server) Can(name, password, database, permission, table string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	who, errs := s.check(name, password, database)
+	switch {
+	case len(errs) > 0:
+		return false
+	case slices.Contains(serverPermissions, permission):
+		return s.sysadmin(who) || who.login != nil && s.granted(who.login.id, permission)
+	case s.administers(who, who.database):
+		return true
+	}
+	u, major := s.userOf(who, who.database), 0
+	if u == nil {
+		return false
+	}
+	if table != "" {
+		o := who.database.securable("OBJECT_OR_COLUMN", "dbo", table)
+		if o == nil {
+			return false
+		}
+		major = o.id
+	}
+	return who.database.grantedOn(u.id, permission, major)
 }

@@ -43,7 +43,10 @@ type Server struct {
 }
 
 // Counts counts logins.
-type Counts struct{ Accepted, Refused int }
+type Counts struct {
+	Accepted, Refused int
+	Encrypted         int // those accepted whose session is encrypted throughout
+}
 
 // Start makes a server on a free loopback port, with the system databases, a
 // database "app" and the login "sa".
