@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
 )
 
@@ -28,7 +29,9 @@ func (t *target) flags(cmd *cobra.Command) {
 // connect returns a Step Functions client for the account, Region and endpoint
 // that the environment names.
 func connect(ctx context.Context) (*sfn.Client, error) {
-	cfg, err := config.LoadDefaultConfig(ctx)
+	// The SDK warns of connections that could not be kept, which is no news to
+	// people; its errors come as errors.
+	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}

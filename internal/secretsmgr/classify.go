@@ -3,10 +3,12 @@ package secretsmgr
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -46,7 +48,8 @@ var (
 )
 
 // classify names what an error of Secrets Manager means. AWS's own message is
-// not carried over except for validation errors, which quote no value.
+// not carried over, except when it tells what is wrong with a request that held
+// no secret value.
 func classify(err error, call, secretID string) error {
 	if err == nil {
 		return nil
@@ -61,6 +64,10 @@ func classify(err error, call, secretID string) error {
 	if !errors.As(err, &api) {
 		return wrap(fault.ServiceUnavailable, "Secrets Manager does not answer", unreachableHint)
 	}
+	reason := api.ErrorMessage()
+	if call == "PutSecretValue" {
+		reason = "Please report it with the call's event in CloudTrail" // which leaves the value out
+	}
 	switch code := api.ErrorCode(); code {
 	case codeNotFound:
 		return wrap(fault.SecretNotFound, "there is no such secret", "Check the name or ARN and the Region, and restore the secret if it was deleted")
@@ -68,24 +75,26 @@ func classify(err error, call, secretID string) error {
 		if strings.Contains(api.ErrorMessage(), "deletion") || strings.Contains(api.ErrorMessage(), "deleted") {
 			return wrap(fault.SecretDeleted, "the secret is scheduled for deletion", "Restore it (secretsmanager restore-secret) or remove its rotation")
 		}
-		return wrap(fault.InvalidRequest, "Secrets Manager refuses the request", api.ErrorMessage())
+		return wrap(fault.InvalidRequest, "Secrets Manager refuses the request", reason)
 	case "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded":
 		return wrap(fault.Throttled, "the Region's request quota is used up", "It heals by itself; if it is frequent, spread the rotations or raise the quota")
 	case "LimitExceededException":
 		return wrap(fault.LimitExceeded, "a quota is reached", "Remove staging labels from old versions, or raise the quota")
 	case "DecryptionFailure", "EncryptionFailure", "KMSAccessDeniedException", "KMSInvalidStateException", "KMSNotFoundException":
 		return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Check that the key is enabled and that its policy and the function's role allow kms:Decrypt and kms:GenerateDataKey")
-	case "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException":
+	case "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException", "NotAuthorized":
 		if strings.Contains(api.ErrorMessage(), "KMS") {
 			return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Allow the function's role kms:Decrypt (and kms:GenerateDataKey to write) in the key's policy")
 		}
 		return wrap(fault.AccessDenied, "not allowed ("+code+")", "Allow secretsmanager:"+call+" on this secret in the function's role and in the secret's resource policy, for this function only")
-	case "InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable":
+	case "InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "RequestTimeoutException":
 		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+code+")", "It heals by itself")
 	case "InvalidParameterException", "ValidationException", "MalformedPolicyDocumentException":
-		return wrap(fault.InvalidRequest, "Secrets Manager refuses a parameter", api.ErrorMessage())
+		return wrap(fault.InvalidRequest, "Secrets Manager refuses a parameter", reason)
 	}
-	if api.ErrorFault() == smithy.FaultServer {
+	// What stands between us and AWS answers in its own words.
+	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if api.ErrorFault() == smithy.FaultServer || (ok && answer.HTTPStatusCode() >= http.StatusInternalServerError) {
 		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+api.ErrorCode()+")", "It heals by itself")
 	}
 	return wrap(fault.Internal, "unexpected answer "+api.ErrorCode(), "Please report it with the function's log")
