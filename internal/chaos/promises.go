@@ -1,0 +1,88 @@
+package chaos
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/follow"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// atRest checks what is promised of an execution that has ended. One that was
+// aborted promises less: nobody has put things right yet.
+func (t *trial) atRest(when string, ended follow.Ending) {
+	if t.err != nil {
+		return
+	}
+	if t.target.Strategy == rotation.AlternatingUsers {
+		t.currentLogsIn(when)
+	}
+	switch {
+	case ended.Status == types.ExecutionStatusAborted, ended.State == string(rotation.NeedsAttention):
+		t.somethingLogsIn(when)
+	case ended.Status == types.ExecutionStatusSucceeded, ended.Status == types.ExecutionStatusFailed:
+		t.currentLogsIn(when)
+		t.labels(when)
+	default:
+		t.violation("%s: the execution is %s in %s", when, ended.Status, ended.State)
+	}
+}
+
+func (t *trial) login(doc secretdoc.Document) error {
+	session, err := t.target.Engine.Connect(t.ctx, doc)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	return session.Probe(t.ctx)
+}
+
+// currentLogsIn: applications can log in.
+func (t *trial) currentLogsIn(when string) {
+	doc, err := t.document(rotation.Version{Label: rotation.Current})
+	if err == nil {
+		err = t.login(doc)
+	}
+	if err != nil {
+		t.violation("%s: AWSCURRENT does not log in: %v", when, err)
+	}
+}
+
+// somethingLogsIn: a version that works still carries a label, so it cannot be
+// pruned, and the next run finds it.
+func (t *trial) somethingLogsIn(when string) {
+	for _, id := range slices.Sorted(maps.Values(t.labelled())) {
+		if doc, err := t.document(rotation.Version{ID: id}); err == nil && t.login(doc) == nil {
+			return
+		}
+	}
+	t.violation("%s: no labelled version logs in: access is lost", when)
+}
+
+// labels: nothing is left over but Tumbler's own label.
+func (t *trial) labels(when string) {
+	for label := range t.labelled() {
+		if label != rotation.Current && label != rotation.Previous && label != rotation.Own {
+			t.violation("%s: the label %s is left over", when, label)
+		}
+	}
+}
+
+func (t *trial) labelled() map[string]string {
+	out, err := t.secrets.DescribeSecret(t.ctx, &secretsmanager.DescribeSecretInput{SecretId: &t.secretID})
+	t.fail(err)
+	labels := map[string]string{}
+	if err != nil {
+		return labels
+	}
+	for id, stages := range out.VersionIdsToStages {
+		for _, stage := range stages {
+			labels[stage] = id
+		}
+	}
+	return labels
+}
