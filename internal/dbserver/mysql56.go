@@ -37,7 +37,7 @@ var mysql56 = flavour{
 			"DELETE FROM mysql.user WHERE User IN ('', 'root')",
 			"FLUSH PRIVILEGES",
 			"GRANT ALL PRIVILEGES ON *.* TO 'admin'@'%' IDENTIFIED BY PASSWORD '" + nativeHash(password) + "' WITH GRANT OPTION",
-			"GRANT PROXY ON ''@'%' TO 'admin'@'%' WITH GRANT OPTION",
+			"GRANT PROXY ON ''@'' TO 'admin'@'%' WITH GRANT OPTION",
 		}
 	},
 }

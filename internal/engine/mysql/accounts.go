@@ -77,7 +77,7 @@ func (s *session) describe(ctx context.Context, srv *server, other *account) (de
 	}
 	op := fmt.Sprintf("reading the rights of %s on %s", a, s.target.address())
 	var d description
-	rows, err := s.query(ctx, showGrantsSQL(other))
+	rows, err := s.query(ctx, showGrantsSQL(a))
 	if err != nil {
 		return d, s.fault(err, op, reading)
 	}

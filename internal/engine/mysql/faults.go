@@ -297,3 +297,6 @@ func innermost(err error) error {
 }
 
 func limit() string { return engine.ConnectTimeout.Round(time.Second).String() }
+
+// noSuchGrant reports whether an error says that there is nothing to revoke.
+func noSuchGrant(n uint16) bool { return n == 1141 || n == 1147 || n == 1403 || n == 3530 }

@@ -109,10 +109,15 @@ func levelScope(a account, on string, want, have rights) []step {
 	lacks := func(of []string) func(string) bool {
 		return func(name string) bool { return slices.Contains(of, name) }
 	}
-	if grant := slices.DeleteFunc(slices.Clone(w), lacks(h)); len(grant) > 0 {
+	grant, surplus := slices.DeleteFunc(slices.Clone(w), lacks(h)), slices.DeleteFunc(slices.Clone(h), lacks(w))
+	if slices.Contains(grant, allPrivileges) { // which the grammar wants to stand alone
+		steps = append(steps, grantStep(a, on, []string{allPrivileges}))
+		grant = slices.DeleteFunc(grant, func(name string) bool { return name == allPrivileges })
+	}
+	if len(grant) > 0 {
 		steps = append(steps, grantStep(a, on, grant))
 	}
-	revoke(slices.DeleteFunc(slices.Clone(h), lacks(w)))
+	revoke(surplus)
 	return steps
 }
 
@@ -122,7 +127,7 @@ func levelScope(a account, on string, want, have rights) []step {
 func grantStep(a account, on string, names []string) step {
 	list := strings.Join(names, ", ")
 	s := step{sql: "GRANT " + list + " ON " + on + " TO " + a.sql(), change: "granted " + list + " ON " + on}
-	if !slices.Contains(names, "CREATE") {
+	if !slices.Contains(names, "CREATE") && !slices.Contains(names, allPrivileges) {
 		s.retry = []string{
 			"GRANT CREATE, " + list + " ON " + on + " TO " + a.sql(),
 			"REVOKE CREATE ON " + on + " FROM " + a.sql(),

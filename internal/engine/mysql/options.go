@@ -78,6 +78,8 @@ func (d dialect) optionsSQL(a account, o accountOptions) string {
 	return "ALTER USER " + a.sql() + " " + o.sql(d)
 }
 
+func neverExpiresSQL(a account) string { return "ALTER USER " + a.sql() + " PASSWORD EXPIRE NEVER" }
+
 // grantTail consumes what follows the account in a line of SHOW GRANTS.
 func (s *scanner) grantTail() (o accountOptions, grantable bool, err error) {
 	for s.rest != "" {
@@ -157,9 +159,7 @@ func (s *scanner) createClause(o *accountOptions) (err error) {
 		name := s.word()
 		o.lockout[name] = s.word()
 	case s.take("ATTRIBUTE "), s.take("COMMENT "):
-		if _, ok := s.value(); !ok {
-			err = errSyntax
-		}
+		s.rest = "" // the last clause, and nobody quotes it in the same way
 	default:
 		err = errSyntax
 	}

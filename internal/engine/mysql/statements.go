@@ -128,15 +128,15 @@ func (d dialect) accountsSQL(user string) string {
 
 func dropSQL(a account) string { return "DROP USER " + a.sql() }
 
-// showGrantsSQL and showAccountSQL are about the session's own account when a
-// is nil: everybody may ask for that.
-func showGrantsSQL(a *account) string { return "SHOW GRANTS FOR " + orSelf(a) }
+// showGrantsSQL asks for the rights of an account. For CURRENT_USER MySQL 8 mixes
+// in those of the active roles, hence the name.
+func showGrantsSQL(a account) string { return "SHOW GRANTS FOR " + a.sql() }
 
-func showAccountSQL(a *account) string { return "SHOW CREATE USER " + orSelf(a) }
-
-func orSelf(a *account) string {
+// showAccountSQL asks for the options of an account; of the session's own if it
+// is nil, since everybody may ask for that.
+func showAccountSQL(a *account) string {
 	if a == nil {
-		return "CURRENT_USER()"
+		return "SHOW CREATE USER CURRENT_USER()"
 	}
-	return a.sql()
+	return "SHOW CREATE USER " + a.sql()
 }
