@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -64,14 +66,16 @@ func machineOf(executionARN string) (string, error) {
 func classify(err error) error {
 	const op = "ListExecutions: cannot tell whether another rotation is running"
 	var api smithy.APIError
+	// Outside the API's own model an error does not say whose fault it is.
+	answer, answered := errors.AsType[*smithyhttp.ResponseError](err)
 	switch {
 	case !errors.As(err, &api):
 		return fault.Wrap(err, fault.ServiceUnavailable, op+", because Step Functions does not answer", "It heals by itself unless this function has no route to Step Functions")
-	case strings.Contains(api.ErrorCode(), "Throttl"):
+	case strings.Contains(api.ErrorCode(), "Throttl"), api.ErrorCode() == "TooManyRequestsException":
 		return fault.Wrap(err, fault.Throttled, op+", because the request quota is used up", "It heals by itself")
 	case api.ErrorCode() == "AccessDeniedException":
 		return fault.Wrap(err, fault.AccessDenied, op, "Allow states:ListExecutions on the state machine in the function's role")
-	case api.ErrorFault() == smithy.FaultServer:
+	case api.ErrorFault() == smithy.FaultServer, answered && answer.HTTPStatusCode() >= http.StatusInternalServerError:
 		return fault.Wrap(err, fault.ServiceUnavailable, op+" ("+api.ErrorCode()+")", "It heals by itself")
 	}
 	return fault.Wrap(err, fault.Internal, op+" ("+api.ErrorCode()+")", "Please report it with the function's log")
