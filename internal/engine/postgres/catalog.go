@@ -18,6 +18,8 @@ type catalog struct {
 	Roles       []role          `json:"roles"`
 	Memberships []membership    `json:"memberships"`
 	Settings    []configuration `json:"settings"`
+	Database    string          `json:"database"` // the session's
+	Owns        []ownership     `json:"owns"`
 }
 
 // role is a row of pg_roles.
@@ -35,6 +37,7 @@ type role struct {
 	Expired         bool   `json:"expired"`
 	Comment         string `json:"comment"`
 	Administered    bool   `json:"administered"` // the session has ADMIN OPTION on it, or is a superuser
+	Usable          bool   `json:"usable"`       // the session has its rights
 }
 
 // membership is a row of pg_auth_members. From PostgreSQL 16 on there may be one
@@ -53,6 +56,12 @@ type configuration struct {
 	Database string   `json:"database"` // empty: in all of them
 	Role     string   `json:"role"`     // empty: of all of them
 	Config   []string `json:"config"`   // name=value
+}
+
+// ownership says that a role that was asked for owns something.
+type ownership struct {
+	Role     string `json:"role"`
+	Database string `json:"database"` // empty: something of the whole server, such as a database
 }
 
 // catalog reads what concerns the roles. Those that do not exist are not in it.
@@ -104,6 +113,18 @@ func (c *catalog) memberships(member string) map[string]membership {
 		}
 	}
 	return sum
+}
+
+// ownsIn lists the databases in which the role owns something; the empty name is
+// the whole server.
+func (c *catalog) ownsIn(role string) []string {
+	found := map[string]bool{}
+	for _, o := range c.Owns {
+		if o.Role == role {
+			found[o.Database] = true
+		}
+	}
+	return sortedKeys(found)
 }
 
 // settings returns the role's own settings, of one database or (with an empty

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -34,7 +35,12 @@ const markPrefix = "tumbler:"
 //
 // The clone is provably the secret's when r.Proven says so, by the comment that
 // an earlier call left, or by a membership in the original that lets it act as
-// that (AWS's own functions make one). A comment that somebody else wrote stays.
+// that (AWS's own functions make one), unless the comment says that it is
+// another secret's. A comment that a person wrote stays.
+//
+// What a clone owns in the session's database is given to the original. Rights
+// that somebody grants to the clone by name stay; sessions that act as the
+// original have no use of them.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	op := fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.Target)
 	for _, name := range []string{r.Original, r.Clone} {
@@ -83,9 +89,7 @@ func (c *catalog) fit(op string, r engine.CloneRequest) error {
 	case clone == nil && r.Password.IsEmpty():
 		return noSuchRole(op, r.Clone)
 	case clone != nil && !c.proven(r, clone):
-		return fault.New(fault.AccountNotOurs, fmt.Sprintf("%s: a role %q exists, and nothing proves that it is this secret's", op, r.Clone),
-			fmt.Sprintf("Find out whose it is. Drop or rename it, or rotate a user of another name. If it is this secret's, say so: GRANT %s TO %s. Nothing was changed",
-				pgwire.Identifier(r.Original), pgwire.Identifier(r.Clone)))
+		return notOurs(op, r, clone)
 	case !original.Login:
 		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: %q may not log in, and a clone may not do more", op, r.Original),
 			fmt.Sprintf("ALTER ROLE %s LOGIN, or stop rotating this secret. Nothing was changed", pgwire.Identifier(r.Original)))
@@ -100,7 +104,19 @@ func (c *catalog) fit(op string, r engine.CloneRequest) error {
 // alone proves nothing: from PostgreSQL 16 on whoever creates a role has it.
 func (c *catalog) proven(r engine.CloneRequest, clone *role) bool {
 	m := c.memberships(r.Clone)[r.Original]
-	return r.Proven || clone.Comment == markPrefix+r.Mark || m.Inherit || m.Set
+	return r.Proven || clone.Comment == markPrefix+r.Mark ||
+		(m.Inherit || m.Set) && !strings.HasPrefix(clone.Comment, markPrefix)
+}
+
+func notOurs(op string, r engine.CloneRequest, clone *role) error {
+	hint := fmt.Sprintf("If it is this secret's, say so: GRANT %s TO %s", pgwire.Identifier(r.Original), pgwire.Identifier(r.Clone))
+	what := "nothing proves that it is this secret's"
+	if strings.HasPrefix(clone.Comment, markPrefix) {
+		what = "its comment says that it is another secret's: " + clone.Comment
+		hint = fmt.Sprintf("If that secret is gone: COMMENT ON ROLE %s IS NULL", pgwire.Identifier(r.Clone))
+	}
+	return fault.New(fault.AccountNotOurs, fmt.Sprintf("%s: a role %q exists, and %s", op, r.Clone, what),
+		"Find out whose it is. Drop or rename it, or rotate a user of another name. "+hint+". Nothing was changed")
 }
 
 // plan lists the steps.
@@ -123,8 +139,8 @@ func (l *leveling) plan(s *session, op string, r engine.CloneRequest) error {
 		}
 	}
 	l.level(clone)
-	if clone.Comment == "" {
-		l.add(pgwire.Levelling, commentSQL(r.Clone, markPrefix+r.Mark), "", l.grantAdmin(r.Clone))
+	if mark := markPrefix + r.Mark; clone.Comment == "" || strings.HasPrefix(clone.Comment, markPrefix) && clone.Comment != mark {
+		l.add(pgwire.Levelling, commentSQL(r.Clone, mark), "", l.grantAdmin(r.Clone))
 	}
 	return nil
 }

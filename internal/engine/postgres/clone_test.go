@@ -277,6 +277,10 @@ func TestAccountNotOurs(t *testing.T) {
 			w.Exec("GRANT " + w.original + " TO " + w.clone)
 			return false, ""
 		},
+		"marked by another, and a member": func(w *twins) (bool, fault.Code) {
+			w.Exec("GRANT " + w.original + " TO " + w.clone + "; COMMENT ON ROLE " + w.clone + " IS 'tumbler:" + secretARN + "x'")
+			return false, fault.AccountNotOurs
+		},
 		"administers the original": func(w *twins) (bool, fault.Code) {
 			w.Exec("GRANT " + w.original + " TO " + w.clone + " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
 			return false, fault.AccountNotOurs
@@ -328,4 +332,29 @@ func (w *twins) everything() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// A clone that AWS's function made, which owns what it has created.
+func TestCloneMadeByAWS(t *testing.T) {
+	t.Parallel()
+	everyServer(t, func(t *testing.T, w *twins, _ []string) {
+		o := q(w.original)
+		w.Exec("CREATE ROLE " + w.clone + " LOGIN PASSWORD 'theirs'; GRANT " + w.original + " TO " + w.clone + "; GRANT CREATE ON SCHEMA public TO " + o)
+		if w.admin.Username != w.Server.AdminUser {
+			w.Exec("GRANT " + w.clone + " TO " + w.admin.Username + " WITH ADMIN OPTION")
+		}
+		if strings.HasPrefix(w.Server.Version, "18") && w.admin.Username != w.Server.AdminUser { // as the creator has it
+			w.Exec("GRANT " + w.clone + " TO " + w.admin.Username + " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; " +
+				"GRANT " + o + " TO " + w.admin.Username + " WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+		}
+		w.run(w.clone, "theirs", "CREATE TABLE made (n int)")
+		before := w.Exec("SELECT to_json(m) FROM pg_auth_members m WHERE member = " + lit(w.admin.Username) + "::regrole ORDER BY roleid")
+		w.ensure("SET role", "gave what the clone owned in database "+q(w.Name)+" to the original")
+		w.run(w.clone, clonePW, "SELECT * FROM made")
+		w.run(w.original, w.Password.Reveal(), "SELECT * FROM made")
+		w.ensure()
+		if diff := cmp.Diff(before, w.Exec("SELECT to_json(m) FROM pg_auth_members m WHERE member = "+lit(w.admin.Username)+"::regrole ORDER BY roleid")); diff != "" {
+			t.Errorf("the superuser's own memberships were changed:\n%s", diff)
+		}
+	})
 }

@@ -56,6 +56,49 @@ func (l *leveling) level(clone *role) {
 	l.levelAttributes(clone, &want)
 	l.levelMemberships()
 	l.levelSettings()
+	if !l.separate {
+		l.handOver()
+	}
+}
+
+// handOver gives what the clone owns to the original: a clone that AWS's own
+// functions made has worked in its own name, and the original, as which it acts
+// from now on, could not even read what it has made. What it owns in other
+// databases is only told of.
+func (l *leveling) handOver() {
+	owns := l.ownsIn(l.clone)
+	hint := "Have a superuser do it in this database: " + reassignSQL(l.clone, l.original)
+	here := slices.DeleteFunc(slices.Clone(owns), func(database string) bool { return database != "" && database != l.Database })
+	if len(here) > 0 {
+		var lent []string
+		for _, name := range []string{l.clone, l.original} {
+			if l.canLend(name) {
+				l.add(pgwire.Levelling, lendSQL(name, l.inheritPerGrant()), "", l.grantAdmin(name))
+				lent = append(lent, name)
+			}
+		}
+		l.add(pgwire.Levelling, reassignSQL(l.clone, l.original), "gave what the clone owned in database "+pgwire.Identifier(l.Database)+" to the original", hint)
+		for _, name := range lent {
+			l.add(pgwire.Levelling, returnSQL(name, l.inheritPerGrant()), "", hint)
+		}
+	}
+	for _, database := range owns {
+		if database != "" && database != l.Database && l.ownRole("", l.clone) == "" {
+			l.add(pgwire.Levelling, "SELECT 1", "the clone still owns objects in database "+pgwire.Identifier(database)+": do there "+reassignSQL(l.clone, l.original), "")
+		}
+	}
+}
+
+// canLend reports whether the session lacks the role's rights and may give them
+// to itself for the length of the transaction. A membership that it has must not
+// get lost when they are taken back.
+func (l *leveling) canLend(name string) bool {
+	if r := l.role(name); r == nil || r.Usable {
+		return false
+	}
+	return !slices.ContainsFunc(l.Memberships, func(m membership) bool {
+		return m.Member == l.Session && m.Role == name && (m.Grantor == l.Session || !l.inheritPerGrant())
+	})
 }
 
 func (l *leveling) levelAttributes(have, want *role) {

@@ -55,6 +55,28 @@ func revokeRoleSQL(option, role, member, grantor string) string {
 	return sql
 }
 
+// reassignSQL gives what a role owns in the session's database, and databases
+// that it owns, to another.
+func reassignSQL(from, to string) string {
+	return "REASSIGN OWNED BY " + pgwire.Identifier(from) + " TO " + pgwire.Identifier(to)
+}
+
+// lendSQL gives the session's role the rights of another until returnSQL takes
+// them back.
+func lendSQL(role string, withOptions bool) string {
+	if withOptions {
+		return "GRANT " + pgwire.Identifier(role) + " TO CURRENT_USER WITH INHERIT TRUE GRANTED BY CURRENT_USER"
+	}
+	return "GRANT " + pgwire.Identifier(role) + " TO CURRENT_USER"
+}
+
+func returnSQL(role string, withOptions bool) string {
+	if withOptions {
+		return "REVOKE " + pgwire.Identifier(role) + " FROM CURRENT_USER GRANTED BY CURRENT_USER"
+	}
+	return "REVOKE " + pgwire.Identifier(role) + " FROM CURRENT_USER"
+}
+
 func setSQL(role, database, name, value string) string {
 	return alterRoleSQL(role, inDatabase(database)+"SET "+settingName(name)+" = "+settingValue(name, value))
 }
@@ -92,12 +114,13 @@ func selectCatalogSQL(roles ...string) string {
 		`'version', pg_catalog.current_setting('server_version_num')::int, ` +
 		`'encryption', pg_catalog.current_setting('password_encryption'), ` +
 		`'iterations', pg_catalog.current_setting('scram_iterations', true), ` +
-		`'session', current_user, ` +
+		`'session', current_user, 'database', pg_catalog.current_database(), ` +
 		`'roles', (SELECT pg_catalog.json_agg(pg_catalog.to_jsonb(r) - 'rolpassword' - 'rolconfig' || pg_catalog.jsonb_build_object(` +
 		`'valid', CASE WHEN r.rolvaliduntil < 'infinity' THEN pg_catalog.to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00' END, ` +
 		`'expired', coalesce(r.rolvaliduntil < pg_catalog.now(), false), ` +
 		`'comment', pg_catalog.shobj_description(r.oid, 'pg_authid'), ` +
-		`'administered', pg_catalog.pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')))` +
+		`'administered', pg_catalog.pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'), ` +
+		`'usable', pg_catalog.pg_has_role(r.oid, 'USAGE')))` +
 		` FROM pg_catalog.pg_roles r WHERE r.oid IN (SELECT oid FROM member) OR r.rolname = current_user), ` +
 		`'memberships', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 		`'role', g.rolname, 'member', u.rolname, 'grantor', o.rolname, 'admin', m.admin_option, ` +
@@ -105,7 +128,10 @@ func selectCatalogSQL(roles ...string) string {
 		`'set', coalesce((pg_catalog.to_jsonb(m) ->> 'set_option')::bool, true)) ORDER BY g.rolname, u.rolname, o.rolname)` +
 		` FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid` +
 		` JOIN pg_catalog.pg_roles u ON u.oid = m.member LEFT JOIN pg_catalog.pg_roles o ON o.oid = m.grantor` +
-		` WHERE m.member IN (SELECT oid FROM member)), ` +
+		` WHERE m.member IN (SELECT oid FROM member) OR u.rolname = current_user), ` +
+		`'owns', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_object('role', r.rolname, 'database', d.datname))` +
+		` FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid` +
+		` WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype = 'o' AND r.rolname IN (` + strings.Join(names, ", ") + `)), ` +
 		`'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 		`'database', d.datname, 'role', r.rolname, 'config', s.setconfig))` +
 		` FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase` +
