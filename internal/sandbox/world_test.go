@@ -61,11 +61,16 @@ func newWorld(t *testing.T, opts ...dbtest.Option) *world {
 
 func newWorldWithoutSecret(t *testing.T, table engine.Table, opts ...dbtest.Option) *world {
 	t.Helper()
+	return newWorldWith(t, table, func(*world, *sandbox.Config) {}, opts...)
+}
+
+// newWorldWith lets the test change what is started.
+func newWorldWith(t *testing.T, table engine.Table, change func(*world, *sandbox.Config), opts ...dbtest.Option) *world {
+	t.Helper()
 	w := &world{T: t, db: dbtest.Postgres(t, opts...)}
 	engines, counter := counted.Wrap(table)
 	w.logins = counter
-	var err error
-	w.sandbox, err = sandbox.Start(t.Context(), sandbox.Config{
+	cfg := sandbox.Config{
 		Engines: engines,
 		Log:     slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Clock:   asl.NewVirtualClock(time.Now()),
@@ -74,8 +79,10 @@ func newWorldWithoutSecret(t *testing.T, table engine.Table, opts ...dbtest.Opti
 			defer w.mu.Unlock()
 			w.calls = append(w.calls, r)
 		},
-	})
-	if err != nil {
+	}
+	change(w, &cfg)
+	var err error
+	if w.sandbox, err = sandbox.Start(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.sandbox.Close)
