@@ -1,6 +1,7 @@
 // Package eventbridge is as much of Amazon EventBridge as the sandbox needs:
-// PutEvents. The events are kept, given to a function and shown at
-// GET /_sandbox/events. There are no rules and no targets.
+// PutEvents. The events are kept, given to a function and to the rules that they
+// match, and shown at GET /_sandbox/events; what a rule could not deliver is at
+// GET /_sandbox/undelivered.
 //
 // The rules are those of the "Amazon EventBridge API Reference", PutEvents,
 // PutEventsRequestEntry and PutEventsResultEntry.
@@ -26,10 +27,15 @@ type Config struct {
 	// OnEvent is told of each event, in the order in which they came.
 	// Optional.
 	OnEvent func(Event)
+	// Rules start something when an event matches. New panics on a rule that
+	// cannot be used, which is a programming error.
+	Rules []Rule
+	// OnUndelivered is told of each event that a rule could not deliver. Optional.
+	OnUndelivered func(Undelivered)
 	// Buses are the names of event buses that exist beside "default".
 	Buses []string
-	// Keep is how many events are kept; older ones are forgotten. Default
-	// 1000.
+	// Keep is how many events, and how many undelivered ones, are kept; older ones
+	// are forgotten. Default 1000.
 	Keep int
 }
 
@@ -54,8 +60,9 @@ type Event struct {
 type Service struct {
 	cfg Config
 
-	mu     sync.Mutex
-	events []Event
+	mu          sync.Mutex
+	events      []Event
+	undelivered []Undelivered
 	// putting keeps OnEvent in order without holding mu meanwhile.
 	putting sync.Mutex
 }
@@ -72,6 +79,12 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Keep == 0 {
 		cfg.Keep = defaultKeep
+	}
+	cfg.Rules = slices.Clone(cfg.Rules)
+	for i := range cfg.Rules {
+		if err := cfg.Rules[i].compile(); err != nil {
+			panic("eventbridge: " + err.Error())
+		}
 	}
 	return &Service{cfg: cfg}
 }
@@ -104,6 +117,14 @@ func (s *Service) Pages() map[string]http.Handler {
 			}
 			// A reader that went away is nobody's concern.
 			_ = json.NewEncoder(w).Encode(map[string]any{"events": events})
+		}),
+		"/_sandbox/undelivered": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			letters := s.Undelivered()
+			if letters == nil {
+				letters = []Undelivered{}
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"undelivered": letters})
 		}),
 	}
 }

@@ -46,7 +46,7 @@ type resultEntry struct {
 
 // putEvents takes each entry by itself: the answer says which ones failed, in
 // the order of the request.
-func (s *Service) putEvents(_ context.Context, call wire.Call, in *putEventsInput) (*putEventsOutput, error) {
+func (s *Service) putEvents(ctx context.Context, call wire.Call, in *putEventsInput) (*putEventsOutput, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
@@ -65,6 +65,7 @@ func (s *Service) putEvents(_ context.Context, call wire.Call, in *putEventsInpu
 		if s.cfg.OnEvent != nil {
 			s.cfg.OnEvent(event)
 		}
+		s.route(ctx, event)
 	}
 	return out, nil
 }
@@ -165,9 +166,8 @@ func (e entry) bus() string {
 }
 
 // hasBus knows buses by their name and by their ARN.
-func (s *Service) hasBus(call wire.Call, name string) bool {
-	prefix := fmt.Sprintf("arn:aws:events:%s:%s:event-bus/", call.Caller.Region, call.Caller.Account)
-	name = strings.TrimPrefix(name, prefix)
+func (s *Service) hasBus(call wire.Call, bus string) bool {
+	name := Event{Bus: bus, Account: call.Caller.Account, Region: call.Caller.Region}.busName()
 	return name == "default" || slices.Contains(s.cfg.Buses, name)
 }
 
@@ -195,4 +195,9 @@ func (s *Service) store(event Event) {
 	if surplus := len(s.events) - s.cfg.Keep; surplus > 0 {
 		s.events = append([]Event(nil), s.events[surplus:]...)
 	}
+}
+
+// busName is the name of a bus that may be given by its ARN.
+func (e Event) busName() string {
+	return strings.TrimPrefix(e.Bus, fmt.Sprintf("arn:aws:events:%s:%s:event-bus/", e.Region, e.Account))
 }
