@@ -71,7 +71,10 @@ func TestErrors(t *testing.T) {
 		"panic: text":     {panicking(canary), "InternalError", "report it"},
 		"panic: error":    {panicking(errors.New(canary)), "InternalError", "report it"},
 		"panic: document": {panicking(map[string]string{"password": canary}), "InternalError", "report it"},
-		"panic: runtime":  {func(context.Context, rotation.StepInput) (struct{}, error) { _ = nothing.VersionID; return struct{}{}, nil }, "InternalError", "report it"},
+		"panic: runtime": {func(context.Context, rotation.StepInput) (struct{}, error) {
+			_ = nothing.VersionID
+			return struct{}{}, nil
+		}, "InternalError", "report it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			response, failed, log := invoke(t, payload, tc.run)

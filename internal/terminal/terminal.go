@@ -116,6 +116,7 @@ func (p *Printer) Step(s follow.Step) {
 		case s.Type == "Fail":
 			p.line("  "+ending(s.State).Render("■")+" ", ending(s.State).Render(s.State))
 		case p.live:
+			p.Close() // an execution that was redriven enters a state twice
 			fmt.Fprintf(p.w, "  %s %s", cyan.Render("○"), s.State)
 			p.open = true
 		}

@@ -51,6 +51,7 @@ func story(p *Printer) {
 	p.Quote("A subject\n\nError:          AccessDenied\nCause:          " + longCause + "\nA sentence that is as long as to be wrapped: it has no label in front of it.\n")
 	p.Fact("credential gap", "%s (the database refused what AWSCURRENT said, and that is a long value)", "6 ms")
 	step(follow.Entered, "Task", "Restore", "")
+	step(follow.Entered, "Task", "Restore", "")
 	p.Close()
 	p.Close()
 }
