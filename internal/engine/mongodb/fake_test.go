@@ -19,9 +19,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// fake is a server for what FerretDB does not have: roles, custom data, and
-// refusals with any code. It really checks passwords, by SCRAM-SHA-1 only, as
-// DocumentDB does.
+// fake is a server for what FerretDB does not have: roles, authorisation, custom
+// data, and refusals with any code. It really checks passwords, by SCRAM-SHA-1
+// only, as DocumentDB does.
 type fake struct {
 	t    testing.TB
 	port int
@@ -36,6 +36,8 @@ type fake struct {
 	users    map[string]*fakeUser
 	failures map[string]int32
 	commands []bson.Raw
+
+	accepted, refused int // logins
 }
 
 type fakeUser struct {
@@ -119,6 +121,13 @@ func (f *fake) logins() (n int) {
 		}
 	}
 	return n
+}
+
+// counts returns how many logins were accepted and refused.
+func (f *fake) counts() (accepted, refused int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.accepted, f.refused
 }
 
 // last returns the last command of a name.
@@ -224,6 +233,8 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 		UpdateUser string  `bson:"updateUser"`
 		Grant      string  `bson:"grantRolesToUser"`
 		Revoke     string  `bson:"revokeRolesFromUser"`
+		DropUser   string  `bson:"dropUser"`
+		Find       string  `bson:"find"` // a database here, not a collection
 		Password   string  `bson:"pwd"`
 		Roles      []grant `bson:"roles"`
 		CustomData *struct {
@@ -266,7 +277,25 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 	if *login == nil || !(*login).Valid() {
 		return failure(13)
 	}
+	who := (*login).Username()
+	about := c.CreateUser + c.UpdateUser + c.Grant + c.Revoke + c.DropUser
+	if c.UsersInfo != nil {
+		about, _ = c.UsersInfo["user"].(string)
+	}
+	self := about == who && c.Grant == "" && c.Revoke == ""
+	if !self && c.Find == "" && !f.has(who, grant{"root", "admin"}) {
+		return failure(13)
+	}
 	switch {
+	case c.Find != "":
+		if !f.has(who, grant{"read", c.Find}) {
+			return failure(13)
+		}
+	case c.DropUser != "":
+		if f.users[c.DropUser] == nil {
+			return failure(11)
+		}
+		delete(f.users, c.DropUser)
 	case c.UsersInfo != nil:
 		users := bson.A{}
 		if u := f.users[c.UsersInfo["user"].(string)]; u != nil {
@@ -295,6 +324,8 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 			return failure(11)
 		}
 		u.credentials = credentials(c.UpdateUser, c.Password)
+	case (c.Grant != "" || c.Revoke != "") && f.users[about] == nil:
+		return failure(11)
 	case c.Grant != "":
 		f.users[c.Grant].roles = append(f.users[c.Grant].roles, c.Roles...)
 	case c.Revoke != "":
@@ -306,10 +337,19 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 	return bson.D{fine}
 }
 
+func (f *fake) has(user string, g grant) bool {
+	u := f.users[user]
+	return u != nil && (slices.Contains(u.roles, g) || slices.Contains(u.roles, grant{"root", "admin"}))
+}
+
 func (f *fake) step(login *scram.ServerConversation, payload []byte) bson.D {
 	response, err := login.Step(string(payload))
 	if err != nil {
+		f.refused++
 		return failure(18)
+	}
+	if login.Valid() {
+		f.accepted++
 	}
 	return bson.D{
 		{Key: "conversationId", Value: 1},
