@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // catalog is what the server knows about some roles and about every role that
@@ -20,6 +23,8 @@ type catalog struct {
 	Settings    []configuration `json:"settings"`
 	Database    string          `json:"database"` // the session's
 	Owns        []ownership     `json:"owns"`
+
+	grants map[string]pggrant.Rights // with SeparateOwnership only
 }
 
 // role is a row of pg_roles.
@@ -66,20 +71,36 @@ type ownership struct {
 
 // catalog reads what concerns the roles. Those that do not exist are not in it.
 func (s *session) catalog(ctx context.Context, roles ...string) (*catalog, error) {
-	row, err := s.Run(ctx, catalogSQL(roles...))
+	results, err := s.Exec(ctx, pgwire.Limited(s.catalogSQL(roles...)...))
 	if err != nil {
 		return nil, err
 	}
-	return parseCatalog(row)
+	return s.parseCatalog(results)
 }
 
-func parseCatalog(row []string) (*catalog, error) {
-	if len(row) != 1 {
-		return nil, errors.New("the server did not describe its roles")
+// catalogSQL is the statements whose results parseCatalog reads.
+func (s *session) catalogSQL(roles ...string) []string {
+	if s.separateOwnership {
+		return []string{pggrant.PostgresSQL(roles...), catalogSQL(roles...)}
+	}
+	return []string{catalogSQL(roles...)}
+}
+
+func (s *session) parseCatalog(results [][][]string) (*catalog, error) {
+	const strange = "what the server says about its roles was not understood"
+	last := len(results) - 1
+	if last < 1 || len(results[last]) != 1 || len(results[last][0]) != 1 {
+		return nil, errors.New(strange)
 	}
 	c := &catalog{}
-	if err := json.Unmarshal([]byte(row[0]), c); err != nil {
-		return nil, errors.New("what the server says about its roles was not understood")
+	if err := json.Unmarshal([]byte(results[last][0][0]), c); err != nil {
+		return nil, errors.New(strange)
+	}
+	if s.separateOwnership {
+		var err error
+		if c.grants, err = pggrant.Parse(results[last-1]); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }

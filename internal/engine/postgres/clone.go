@@ -151,7 +151,7 @@ func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine
 	for _, step := range l.steps {
 		statements = append(statements, step.sql)
 	}
-	results, err := s.Exec(ctx, pgwire.Limited(append(statements, selectCatalogSQL(r.Original, r.Clone))...))
+	results, err := s.Exec(ctx, pgwire.Limited(append(statements, s.catalogSQL(r.Original, r.Clone)...)...))
 	if err != nil {
 		// The first result is that of SET LOCAL.
 		if failed := len(results) - 1; failed >= 0 && failed < len(l.steps) {
@@ -159,7 +159,7 @@ func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine
 		}
 		return nil, s.StatementFault(err, op, pgwire.Levelling)
 	}
-	c, err := parseCatalog(slices.Concat(results[len(results)-1]...))
+	c, err := s.parseCatalog(results)
 	if err != nil {
 		return nil, s.StatementFault(err, op, pgwire.Levelling)
 	}

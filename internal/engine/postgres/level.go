@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
@@ -58,6 +59,11 @@ func (l *leveling) level(clone *role) {
 	l.levelSettings()
 	if !l.separate {
 		l.handOver()
+		return
+	}
+	for _, change := range pggrant.Level(l.original, l.clone, l.grants[l.original], l.grants[l.clone]) {
+		l.add(pgwire.Levelling, change.SQL, change.Done,
+			"The superuser of this secret has to own the object, be a member of its owner, or be allowed to pass the right on. Or have its owner do it for both accounts alike")
 	}
 }
 

@@ -23,7 +23,17 @@ type Engine struct {
 	Roots *x509.CertPool
 
 	// SeparateOwnership makes clones roles in their own right instead of other
-	// names of their originals: what they create is theirs. Optional.
+	// names of their originals. Optional.
+	//
+	// Memberships, attributes and settings are then copied, and in the session's
+	// database rights on tables, columns, sequences, schemas, functions, types,
+	// languages, foreign servers and large objects, those on databases and
+	// tablespaces, and default privileges. What one of the two owns it keeps,
+	// and the other is granted what an owner may do, short of altering and
+	// dropping it. Not covered: other databases, policies of row-level security
+	// that name the original, rights on parameters, and what the original's own
+	// default privileges grant to others. The superuser has to be able to grant
+	// all of it: an owner, a member of the owners, or a real superuser.
 	SeparateOwnership bool
 }
 

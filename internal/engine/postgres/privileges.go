@@ -14,7 +14,8 @@ import (
 )
 
 // Privileges implements [engine.Session]. Roles are known to the whole server,
-// so it does not matter which of its databases the session is in.
+// so it does not matter which of its databases the session is in, unless
+// [Engine.SeparateOwnership] is on: rights on objects are those of one database.
 func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
 	op := fmt.Sprintf("listing the rights of role %q on %s", user, s.Target)
 	if err := s.Target.CheckName("role", user); err != nil {
@@ -42,6 +43,7 @@ func (c *catalog) privileges(user string) []string {
 		}
 	}
 	list = append(list, c.listSettings(user, self)...)
+	list = append(list, c.grants[user].List()...)
 	slices.Sort(list)
 	return list
 }

@@ -97,12 +97,10 @@ func commentSQL(role, text string) string {
 	return "COMMENT ON ROLE " + pgwire.Identifier(role) + " IS " + pgwire.Literal(text)
 }
 
-func catalogSQL(roles ...string) string { return pgwire.Limited(selectCatalogSQL(roles...)) }
-
-// selectCatalogSQL returns a catalog as JSON. Whole rows become objects, so that
+// catalogSQL returns a catalog as JSON. Whole rows become objects, so that
 // columns which older servers lack are null instead of an error. Times are
 // written the same way whatever the session's settings are.
-func selectCatalogSQL(roles ...string) string {
+func catalogSQL(roles ...string) string {
 	var names []string
 	for _, role := range roles {
 		names = append(names, pgwire.Literal(role))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
@@ -24,6 +25,7 @@ func TestStatements(t *testing.T) {
 		setPasswordSQL(`Robert"; DROP ROLE "admin`, verifier),
 		setPasswordSQL(`back\slash 'quote' Ünïcode`, verifier),
 		catalogSQL("app", "it's"),
+		pggrant.PostgresSQL("app", "it's"),
 		createRoleSQL("app_clone", verifier),
 		alterRoleSQL(`a"b`, "NOCREATEDB"),
 		grantRoleSQL("app", "app_clone", membership{Inherit: true, Set: true}, true),

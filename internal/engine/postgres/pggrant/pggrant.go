@@ -1,0 +1,170 @@
+// Package pggrant brings the rights of two accounts on a database's objects
+// level, for PostgreSQL and Redshift. How the rights are read is each product's
+// own affair; what is granted and revoked is decided here.
+package pggrant
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+)
+
+// Grant is one right on one object.
+type Grant struct {
+	Kind      string // such as TABLE; DEFAULT TABLES for a default privilege
+	Owner     string // of a default privilege: whose objects it is for
+	Schema    string // Optional.
+	Object    string // Optional.
+	Args      string // of a function: types, as SQL
+	Column    string // Optional.
+	Privilege string // such as SELECT
+}
+
+// Option says how an account has a right.
+type Option struct {
+	Grantable bool // it may pass the right on
+	Owned     bool // the right comes with owning the object
+}
+
+// Rights are those of one account.
+type Rights map[Grant]Option
+
+// Columns is what a query has to return for [Parse], in this order: the account,
+// the fields of a Grant and those of an Option as t or f. Names are not quoted.
+const Columns = "grantee, kind, owner, schema, object, args, col, privilege, grantable, owned"
+
+// Parse sorts the rows by account.
+func Parse(rows [][]string) (map[string]Rights, error) {
+	found := map[string]Rights{}
+	for _, row := range rows {
+		if len(row) != strings.Count(Columns, ",")+1 {
+			return nil, errors.New("the server's list of rights was not understood")
+		}
+		if found[row[0]] == nil {
+			found[row[0]] = Rights{}
+		}
+		g := Grant{Kind: row[1], Owner: row[2], Schema: row[3], Object: row[4], Args: row[5], Column: row[6], Privilege: row[7]}
+		had := found[row[0]][g]
+		found[row[0]][g] = Option{Grantable: had.Grantable || row[8] == "t", Owned: had.Owned || row[9] == "t"}
+	}
+	return found, nil
+}
+
+// List renders the rights in a canonical order. Rights that come with owning an
+// object are listed like granted ones, which may not be passed on.
+func (r Rights) List() []string {
+	var list []string
+	for g, option := range r {
+		line := g.Privilege + g.column() + " ON " + g.on()
+		if option.Grantable && !option.Owned {
+			line += " WITH GRANT OPTION"
+		}
+		list = append(list, line)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// Change is a statement and how to tell people of it.
+type Change struct{ SQL, Done string }
+
+// Level lists what makes the clone's rights those of the original. What one of
+// them owns it keeps, and the other is granted what an owner may do.
+func Level(original, clone string, originals, clones Rights) []Change {
+	var changes []Change
+	for _, g := range sorted(originals) {
+		want := originals[g].granted()
+		if have, has := clones[g]; !has || want.Grantable && !have.Grantable {
+			changes = append(changes, Change{g.grant(clone, want), "granted " + g.Privilege + g.column() + " ON " + g.on()})
+		}
+	}
+	for _, g := range sorted(clones) {
+		have := clones[g]
+		want, wanted := originals[g]
+		switch {
+		case have.Owned && !wanted:
+			changes = append(changes, Change{g.grant(original, Option{}), "granted " + g.Privilege + " ON " + g.on() + ", which the clone owns, to the original"})
+		case have.Owned:
+		case !wanted:
+			changes = append(changes, Change{g.revoke(clone, ""), "revoked " + g.Privilege + g.column() + " ON " + g.on()})
+		case have.Grantable && !want.granted().Grantable:
+			changes = append(changes, Change{g.revoke(clone, "GRANT OPTION FOR "), "revoked GRANT OPTION FOR " + g.Privilege + g.column() + " ON " + g.on()})
+		}
+	}
+	return changes
+}
+
+// granted is how the right is given to another account.
+func (o Option) granted() Option { return Option{Grantable: o.Grantable && !o.Owned} }
+
+func (g Grant) grant(to string, o Option) string {
+	sql := g.prefix() + "GRANT " + g.Privilege + g.column() + " ON " + g.target() + " TO " + pgwire.Identifier(to)
+	if o.Grantable {
+		sql += " WITH GRANT OPTION"
+	}
+	return sql
+}
+
+func (g Grant) revoke(from, option string) string {
+	return g.prefix() + "REVOKE " + option + g.Privilege + g.column() + " ON " + g.target() + " FROM " + pgwire.Identifier(from)
+}
+
+const defaultKind = "DEFAULT "
+
+// prefix begins a statement about a default privilege. Its owner is a role to
+// PostgreSQL and a user to Redshift; both take USER.
+func (g Grant) prefix() string {
+	if !strings.HasPrefix(g.Kind, defaultKind) {
+		return ""
+	}
+	sql := "ALTER DEFAULT PRIVILEGES FOR USER " + pgwire.Identifier(g.Owner) + " "
+	if g.Schema != "" {
+		sql += "IN SCHEMA " + pgwire.Identifier(g.Schema) + " "
+	}
+	return sql
+}
+
+func (g Grant) target() string {
+	if kind, ok := strings.CutPrefix(g.Kind, defaultKind); ok {
+		return kind
+	}
+	return g.on()
+}
+
+func (g Grant) on() string {
+	if strings.HasPrefix(g.Kind, defaultKind) {
+		where := ""
+		if g.Schema != "" {
+			where = " in schema " + pgwire.Identifier(g.Schema)
+		}
+		return "future " + strings.TrimPrefix(g.Kind, defaultKind) + " of " + pgwire.Identifier(g.Owner) + where
+	}
+	name := pgwire.Identifier(g.Object)
+	if g.Kind == "LARGE OBJECT" {
+		name = g.Object // a number
+	}
+	if g.Schema != "" {
+		name = pgwire.Identifier(g.Schema) + "." + name
+	}
+	if g.Kind == "FUNCTION" || g.Kind == "PROCEDURE" {
+		name += "(" + g.Args + ")"
+	}
+	return g.Kind + " " + name
+}
+
+func (g Grant) column() string {
+	if g.Column == "" {
+		return ""
+	}
+	return " (" + pgwire.Identifier(g.Column) + ")"
+}
+
+func sorted(r Rights) []Grant {
+	return slices.SortedFunc(maps.Keys(r), func(a, b Grant) int {
+		return cmp.Or(cmp.Compare(a.on(), b.on()), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Privilege, b.Privilege))
+	})
+}
