@@ -11,7 +11,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -194,23 +193,17 @@ func (r *templateRun) setOther(ctx context.Context, current, pending secretdoc.D
 	if err != nil {
 		return err
 	}
-	conn, err := r.w.db.Server.Login(ctx, master.Username, master.Password, r.w.db.Name)
+	admin, err := all.Engines["postgres"].Connect(ctx, master)
 	if err != nil {
 		return valueError("Unable to log into database using credentials in master secret")
 	}
-	defer func() { _ = conn.Close(ctx) }()
-	user := pgx.Identifier{pending.Username}.Sanitize()
-	known, err := conn.Exec(ctx, "SELECT 1 FROM pg_roles WHERE rolname = '"+pending.Username+"'").ReadAll()
-	if err != nil {
-		return err
+	defer admin.Close()
+	if len(r.w.db.Exec("SELECT 1 FROM pg_roles WHERE rolname = '"+pending.Username+"'")) == 0 {
+		user := quoted(pending.Username)
+		r.w.db.Exec("CREATE ROLE " + user + " WITH LOGIN; GRANT " + quoted(current.Username) + " TO " + user)
 	}
-	sql := r.w.db.Quiet() + ";ALTER USER " + user + " WITH PASSWORD '" + pending.Password.Reveal() + "'"
-	if len(known[0].Rows) == 0 {
-		sql = r.w.db.Quiet() + ";CREATE ROLE " + user + " WITH LOGIN PASSWORD '" + pending.Password.Reveal() + "'; GRANT " +
-			pgx.Identifier{current.Username}.Sanitize() + " TO " + user
-	}
-	_, err = conn.Exec(ctx, sql).ReadAll()
-	return err
+	// AWS's own sends the password in the clear, where the server's log shows it.
+	return admin.SetPassword(ctx, pending.Username, pending.Password)
 }
 
 func (r *templateRun) test(ctx context.Context) error {
