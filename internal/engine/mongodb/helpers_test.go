@@ -50,6 +50,9 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		_ = flag.Set("rapid.checks", "30") // each check logs in several times
 	}
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = flag.Set("test.parallel", "16") // most of them wait for a time-out
+	}
 	goleak.VerifyTestMain(tests{m})
 }
 
