@@ -8,11 +8,10 @@
 //
 // The server gets new passwords in clear, inside of TLS: createUser and
 // updateUser take no hash that would be worth less than the password
-// (digestPassword false takes the MD5 that SCRAM-SHA-1 logs in with). Of user
-// management events DocumentDB's auditing, which is off by default, keeps the
-// user's name and roles (Amazon DocumentDB developer guide, "Auditing Amazon
-// DocumentDB events"), and its profiler keeps queries and writes only
-// ("Profiling Amazon DocumentDB operations").
+// (digestPassword false takes the MD5 that SCRAM-SHA-1 logs in with). What
+// DocumentDB's auditing, which is off by default, keeps of such a command could
+// not be tried; its profiler keeps queries and writes of documents only (Amazon
+// DocumentDB developer guide, "Profiling Amazon DocumentDB operations").
 package mongodb
 
 import (

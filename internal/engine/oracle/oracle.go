@@ -122,7 +122,7 @@ type session struct {
 	db       executor
 	target   target
 	user     identifier
-	password redact.String // what we logged in with; see setPassword
+	password redact.String // the user's own, as far as we know; see setPassword
 
 	// prove reports whether an account accepts a password.
 	prove func(ctx context.Context, user identifier, password redact.String) (bool, error)
@@ -159,6 +159,9 @@ func (s *session) setPassword(ctx context.Context, op string, user identifier, p
 	}
 	if err != nil {
 		return statementFault(err, op, changingPassword)
+	}
+	if user == s.user {
+		s.password = password
 	}
 	return nil
 }

@@ -71,6 +71,13 @@ func TestReplace(t *testing.T) {
 	if got, want := f.take(), "ALTER USER \"APP\" IDENTIFIED BY \"...\"\nALTER USER \"APP\" IDENTIFIED BY \"...\" REPLACE \"...\""; got != want {
 		t.Errorf("sent\n%s\nwant\n%s", got, want)
 	}
+	// Twice in one session: the old password is another one then.
+	s := f.session("APP")
+	for _, password := range []string{next + "1", next + "2"} {
+		if err := s.SetPassword(t.Context(), "APP", redact.New(password)); err != nil {
+			t.Error(err)
+		}
+	}
 	expect(t, f.session("APP").SetPassword(t.Context(), "OTHER", redact.New(next)), fault.PasswordRejected, "ORA-28221")
 	// An old password that cannot be quoted is not sent.
 	f.users["APP"].password = `quo"te`
