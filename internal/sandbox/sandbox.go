@@ -1,6 +1,6 @@
 // Package sandbox is a local AWS: one loopback endpoint that speaks the real
-// wire protocols of Secrets Manager, Step Functions, SNS and EventBridge, with
-// Tumbler deployed in it. It runs statemachine/rotation.asl.json as it is, with
+// wire protocols of Secrets Manager, Step Functions, SNS, EventBridge and
+// EventBridge Scheduler, with Tumbler deployed in it. It runs statemachine/rotation.asl.json as it is, with
 // the handlers that the Lambda functions run.
 package sandbox
 
@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/tumbler-rotation/tumbler/internal/asl"
@@ -28,6 +29,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	sandboxscheduler "github.com/tumbler-rotation/tumbler/internal/sandbox/scheduler"
 	sandboxsecrets "github.com/tumbler-rotation/tumbler/internal/sandbox/secretsmanager"
 	sandboxsns "github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/stepfunctions"
@@ -55,7 +57,16 @@ type Config struct {
 	OnEvent func(sandboxevents.Event)       // told of each EventBridge event. Optional.
 	Observe func(wire.Record)               // told of each API call. Optional.
 	Task    func(asl.TaskFunc) asl.TaskFunc // wraps what runs the Task states. Optional.
-	Clock   asl.Clock                       // of executions. Default: the machine's.
+	Clock   asl.Clock                       // of executions and schedules. Default: the machine's.
+
+	// Registry makes Plan look secrets up in the schedule group and refuse manual
+	// and event requests for those that are not there, as deployed; without it a
+	// request stands for itself. See [Sandbox.Configure].
+	Registry bool
+
+	// OnUndelivered is told of each start by a schedule or an event that was given
+	// up, in words. Optional.
+	OnUndelivered func(string)
 
 	// Functions are rotation functions that are there already, by ARN; a request
 	// may name each of them. One without a Handler was deleted after Tumbler had
@@ -70,6 +81,10 @@ type Config struct {
 	// of the tests use it. Optional.
 	Replace map[string]lambdaboot.Builder
 
+	// RotationBackoff is the pause before attempt n of a native rotation. Default:
+	// n seconds.
+	RotationBackoff func(attempt int) time.Duration
+
 	// Retryer decides how the functions' AWS clients try again. Default: as
 	// deployed.
 	Retryer func() aws.Retryer
@@ -80,10 +95,12 @@ type Sandbox struct {
 	URL             string // for AWS_ENDPOINT_URL
 	StateMachineARN string
 
-	Secrets *sandboxsecrets.Service
-	Outbox  *sandboxsns.Service
-	Events  *sandboxevents.Service
+	Secrets   *sandboxsecrets.Service
+	Outbox    *sandboxsns.Service
+	Events    *sandboxevents.Service
+	Scheduler *sandboxscheduler.Service
 
+	now       func() time.Time // of schedules
 	retryer   func() aws.Retryer
 	states    *stepfunctions.Service
 	server    *wire.Server
@@ -99,7 +116,10 @@ func Start(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Sandbox{retryer: cfg.Retryer}
+	if cfg.Clock == nil {
+		cfg.Clock = asl.RealClock{}
+	}
+	s := &Sandbox{retryer: cfg.Retryer, now: cfg.Clock.Now}
 	// The endpoint's services call the functions and the functions call the
 	// endpoint, whose address is only known once it listens. Nobody calls before.
 	work := &tasks{functions: functions{}}
@@ -119,10 +139,11 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	if cfg.Task != nil {
 		task = cfg.Task(task)
 	}
-	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions})
-	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert})
+	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions, Now: cfg.Now})
+	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert, Now: cfg.Now})
 	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock})
-	s.Events = sandboxevents.New(sandboxevents.Config{OnEvent: cfg.OnEvent})
+	s.Events = sandboxevents.New(s.events(cfg))
+	s.Scheduler = sandboxscheduler.New(s.schedules(cfg))
 	handler, err := wire.New(wire.Config{
 		Observe: cfg.Observe,
 		Intercept: func(ctx context.Context, call wire.Call) *wire.Failure {
@@ -132,7 +153,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 			return nil
 		},
 		Log: cfg.Log,
-	}, s.Secrets, s.states, s.Outbox, s.Events)
+	}, s.Secrets, s.states, s.Outbox, s.Events, s.Scheduler)
 	if err != nil {
 		return err
 	}
@@ -167,6 +188,14 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 	if err != nil {
 		return err
 	}
+	_, err = scheduler.NewFromConfig(s.AWS("deployment")).CreateScheduleGroup(ctx, &scheduler.CreateScheduleGroupInput{Name: aws.String(ScheduleGroup)})
+	if err != nil {
+		return err
+	}
+	group := ""
+	if cfg.Registry {
+		group = ScheduleGroup
+	}
 	work.sns, work.events = sns.NewFromConfig(client), eventbridge.NewFromConfig(client)
 	for name, b := range builders(cfg.Engines) {
 		if build, ok := cfg.Replace[name]; ok {
@@ -174,6 +203,7 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		}
 		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Deployment: lambdaboot.Deployment{
 			RotatorARN: functionARN("rotator"), Functions: slices.Collect(maps.Keys(cfg.Functions)), Strategy: cfg.Strategy,
+			ScheduleGroup: group,
 		}}
 		work.functions[functionARN(name)] = Function{b.build(env), b.timeout}
 	}
@@ -220,6 +250,7 @@ func (s *Sandbox) Intercept(f wire.Interceptor) {
 
 // Close aborts what is running and stops listening.
 func (s *Sandbox) Close() {
+	s.Scheduler.Close()
 	s.states.Close()
 	s.Secrets.Close()
 	_ = s.server.Close() // nothing is kept that could be lost

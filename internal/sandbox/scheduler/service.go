@@ -129,7 +129,7 @@ func (s *Service) Pages() map[string]http.Handler {
 // hold keeps a virtual clock still while the caller runs and does not sleep on
 // it.
 func (s *Service) hold() (release func()) {
-	if virtual, ok := s.cfg.Clock.(interface{ Hold() func() }); ok {
+	if virtual, ok := s.cfg.Clock.(*asl.VirtualClock); ok {
 		return virtual.Hold()
 	}
 	return func() {}

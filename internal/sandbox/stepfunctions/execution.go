@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/asl"
@@ -143,17 +144,22 @@ func (s *Service) forget(m *machine) {
 func (s *Service) launch(e *execution) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	e.status, e.stop, e.ended, e.returned = asl.Running, stop, make(chan struct{}), make(chan struct{})
+	begun := s.hold()
 	run := asl.Run{
 		Input:        json.RawMessage(e.input),
 		Execution:    asl.Execution{ARN: e.ARN, Name: e.Name, StartTime: e.started},
 		StateMachine: asl.StateMachine{ARN: e.machine.arn, Name: e.machine.name},
 		Task:         s.cfg.Task, Clock: s.cfg.Clock, Jitter: s.cfg.Jitter,
-		Observe:    func(event asl.Event) { s.observe(e, event) },
+		Observe: func(event asl.Event) {
+			begun()
+			s.observe(e, event)
+		},
 		ResumeFrom: e.checkpoint,
 	}
 	s.running.Go(func() {
 		defer stop(nil)
 		result := e.machine.definition.Run(ctx, run)
+		begun()
 		s.mu.Lock()
 		e.checkpoint = result.Checkpoint
 		close(e.returned)
@@ -162,6 +168,17 @@ func (s *Service) launch(e *execution) {
 			s.cfg.Log.Info("execution ended without success", "execution", e.ARN, "status", result.Status, "error", result.Error)
 		}
 	})
+}
+
+// hold keeps a virtual clock still until begun is called, which is when the run
+// has begun and counts by itself: no time passes between a start and the first
+// state.
+func (s *Service) hold() (begun func()) {
+	virtual, ok := s.cfg.Clock.(*asl.VirtualClock)
+	if !ok {
+		return func() {}
+	}
+	return sync.OnceFunc(virtual.Hold())
 }
 
 // observe records an event. The last one closes the execution, so that the
