@@ -161,16 +161,14 @@ func (p *proxy) serve(client net.Conn) {
 		}
 		forward, cut := p.next(buffer[:n])
 		if cut {
-			mute.Lock()
-			client.Close()
-			mute.Unlock()
+			mute.Lock() // the answer must not get through
 		}
 		if forward {
 			select {
 			case <-answered:
 			default:
 			}
-			if _, err := server.Write(buffer[:n]); err != nil {
+			if _, err := server.Write(buffer[:n]); err != nil && !cut {
 				break
 			}
 		}
@@ -181,6 +179,8 @@ func (p *proxy) serve(client net.Conn) {
 				case <-time.After(5 * time.Second):
 				}
 			}
+			client.Close()
+			mute.Unlock()
 			break
 		}
 	}

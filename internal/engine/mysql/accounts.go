@@ -137,7 +137,7 @@ func factorsFor(srv *server, a stored, o accountOptions, password redact.String)
 			factors = append(factors, f) // beside a password; it has none of its own
 			continue
 		}
-		hash, known := hashFor(f.plugin, password)
+		hash, known := hashFor(f.plugin, password, a.hash)
 		if !known || !srv.mariadb && !srv.ownByAlter() && f.plugin != nativePassword {
 			return nil, unknownPlugin(a.account, f.plugin)
 		}

@@ -229,6 +229,10 @@ func (c *cloning) do(ctx context.Context, s step, a account) error {
 	if strings.HasPrefix(s.sql, "REVOKE ") && noSuchGrant(number(err)) {
 		return nil // it went with another one: MySQL 8 takes "all global privileges" as "all"
 	}
+	if strings.HasPrefix(s.sql, "CREATE USER ") && number(err) == 1396 {
+		return fault.Wrap(err, fault.DatabaseUnavailable, fmt.Sprintf("somebody else made account %s on %s at this moment", a, c.target.address()),
+			"Usually an earlier attempt that was thought lost: the next one finds the account")
+	}
 	if err != nil {
 		op := fmt.Sprintf("bringing clone %s level on %s", a, c.target.address())
 		if s.change != "" {

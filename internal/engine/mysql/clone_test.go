@@ -45,7 +45,7 @@ func (s *server) rotate(t testing.TB, user string, password redact.String, prove
 // schema makes a schema with a table for one test.
 func (s *server) schema(t testing.TB, name string) {
 	q := "`" + strings.ReplaceAll(name, "`", "``") + "`"
-	s.Exec("CREATE DATABASE "+q, "CREATE TABLE "+q+".t (a INT, `b c` INT, `d``e` INT)",
+	s.Exec("CREATE DATABASE "+q, "CREATE TABLE "+q+".t (a INT, `b c` INT, `d``e` INT, under_score INT)",
 		"CREATE PROCEDURE "+q+".`p(` () SELECT 1", "CREATE FUNCTION "+q+".f () RETURNS INT DETERMINISTIC NO SQL RETURN 1")
 	t.Cleanup(func() { s.Exec("DROP DATABASE " + q) })
 }
@@ -59,7 +59,7 @@ func TestCloneFollowsEveryKindOfRight(t *testing.T) {
 			"SELECT, INSERT ON *.*", "ALL PRIVILEGES ON " + scope + ".*", "SELECT, UPDATE ON `wild\\_card%`.*",
 			"SELECT ON " + scope + ".t", "ALL PRIVILEGES ON " + scope + ".t",
 			"EXECUTE ON PROCEDURE " + scope + ".`p(`", "EXECUTE, ALTER ROUTINE ON FUNCTION " + scope + ".f",
-			"SELECT (a, `b c`), UPDATE (a) ON " + scope + ".t", "GRANT OPTION ON " + scope + ".*",
+			"SELECT (a, `b c`), UPDATE (a, under_score) ON " + scope + ".t", "GRANT OPTION ON " + scope + ".*",
 			"GRANT OPTION ON " + scope + ".t", "ALL PRIVILEGES ON *.*", "GRANT OPTION ON *.*",
 		}
 		if s.name != mysql56.name { // which shows column names without quotes

@@ -88,6 +88,12 @@ func (t target) loginFault(err error, encrypted bool) error {
 		return fault.Wrap(err, fault.DatabaseError, op+": the server asks for a way to authenticate that Tumbler does not use",
 			"Change the account to caching_sha2_password (MySQL), or to ed25519 or mysql_native_password (MariaDB); accounts with IAM, PAM or LDAP have no password to rotate")
 	}
+	if errors.Is(err, driverpkg.ErrMalformPkt) {
+		// The driver follows one change of plugin and calls a second one malformed.
+		// MariaDB makes it when an account has two passwords and refuses the first.
+		return fault.Wrap(err, fault.LoginRefused, op+": the credentials are not accepted, and the server asks for another way to authenticate",
+			"The password in this version of the secret is not the account's. If it is, give the account one way to log in (ALTER USER ... IDENTIFIED VIA)")
+	}
 	if f := t.certificateFault(err); f != nil {
 		return f
 	}
@@ -211,6 +217,8 @@ func (s *session) fault(err error, op string, does effect) error {
 		}
 	case 1792, 1836:
 		return readOnly()
+	case 1699:
+		return answer(fault.DatabaseError, "the account's way to log in has no password that it could change", "Put the password first in ALTER USER ... IDENTIFIED VIA, or name a superuser's secret")
 	case 1820:
 		return answer(fault.DatabaseError, "the password has expired", "An administrator has to set a new one, and store it as AWSCURRENT")
 	case 1133, 1396, 3162:

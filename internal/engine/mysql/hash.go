@@ -46,24 +46,42 @@ func ed25519Hash(password redact.String) string {
 	return base64.RawStdEncoding.EncodeToString(point.Bytes())
 }
 
-// cachingSHA2Hash is what caching_sha2_password stores: "$A$005$", a salt of 20
-// bytes and the SHA-256 crypt of 5000 rounds. Source: MySQL reference manual,
-// "Caching SHA-2 Pluggable Authentication", and Drepper, "Unix crypt using
-// SHA-256 and SHA-512".
-func cachingSHA2Hash(password redact.String) string {
-	salt := rand.Text()[:20] // neither "$" nor NUL, which delimit
-	return "$A$005$" + salt + sha256Crypt(password.Reveal(), salt, 5000)
+// cachingSHA2Hash is what caching_sha2_password stores: "$A$", thousands of rounds
+// in hexadecimal, "$", a salt of 20 bytes, neither "$" nor NUL, and the SHA-256
+// crypt. Source: MySQL reference manual, "Caching SHA-2 Pluggable
+// Authentication", and Drepper, "Unix crypt using SHA-256 and SHA-512".
+func cachingSHA2Hash(password redact.String, salt string, rounds int) string {
+	return fmt.Sprintf("$A$%03X$%s%s", rounds, salt, sha256Crypt(password.Reveal(), salt, rounds*1000))
 }
 
-// hashFor returns what the plugin stores for the password.
-func hashFor(plugin string, password redact.String) (string, bool) {
+// parseCachingSHA2 returns the thousands of rounds and the salt of a stored hash.
+func parseCachingSHA2(stored string) (rounds int, salt string, ok bool) {
+	parts := strings.SplitN(stored, "$", 4)
+	if len(parts) != 4 || parts[1] != "A" || len(parts[3]) < 20 {
+		return 0, "", false
+	}
+	n, err := strconv.ParseInt(parts[2], 16, 32)
+	if err != nil || n < 5 || n > 0xfff {
+		return 0, "", false
+	}
+	return int(n), parts[3][:20], true
+}
+
+// hashFor returns what the plugin stores for the password. It costs as much to
+// try as the hash that is stored now, if any: the server's administrator chose
+// how much that is.
+func hashFor(plugin string, password redact.String, now string) (string, bool) {
 	switch plugin {
 	case nativePassword:
 		return nativeHash(password), true
 	case ed25519Plugin:
 		return ed25519Hash(password), true
 	case cachingSHA2:
-		return cachingSHA2Hash(password), true
+		rounds, _, ok := parseCachingSHA2(now)
+		if !ok {
+			rounds = 5 // the default of MySQL 8
+		}
+		return cachingSHA2Hash(password, rand.Text()[:20], rounds), true
 	}
 	return "", false
 }
@@ -75,18 +93,13 @@ func matches(plugin, stored string, password redact.String) bool {
 	}
 	want := ""
 	if plugin == cachingSHA2 {
-		parts := strings.SplitN(stored, "$", 4)
-		if len(parts) != 4 || parts[1] != "A" || len(parts[3]) < 20 {
+		rounds, salt, ok := parseCachingSHA2(stored)
+		if !ok {
 			return false
 		}
-		rounds, err := strconv.ParseInt(parts[2], 16, 32)
-		if err != nil || rounds < 5 || rounds > 0xfff {
-			return false
-		}
-		salt := parts[3][:20]
-		want = fmt.Sprintf("$A$%03X$%s%s", rounds, salt, sha256Crypt(password.Reveal(), salt, int(rounds)*1000))
+		want = cachingSHA2Hash(password, salt, rounds)
 	} else {
-		want, _ = hashFor(plugin, password)
+		want, _ = hashFor(plugin, password, "")
 	}
 	return subtle.ConstantTimeCompare([]byte(want), []byte(stored)) == 1
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -173,6 +174,7 @@ func (s *server) counters(t testing.TB) func(testing.TB) (accepted, refused int)
 	t.Cleanup(func() { db.Close() })
 	return func(t testing.TB) (int, int) {
 		t.Helper()
+		time.Sleep(50 * time.Millisecond) // the server counts after it has answered
 		all, broken := status(t, db, "Connections"), status(t, db, "Aborted_connects")
 		return all - broken, broken
 	}

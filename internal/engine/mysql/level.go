@@ -25,6 +25,9 @@ func (d dialect) level(a account, want, have rights) []step {
 		return slices.DeleteFunc(slices.Clone(rs), func(r right) bool { return r.kind != k })
 	}
 	for _, r := range append(of(add, role), of(add, roleAdmin)...) {
+		if r.kind == roleAdmin && add.has(right{kind: role, on: r.on}) {
+			continue // granted with the role
+		}
 		steps = append(steps, d.grantRole(a, r, want))
 	}
 	for _, on := range scopes(append(of(add, privilege), of(remove, privilege)...)) {
@@ -127,7 +130,8 @@ func levelScope(a account, on string, want, have rights) []step {
 func grantStep(a account, on string, names []string) step {
 	list := strings.Join(names, ", ")
 	s := step{sql: "GRANT " + list + " ON " + on + " TO " + a.sql(), change: "granted " + list + " ON " + on}
-	if !slices.Contains(names, "CREATE") && !slices.Contains(names, allPrivileges) {
+	isTable := strings.HasPrefix(on, "`") && !strings.HasSuffix(on, ".*")
+	if isTable && !slices.Contains(names, "CREATE") && !slices.Contains(names, allPrivileges) {
 		s.retry = []string{
 			"GRANT CREATE, " + list + " ON " + on + " TO " + a.sql(),
 			"REVOKE CREATE ON " + on + " FROM " + a.sql(),

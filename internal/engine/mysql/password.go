@@ -51,7 +51,7 @@ func (s *session) setOwn(ctx context.Context, srv *server, op string, password r
 			return err
 		}
 	}
-	hash, known := hashFor(plugin, password)
+	hash, known := hashFor(plugin, password, "")
 	if !known {
 		return unknownPlugin(srv.self, plugin)
 	}

@@ -199,7 +199,7 @@ func (s *scanner) privileges(a account) (rs rights, extras accountOptions, ok bo
 		switch {
 		case name == "USAGE":
 			static = true
-		case strings.Contains(name, "_"): // so has no static privilege
+		case strings.Contains(name, "_") && !strings.Contains(name, "("): // no static privilege has one
 			rs = append(rs, right{kind: dynamic, name: name, on: on, grantable: grantable})
 		default:
 			static = true
