@@ -18,9 +18,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/FerretDB/FerretDB/internal/clientconn"
 	"github.com/FerretDB/FerretDB/internal/clientconn/connmetrics"
@@ -44,13 +46,13 @@ func main() {
 	flag.BoolVar(&s.tls, "tls", false, "speak TLS only, with server.crt and server.key of the directory")
 	flag.StringVar(&s.user, "user", "root", "`name` of the administrator, who is created with the data")
 	flag.Parse()
+	go endOnSignal()
 	if err := serve(s); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// serve runs the server until the process is killed: that is how its parent
-// stops it, and SQLite is made for it.
+// serve runs the server until the process ends.
 func serve(s settings) error {
 	secret, err := os.ReadFile(filepath.Join(s.dir, "admin-password"))
 	if err != nil {
@@ -106,6 +108,15 @@ func serve(s settings) error {
 	}
 	l.Run(context.Background())
 	return nil
+}
+
+// endOnSignal ends the process at once: SQLite can take it. By default a signal
+// would do the same, unless who started us has them ignored.
+func endOnSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	os.Exit(0)
 }
 
 // announce tells the parent where the server listens. The file appears complete
