@@ -139,7 +139,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	if cfg.Task != nil {
 		task = cfg.Task(task)
 	}
-	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions, Now: cfg.Now})
+	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions, Now: cfg.Now, RotationBackoff: cfg.RotationBackoff})
 	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert, Now: cfg.Now})
 	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock})
 	s.Events = sandboxevents.New(s.events(cfg))

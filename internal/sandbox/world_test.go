@@ -74,6 +74,8 @@ func newWorldWith(t *testing.T, table engine.Table, change func(*world, *sandbox
 		Engines: engines,
 		Log:     slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Clock:   asl.NewVirtualClock(time.Now()),
+
+		RotationBackoff: func(int) time.Duration { return time.Millisecond },
 		Observe: func(r wire.Record) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -1,0 +1,91 @@
+package rotation_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// entries is a registry: the configured request by the secret's ARN.
+type entries map[string]string
+
+func (e entries) Lookup(_ context.Context, secretARN, _ string) (json.RawMessage, bool, error) {
+	request, found := e[secretARN]
+	if request == "down" {
+		return nil, false, fault.New(fault.Throttled, "the registry is busy", "")
+	}
+	return json.RawMessage(request), found, nil
+}
+
+// Secrets Manager's event does not say how a secret is rotated. The registry
+// does, and for what it does not have, the deployment.
+func TestRotatorStrategy(t *testing.T) {
+	const pair = `{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"prod/superuser"}`
+	for name, tc := range map[string]struct {
+		registry rotation.Registry
+		strategy rotation.Strategy
+		user     string // in the version that was made
+		err      fault.Code
+	}{
+		"nothing said":                      {nil, "", "app", ""},
+		"by the deployment":                 {nil, rotation.SingleUser, "app", ""},
+		"alternating, without a superuser":  {nil, rotation.AlternatingUsers, "", fault.SuperuserInvalid},
+		"no such strategy":                  {nil, "alternating", "", fault.InvalidRequest},
+		"by the registry":                   {entries{secretARN: pair}, rotation.SingleUser, "app_clone", ""},
+		"by the registry, not like others":  {entries{secretARN: `{"secretId":"prod/app"}`}, rotation.AlternatingUsers, "app", ""},
+		"not in the registry":               {entries{"another": pair}, rotation.SingleUser, "app", ""},
+		"the registry does not answer":      {entries{secretARN: "down"}, "", "", fault.Throttled},
+		"the registry has what is no good ": {entries{secretARN: `{"secretId":""}`}, "", "", fault.InvalidRequest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault()
+			v.pending(own, "")
+			r := rotation.Rotator{Secrets: v, Databases: &server{}, Registry: tc.registry, Strategy: tc.strategy, Now: atNoon}
+			_, err := r.Run(t.Context(), rotation.NativeInput{Step: rotation.StepCreate, SecretID: "prod/app", ClientRequestToken: own})
+			if fault.CodeOf(err) != tc.err {
+				t.Fatalf("got %v, want %q", err, tc.err)
+			}
+			if tc.user == "" {
+				if _, made := v.values[own]; made {
+					t.Error("a version was made")
+				}
+				return
+			}
+			doc, err := secretdoc.Parse(redact.New(v.values[own]))
+			if err != nil || doc.Username != tc.user || doc.Password.Reveal() != "new-1" {
+				t.Errorf("the version is of %q: %v", doc.Username, err)
+			}
+		})
+	}
+}
+
+// Source: AWS Secrets Manager user guide, "Lambda rotation functions".
+func TestRotatorRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		in  rotation.NativeInput
+		err fault.Code
+	}{
+		"no token":              {rotation.NativeInput{Step: rotation.StepSet, SecretID: "prod/app"}, fault.InvalidRequest},
+		"a version that is not": {rotation.NativeInput{Step: rotation.StepSet, SecretID: "prod/app", ClientRequestToken: "other"}, fault.NotPending},
+		"an older version":      {rotation.NativeInput{Step: rotation.StepSet, SecretID: "prod/app", ClientRequestToken: "v-previous"}, fault.NotPending},
+		"no such step":          {rotation.NativeInput{Step: "dropSecret", SecretID: "prod/app", ClientRequestToken: own}, fault.InvalidRequest},
+		"already AWSCURRENT":    {rotation.NativeInput{Step: rotation.StepSet, SecretID: "prod/app", ClientRequestToken: "v-current"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, s := newVault(), &server{}
+			v.pending(own, document("pending"))
+			_, err := rotation.Rotator{Secrets: v, Databases: s, Now: atNoon}.Run(t.Context(), tc.in)
+			if fault.CodeOf(err) != tc.err {
+				t.Errorf("got %v, want %q", err, tc.err)
+			}
+			if len(s.log) != 0 {
+				t.Errorf("the database saw %q", s.log)
+			}
+		})
+	}
+}
