@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -45,9 +46,13 @@ func MariaDB(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	return mysqlFor(t, "mariadb", "MariaDB"+key, dbserver.StartMariaDB, cfg)
 }
 
-// MySQL56 is [MariaDB] for MySQL 5.6.
+// MySQL56 is [MariaDB] for MySQL 5.6. On machines for which there is no MySQL 5.6
+// the test is skipped, saying so.
 func MySQL56(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	t.Helper()
+	if why := elsewhere(); why != "" {
+		t.Skip("NOT RUN: " + why)
+	}
 	return mysqlFor(t, "mysql", "MySQL 5.6"+key, dbserver.StartMySQL56, cfg)
 }
 
@@ -57,6 +62,14 @@ func MySQL56(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 func MySQL(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	t.Helper()
 	return mysqlFor(t, "mysql", "MySQL"+key, dbserver.StartMySQL, cfg)
+}
+
+// elsewhere says why MySQL 5.6 cannot be on this machine, or "".
+func elsewhere() string {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return "MySQL 5.6 runs on Linux on x86-64 only, and this is " + runtime.GOOS + " on " + runtime.GOARCH
+	}
+	return ""
 }
 
 func mysqlFor(t testing.TB, engine, key string, start startMySQL, cfg dbserver.MySQL) *MySQLServer {

@@ -405,3 +405,56 @@ func TestCloneOfAUserWithMoreThanTheSuperuser(t *testing.T) {
 		}
 	})
 }
+
+// Baseline 5: AWS refuses names over 10 characters on MySQL, whose limit is 32.
+func TestLongNames(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		limit := map[string]int{mariaDB.name: 80, mysql56.name: 16, mysql9.name: 32}[s.name]
+		longest := (s.Name() + strings.Repeat("x", 80))[:limit-len("_clone")]
+		s.dropLater(t, longest)
+		s.createUser(longest, dbtest.Password())
+		password := dbtest.Password()
+		s.rotate(t, longest, password, false)
+		if !s.accepts(longest+"_clone", password) {
+			t.Error("the clone cannot log in")
+		}
+		if s.name == mariaDB.name {
+			return // which knows longer ones than AWS documents
+		}
+		tooLong := longest[:len(longest)-1] + "yz"
+		s.dropLater(t, tooLong)
+		s.createUser(tooLong, dbtest.Password())
+		_, err := s.open(t, s.super).EnsureClone(t.Context(), engine.CloneRequest{Original: tooLong, Clone: tooLong + "_clone", Password: password, Mark: mark})
+		if !fault.Is(err, fault.DatabaseError) || !strings.Contains(err.Error(), "longer than the server allows") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// Baseline 8 and 9: a whole rotation by both strategies makes no refused login.
+func TestRotationsRefuseNoLogin(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		user, old := s.user(t)
+		logins := s.counters(t)
+		accepted, refused := logins(t)
+		fresh, clone := dbtest.Password(), dbtest.Password()
+		set := s.open(t, s.Document(user, old))
+		if err := set.SetPassword(t.Context(), user, fresh); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.open(t, s.Document(user, fresh)).Probe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		request := engine.CloneRequest{Original: user, Clone: user + "_clone", Password: clone, Mark: mark}
+		if _, err := s.open(t, s.super).EnsureClone(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.open(t, s.Document(user+"_clone", clone)).Probe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		a, r := logins(t)
+		if a-accepted != 4 || r != refused {
+			t.Errorf("%d logins accepted and %d refused, want 4 and 0", a-accepted, r-refused)
+		}
+	})
+}

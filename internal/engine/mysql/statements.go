@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -80,12 +79,8 @@ func (d dialect) identified(factors []factor) string {
 		}
 		return "IDENTIFIED VIA " + strings.Join(ways, " OR ")
 	case d.ownByAlter():
-		// Hexadecimal, since the hash may hold any byte.
-		value := "0x" + strings.ToUpper(hex.EncodeToString([]byte(factors[0].hash)))
-		if !d.mysqlFrom(8, 0, 17) {
-			value = text(factors[0].hash)
-		}
-		return "IDENTIFIED WITH " + text(factors[0].plugin) + " AS " + value
+		// Hashes that hashFor made are printable, unlike the server's own.
+		return "IDENTIFIED WITH " + text(factors[0].plugin) + " AS " + text(factors[0].hash)
 	}
 	return "IDENTIFIED BY PASSWORD " + text(factors[0].hash)
 }
