@@ -89,14 +89,14 @@ func (s *session) catalogSQL(roles ...string) []string {
 func (s *session) parseCatalog(results [][][]string) (*catalog, error) {
 	const strange = "what the server says about its roles was not understood"
 	last := len(results) - 1
-	if last < 1 || len(results[last]) != 1 || len(results[last][0]) != 1 {
+	if last < 0 || len(results[last]) != 1 || len(results[last][0]) != 1 {
 		return nil, errors.New(strange)
 	}
 	c := &catalog{}
 	if err := json.Unmarshal([]byte(results[last][0][0]), c); err != nil {
 		return nil, errors.New(strange)
 	}
-	if s.separateOwnership {
+	if s.separateOwnership && last > 0 {
 		var err error
 		if c.grants, err = pggrant.Parse(results[last-1]); err != nil {
 			return nil, err

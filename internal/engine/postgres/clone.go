@@ -2,12 +2,9 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
@@ -67,11 +64,7 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 		if c, err = s.carryOut(ctx, op, l, r); err != nil {
 			return engine.CloneResult{}, err
 		}
-		for _, step := range l.steps {
-			if step.done != "" {
-				result.Changes = append(result.Changes, step.done)
-			}
-		}
+		result.Changes = pgwire.Done(l.steps)
 	}
 	if result.Privileges, err = c.equal(op, r); err != nil {
 		return engine.CloneResult{}, err
@@ -147,45 +140,15 @@ func (l *leveling) plan(s *session, op string, r engine.CloneRequest) error {
 
 // carryOut runs the steps as one transaction and returns what they led to.
 func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine.CloneRequest) (*catalog, error) {
-	var statements []string
-	for _, step := range l.steps {
-		statements = append(statements, step.sql)
-	}
-	results, err := s.Exec(ctx, pgwire.Limited(append(statements, s.catalogSQL(r.Original, r.Clone)...)...))
+	results, err := s.Do(ctx, op, nil, l.steps, s.catalogSQL(r.Original, r.Clone)...)
 	if err != nil {
-		// The first result is that of SET LOCAL.
-		if failed := len(results) - 1; failed >= 0 && failed < len(l.steps) {
-			return nil, l.steps[failed].fault(s, err, op)
-		}
-		return nil, s.StatementFault(err, op, pgwire.Levelling)
+		return nil, err
 	}
 	c, err := s.parseCatalog(results)
 	if err != nil {
 		return nil, s.StatementFault(err, op, pgwire.Levelling)
 	}
 	return c, nil
-}
-
-// fault classifies the failure of a step. All steps are undone with it.
-func (st step) fault(s *session, err error, op string) error {
-	refusal, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return s.StatementFault(err, op, st.kind)
-	}
-	if st.done != "" {
-		op += ": " + st.done
-	}
-	switch {
-	case refusal.Code == "42501":
-		return fault.Wrap(err, fault.PrivilegeMissing, op+": not allowed (SQLSTATE 42501), and nothing was changed", st.hint)
-	case refusal.Routine == "find_option" || refusal.Routine == "assignable_custom_variable_name":
-		return fault.Wrap(err, fault.DatabaseError, op+": the server does not know this setting any more, and nothing was changed", "RESET it for the original")
-	case refusal.Code == "0LP01":
-		return fault.Wrap(err, fault.DatabaseError, op+": the original is a member of its clone, and nothing was changed", "REVOKE the clone from the original")
-	case refusal.Code == "2BP01":
-		return fault.Wrap(err, fault.DatabaseError, op+": the clone has passed it on to others, and nothing was changed", "REVOKE it with CASCADE, and grant it to the others by the original")
-	}
-	return s.StatementFault(err, op, st.kind)
 }
 
 // equal returns what both roles may do, which has to be the same.

@@ -10,14 +10,6 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// step is one statement that brings the clone nearer to the original.
-type step struct {
-	sql  string
-	done string // for people, once it is done; empty: not worth mentioning
-	hint string // what to do when it is not allowed
-	kind pgwire.Effect
-}
-
 // attributes are what a role may do by itself; being a member of a role does not
 // bring them. Which ones a session may give and take differs between versions
 // (CREATE ROLE, ALTER ROLE); the server decides.
@@ -41,11 +33,11 @@ type leveling struct {
 	*catalog
 	original, clone string
 	separate        bool // see [Engine.SeparateOwnership]
-	steps           []step
+	steps           []pgwire.Step
 }
 
 func (l *leveling) add(kind pgwire.Effect, sql, done, hint string) {
-	l.steps = append(l.steps, step{sql: sql, done: done, hint: hint, kind: kind})
+	l.steps = append(l.steps, pgwire.Step{SQL: sql, Done: done, Hint: hint, Kind: kind})
 }
 
 // level lists what is to be done. clone is the role as it is.
@@ -215,7 +207,7 @@ func (l *leveling) levelSettings() {
 		}
 		for _, name := range sortedKeys(want) {
 			value, has := have[name]
-			if has && canonicalValue(name, value) == canonicalValue(name, want[name]) {
+			if has && pgwire.CanonicalSetting(name, value) == pgwire.CanonicalSetting(name, want[name]) {
 				continue
 			}
 			l.add(pgwire.Levelling, setSQL(l.clone, database, name, want[name]), "SET "+name+where, l.hintSetting(name))
@@ -251,7 +243,7 @@ func (l *leveling) actors() map[string]string {
 func (l *leveling) hintSetting(name string) string {
 	return fmt.Sprintf("Allow it: GRANT SET ON PARAMETER %s TO %s (PostgreSQL 15 and later); or have a superuser set it alike on %s and %s. "+
 		"From 16 on the session needs ADMIN OPTION, too: %s",
-		settingName(name), pgwire.Identifier(l.Session), pgwire.Identifier(l.original), pgwire.Identifier(l.clone), l.grantAdmin(l.clone))
+		pgwire.SettingName(name), pgwire.Identifier(l.Session), pgwire.Identifier(l.original), pgwire.Identifier(l.clone), l.grantAdmin(l.clone))
 }
 
 // grantAdmin is the statement that lets the session administer the role.

@@ -52,6 +52,7 @@ var hints = pgwire.Hints{
 	NotAllowed: "A role may change its own password unless RDS restricts that (rds.restrict_password_commands: grant it rds_password). " +
 		"To change another's it needs CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION on that role, too",
 	ReadOnly: `Put the writer's endpoint into "host" of the secret. If it is the writer, default_transaction_read_only is on for this user or database`,
+	Unknown:  "Have the server authenticate this user by scram-sha-256 or md5",
 	Policy:   "Make generated passwords fit the policy (passwordcheck, pg_tle or credcheck). Policies that demand to see the password in clear cannot be met",
 }
 

@@ -3,8 +3,6 @@ package postgres
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -146,23 +144,13 @@ func (c *catalog) listSettings(user string, self []string) []string {
 			where = " in database " + pgwire.Identifier(database)
 		}
 		for name, value := range c.settings(database, user) {
-			list = append(list, fmt.Sprintf("SET %s = %s%s", name, shown(name, value), where))
+			list = append(list, fmt.Sprintf("SET %s = %s%s", name, pgwire.ListedSetting(name, value), where))
 		}
 		if here := actor(database); here != usual {
 			list = append(list, here+where)
 		}
 	}
 	return list
-}
-
-// shown renders a setting's value. Those of applications and extensions, whose
-// names have a dot, may well be keys: only a digest is listed.
-func shown(name, value string) string {
-	if !strings.Contains(name, ".") {
-		return canonicalValue(name, value)
-	}
-	sum := sha256.Sum256([]byte(value))
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

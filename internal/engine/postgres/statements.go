@@ -78,11 +78,11 @@ func returnSQL(role string, withOptions bool) string {
 }
 
 func setSQL(role, database, name, value string) string {
-	return alterRoleSQL(role, inDatabase(database)+"SET "+settingName(name)+" = "+settingValue(name, value))
+	return alterRoleSQL(role, inDatabase(database)+"SET "+pgwire.SettingName(name)+" = "+pgwire.SettingValue(name, value))
 }
 
 func resetSQL(role, database, name string) string {
-	return alterRoleSQL(role, inDatabase(database)+"RESET "+settingName(name))
+	return alterRoleSQL(role, inDatabase(database)+"RESET "+pgwire.SettingName(name))
 }
 
 func inDatabase(database string) string {

@@ -139,6 +139,9 @@ func (t Target) loginFault(err error, password redact.String) error {
 			return fault.Wrap(err, fault.TLSUnavailable, op+": the server asks for the password in clear on an unencrypted connection",
 				"Switch TLS on in the server, or have it authenticate this user by scram-sha-256")
 		}
+		if strings.Contains(err.Error(), "nknown authentication type") {
+			return fault.Wrap(err, fault.DatabaseError, op+": the server asks for a kind of login that only its maker's drivers know", t.Hints.Unknown)
+		}
 		return t.brokenFault(err, op)
 	}
 	answer := func(code fault.Code, what, hint string) error {

@@ -55,6 +55,7 @@ type Hints struct {
 	NotAllowed string // a role may not change a password
 	ReadOnly   string
 	Policy     string // the server's policy refuses a password
+	Unknown    string // the server asks for a kind of login that the driver does not know
 }
 
 // Connect opens one TCP connection and makes one attempt to log in, whatever

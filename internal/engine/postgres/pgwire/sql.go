@@ -10,9 +10,11 @@ import (
 // Statements are simple queries of several statements, which the server runs as
 // one transaction: SET LOCAL holds until its end, and one round trip does all.
 
+var timeLimit = fmt.Sprintf("SET LOCAL statement_timeout = %d", statementTimeout.Milliseconds())
+
 // Limited gives the statements a time limit.
 func Limited(statements ...string) string {
-	return fmt.Sprintf("SET LOCAL statement_timeout = %d; %s", statementTimeout.Milliseconds(), strings.Join(statements, "; "))
+	return timeLimit + "; " + strings.Join(statements, "; ")
 }
 
 // Identifier quotes a name.

@@ -1,10 +1,10 @@
-package postgres
+package pgwire
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
-
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // quotedLists are settings whose value is a list of names, each quoted where it needs to be.
@@ -14,34 +14,44 @@ var quotedLists = []string{
 	"local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories",
 }
 
-// settingName quotes a setting's name: that of an extension or an application
+// SettingName quotes a setting's name: that of an extension or an application
 // has a dot in it.
-func settingName(name string) string {
+func SettingName(name string) string {
 	parts := strings.Split(name, ".")
 	for i, part := range parts {
-		parts[i] = pgwire.Identifier(part)
+		parts[i] = Identifier(part)
 	}
 	return strings.Join(parts, ".")
 }
 
-// settingValue renders a value of pg_db_role_setting for ALTER ROLE ... SET.
-func settingValue(name, value string) string {
+// SettingValue renders a value, as the catalogs have it, for ALTER ROLE ... SET.
+func SettingValue(name, value string) string {
 	if !slices.Contains(quotedLists, name) {
-		return pgwire.Literal(value)
+		return Literal(value)
 	}
 	var literals []string
 	for _, element := range splitNames(value) {
-		literals = append(literals, pgwire.Literal(element))
+		literals = append(literals, Literal(element))
 	}
 	return strings.Join(literals, ", ")
 }
 
-// canonicalValue is the same for values that mean the same.
-func canonicalValue(name, value string) string {
+// CanonicalSetting is the same for values that mean the same.
+func CanonicalSetting(name, value string) string {
 	if slices.Contains(quotedLists, name) {
-		return settingValue(name, value)
+		return SettingValue(name, value)
 	}
 	return value
+}
+
+// ListedSetting renders a setting's value. Those of applications and extensions, whose
+// names have a dot, may well be keys: only a digest is listed.
+func ListedSetting(name, value string) string {
+	if !strings.Contains(name, ".") {
+		return CanonicalSetting(name, value)
+	}
+	sum := sha256.Sum256([]byte(value))
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // splitNames splits a list of names as PostgreSQL writes them: with commas in
