@@ -67,9 +67,10 @@ type VirtualClock struct {
 
 // virtualTimer is a sleeper or a timeout.
 type virtualTimer struct {
-	at   time.Time
-	ctx  context.Context // what a sleeper waits with; nil for a timeout
-	fire func()
+	at    time.Time
+	never bool            // a sleeper that only a Latch or its context wakes
+	ctx   context.Context // what a sleeper waits with; nil for a timeout
+	fire  func()
 }
 
 // NewVirtualClock returns a clock that stands at start.
@@ -149,11 +150,11 @@ func (c *VirtualClock) advance() {
 				}
 				sleepers++
 			}
-			if next == nil || t.at.Before(next.at) {
+			if !t.never && (next == nil || t.at.Before(next.at)) {
 				next = t
 			}
 		}
-		if sleepers == 0 || sleepers < c.running {
+		if next == nil || sleepers == 0 || sleepers < c.running {
 			return
 		}
 		if next.at.After(c.now) {

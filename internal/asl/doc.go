@@ -19,9 +19,14 @@
 // Guide: "Handling errors in Step Functions workflows", "Processing input and
 // output in Step Functions", "Intrinsic functions for JSONPath states",
 // "Accessing execution data from the Context object", "Restarting state machine
-// executions with redrive" and "Step Functions service quotas".
+// executions with redrive", "Map workflow state", "Using Map state in Distributed
+// mode" and "Step Functions service quotas".
 //
-// Not supported, and refused: Map, Parallel, JSONata, variables (Assign),
-// heartbeats, activities, .sync and .waitForTaskToken, JSONPath beyond
-// Reference Paths (names and indexes).
+// A Map runs its items INLINE or, DISTRIBUTED, as child executions with a history
+// of their own; see [Run.Child] and [Run.MapRun].
+//
+// Not supported, and refused: Parallel, JSONata, variables (Assign), heartbeats,
+// activities, .waitForTaskToken and .sync except for nested executions, JSONPath
+// beyond Reference Paths (names and indexes), and of Map: items from S3, batches,
+// results in S3, and EXPRESS children.
 package asl

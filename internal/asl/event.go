@@ -28,6 +28,19 @@ const (
 	TaskSucceeded           EventType = "TaskSucceeded"
 	TaskFailed              EventType = "TaskFailed"
 	TaskTimedOut            EventType = "TaskTimedOut"
+	MapStateStarted         EventType = "MapStateStarted"
+	MapStateSucceeded       EventType = "MapStateSucceeded"
+	MapStateFailed          EventType = "MapStateFailed"
+	MapStateAborted         EventType = "MapStateAborted"
+	MapIterationStarted     EventType = "MapIterationStarted"
+	MapIterationSucceeded   EventType = "MapIterationSucceeded"
+	MapIterationFailed      EventType = "MapIterationFailed"
+	MapIterationAborted     EventType = "MapIterationAborted"
+	MapRunStarted           EventType = "MapRunStarted"
+	MapRunSucceeded         EventType = "MapRunSucceeded"
+	MapRunFailed            EventType = "MapRunFailed"
+	MapRunAborted           EventType = "MapRunAborted"
+	MapRunRedriven          EventType = "MapRunRedriven"
 )
 
 // Event is one entry of an execution's history. Which fields are set depends on
@@ -53,8 +66,12 @@ type Event struct {
 	Timeout time.Duration
 	// Error and Cause are set for failures.
 	Error, Cause string
-	// RedriveCount is set for ExecutionRedriven.
+	// RedriveCount is set for ExecutionRedriven and MapRunRedriven.
 	RedriveCount int
+	// Index is an iteration's, Length the number of items of a MapStateStarted.
+	Index, Length int
+	// MapRunARN is set for events of Map Runs.
+	MapRunARN string
 }
 
 // Limits of Step Functions (AWS: "Step Functions service quotas").

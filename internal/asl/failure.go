@@ -18,6 +18,8 @@ const (
 	ErrorDataLimitExceeded = "States.DataLimitExceeded"
 	// ErrorResultPath is a ResultPath that cannot be applied to the input.
 	ErrorResultPath = "States.ResultPathMatchFailure"
+	// ErrorTolerance is a DISTRIBUTED Map with more failures than it tolerates.
+	ErrorTolerance = "States.ExceedToleratedFailureThreshold"
 	// ErrorNoChoiceMatched is a Choice without a Default that nothing matched.
 	ErrorNoChoiceMatched = "States.NoChoiceMatched"
 )

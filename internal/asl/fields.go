@@ -9,7 +9,10 @@ import (
 )
 
 // loader collects the problems of a definition.
-type loader struct{ problems []Problem }
+type loader struct {
+	problems []Problem
+	names    []string // of states, wherever they are
+}
 
 // fields reads the members of one object of a definition and remembers which
 // were asked for, so that the rest can be refused.
@@ -43,7 +46,7 @@ func (f *fields) has(name string) bool {
 // notHere are fields of the language that this interpreter leaves out.
 var notHere = []string{
 	"HeartbeatSeconds", "HeartbeatSecondsPath", "Credentials", "Assign", "Arguments", "Output",
-	"ItemProcessor", "Iterator", "Branches", "ItemsPath", "ItemSelector", "MaxConcurrency",
+	"Iterator", "Branches", "ItemReader", "ItemBatcher", "ResultWriter",
 }
 
 // done refuses the members nobody asked for.
@@ -135,8 +138,18 @@ func (f *fields) parsePath(name string, v any) *path {
 		f.problem(f.prefix+name, v, err.Error(), "give a Reference Path such as $.a.b[0]")
 		return nil
 	}
+	if p.ofMap() {
+		f.problem(f.prefix+name, v, mapElsewhere, mapRemedy)
+	}
 	return p
 }
+
+// What is wrong with $$.Map outside an ItemSelector. (In states inside a Map it
+// means different things to different interpreters.)
+const (
+	mapElsewhere = "$$.Map is known in an ItemSelector only"
+	mapRemedy    = "let the ItemSelector hand on what is needed"
+)
 
 // ioPath reads InputPath, OutputPath or ResultPath.
 func (f *fields) ioPath(name string) ioPath {
@@ -170,7 +183,11 @@ func (f *fields) template(name string) template {
 		f.problem(f.prefix+name, v, "is "+kindOf(v), "give an object")
 		return nil
 	}
-	return compileTemplate(v, f.prefix+name, f.problem)
+	t := compileTemplate(v, f.prefix+name, f.problem)
+	if name != "ItemSelector" && usesMap(t) {
+		f.problem(f.prefix+name, v, mapElsewhere, mapRemedy)
+	}
+	return t
 }
 
 // seconds is a duration given by a number or by a path.

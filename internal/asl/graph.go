@@ -4,7 +4,8 @@ import "fmt"
 
 // checkGraph refuses dangling transitions, states that cannot be reached and
 // states from which no end can be reached.
-func (l *loader) checkGraph(m *Machine) {
+// within is the Map state that the machine belongs to, or "".
+func (l *loader) checkGraph(m *Machine, within string) {
 	problem := func(state, field, value, text, remedy string) {
 		if value != "" {
 			value = fmt.Sprintf("%q", value)
@@ -12,10 +13,13 @@ func (l *loader) checkGraph(m *Machine) {
 		l.problems = append(l.problems, Problem{state, field, value, text, remedy})
 	}
 	if m.states[m.startAt] == nil {
-		problem("", "StartAt", m.startAt, "there is no such state", "name one of States")
+		problem(within, "StartAt", m.startAt, "there is no such state", "name one of States")
 		return
 	}
 	for _, name := range m.order {
+		if b, ok := m.states[name].body.(*mapBody); ok {
+			l.checkGraph(b.processor, name)
+		}
 		for _, next := range m.states[name].targets() {
 			if m.states[next] == nil {
 				problem(name, "Next", next, "there is no such state", "name one of States")

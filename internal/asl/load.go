@@ -2,6 +2,7 @@ package asl
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,7 +36,7 @@ func Load(definition []byte, substitutions map[string]string) (*Machine, error) 
 	}
 	m := l.machine(o)
 	if len(l.problems) == 0 {
-		l.checkGraph(m)
+		l.checkGraph(m, "")
 	}
 	if len(l.problems) > 0 {
 		return nil, &DefinitionError{l.problems}
@@ -85,23 +86,39 @@ func (l *loader) machine(o *object) *Machine {
 	l.oneOf(f, "QueryLanguage", "JSONPath")
 	n, _ := f.whole("TimeoutSeconds", 1, maxSeconds)
 	m.timeout = time.Duration(n) * time.Second
+	states := f.states()
+	f.done()
+	l.addStates(f, m, states)
+	return m
+}
+
+// states reads the member States.
+func (f *fields) states() *object {
 	v, _ := f.get("States")
 	states, ok := v.(*object)
 	if !ok || len(states.keys) == 0 {
-		f.missing("States", "is missing or not an object with states", "define at least one state")
-		states = newObject()
+		f.missing(f.prefix+"States", "is missing or not an object with states", "define at least one state")
+		return newObject()
 	}
-	f.done()
+	return states
+}
+
+func (l *loader) addStates(f *fields, m *Machine, states *object) {
 	for _, name := range states.keys {
+		at := f.prefix + "States." + name
 		body, ok := states.vals[name].(*object)
 		if !ok {
-			f.problem("States."+name, states.vals[name], "is not an object", "define the state")
+			f.problem(at, states.vals[name], "is not an object", "define the state")
 			continue
 		}
+		if slices.Contains(l.names, name) {
+			// ASL: "States": names are unique within the whole state machine.
+			f.problem(at, name, "is the name of another state", "rename one of the two; names are unique, also inside a Map")
+		}
+		l.names = append(l.names, name)
 		m.order = append(m.order, name)
 		m.states[name] = l.state(name, body)
 	}
-	return m
 }
 
 func (l *loader) oneOf(f *fields, name, only string) {
@@ -139,14 +156,16 @@ func (l *loader) state(name string, o *object) *state {
 		s.body = succeedBody{}
 	case "Fail":
 		s.body = l.fail(f)
+	case "Map":
+		s.body = l.mapState(f)
 	default:
 		if s.typ != "" {
-			f.problem("Type", s.typ, "is not a type of state of this interpreter", "use Pass, Task, Wait, Choice, Succeed or Fail")
+			f.problem("Type", s.typ, "is not a type of state of this interpreter", "use Pass, Task, Wait, Choice, Map, Succeed or Fail")
 		}
 		s.body = succeedBody{}
 		return s // which fields belong to it is not known
 	}
-	if s.typ == "Pass" || s.typ == "Task" || s.typ == "Wait" {
+	if slices.Contains([]string{"Pass", "Task", "Wait", "Map"}, s.typ) {
 		s.next = l.transition(f)
 	}
 	f.done()
@@ -198,6 +217,9 @@ func (l *loader) fail(f *fields) body {
 			f.problem(part.name+"Path", text, err.Error(), "give a path or an intrinsic function")
 			continue
 		}
+		if usesMap(e) {
+			f.problem(part.name+"Path", text, mapElsewhere, mapRemedy)
+		}
 		if c, ok := e.(*call); ok && !returnsText[c.name] {
 			f.problem(part.name+"Path", text, c.name+" does not return a string", "use States.Format or another that does")
 		}
@@ -236,6 +258,10 @@ var lambdaARN = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:
 // integrationARN is an optimised or an SDK service integration.
 var integrationARN = regexp.MustCompile(`^arn:aws[a-z-]*:states:[a-z0-9-]*:[0-9]*:((?:aws-sdk:)?[a-z0-9-]+):([A-Za-z0-9.:]+)$`)
 
+// nestedExecution runs another state machine and waits for it (AWS: "Start
+// workflow executions from a task state in Step Functions").
+const nestedExecution = "states:startExecution.sync:2"
+
 func (l *loader) task(f *fields) body {
 	b := &taskBody{
 		resource:   f.required("Resource", "give the ARN of a function or a service integration"),
@@ -248,10 +274,12 @@ func (l *loader) task(f *fields) body {
 	parts := integrationARN.FindStringSubmatch(b.resource)
 	switch {
 	case b.resource == "", lambdaARN.MatchString(b.resource):
+	case parts != nil && parts[1]+":"+parts[2] == nestedExecution:
+		b.service, b.action = parts[1], parts[2]
 	case parts == nil:
 		f.problem("Resource", b.resource, "is neither a Lambda function's ARN nor arn:aws:states:::service:action", "correct it")
 	case strings.ContainsAny(parts[2], ".:"):
-		f.problem("Resource", b.resource, "asks for a service integration pattern that is not supported", "use request-response, without .sync or .waitForTaskToken")
+		f.problem("Resource", b.resource, "asks for a service integration pattern that is not supported", "use request-response, or "+nestedExecution+" for an execution to wait for")
 	default:
 		b.service, b.action = parts[1], parts[2]
 	}

@@ -44,6 +44,9 @@ type StateInfo struct {
 	Retry []RetryInfo
 	// Catch are a task's catchers, in order.
 	Catch []CatchInfo
+	// Processor is what a Map runs for each item, Mode its INLINE or DISTRIBUTED.
+	Processor *Machine
+	Mode      string
 }
 
 // ChoiceInfo is one transition of a Choice; Label says when, shortly.
@@ -74,8 +77,7 @@ type state struct {
 }
 
 // body is what a type of state does. Everything a state can do to an execution
-// goes through it, so that a Map state is one more body, with machines of its
-// own inside.
+// goes through it.
 type body interface {
 	// run makes the state's output from its raw input. A next other than ""
 	// overrides the state's own. It returns an error when the state failed or
@@ -131,12 +133,10 @@ func (s *state) info() StateInfo {
 		}
 	case *taskBody:
 		info.Resource, info.Timeout = b.resource, b.timeout.fixed
-		for _, r := range b.retry {
-			info.Retry = append(info.Retry, RetryInfo{r.errors, r.maxAttempts, r.delay})
-		}
-		for _, c := range b.catch {
-			info.Catch = append(info.Catch, CatchInfo{c.errors, c.next})
-		}
+		info.Retry, info.Catch = b.guard.info()
+	case *mapBody:
+		info.Processor, info.Mode = b.processor, b.mode
+		info.Retry, info.Catch = b.guard.info()
 	}
 	return info
 }

@@ -97,15 +97,23 @@ func (d *drawing) frame() {
 }
 
 func (s *state) catchers() []*catcher {
-	if t, ok := s.body.(*taskBody); ok {
-		return t.catch
+	switch b := s.body.(type) {
+	case *taskBody:
+		return b.catch
+	case *mapBody:
+		return b.catch
 	}
 	return nil
 }
 
 func (d *drawing) node(name string) string {
 	open, closing := `["`, `"]`
-	switch d.m.states[name].typ {
+	s := d.m.states[name]
+	label := escape(name)
+	switch s.typ {
+	case "Map":
+		open, closing = `[["`, `"]]`
+		label += "<br/>each: " + escape(strings.Join(s.body.(*mapBody).processor.mainPath(), ", "))
 	case "Choice":
 		open, closing = `{"`, `"}`
 	case "Wait":
@@ -113,7 +121,7 @@ func (d *drawing) node(name string) string {
 	case "Succeed", "Fail":
 		open, closing = `(["`, `"])`
 	}
-	return d.ids[name] + open + escape(name) + closing
+	return d.ids[name] + open + label + closing
 }
 
 // escape keeps a label from ending its quotes.

@@ -167,9 +167,15 @@ func (p *path) checkContext() error {
 	if !p.context || len(p.steps) == 0 {
 		return nil
 	}
+	if p.steps[0].name == "Map" {
+		if len(p.steps) < 3 || p.steps[1].name != "Item" || p.steps[2].name != "Index" && p.steps[2].name != "Value" {
+			return fmt.Errorf("the context object's Map has Item.Index and Item.Value only")
+		}
+		return nil
+	}
 	members, ok := contextShape[p.steps[0].name]
 	if !ok {
-		return fmt.Errorf("the context object has no %q (it has Execution, State and StateMachine)", p.steps[0].name)
+		return fmt.Errorf("the context object has no %q (it has Execution, State, StateMachine and, in an ItemSelector, Map)", p.steps[0].name)
 	}
 	if len(p.steps) == 1 {
 		return nil
@@ -182,3 +188,7 @@ func (p *path) checkContext() error {
 	}
 	return nil
 }
+
+// ofMap reports whether the path leads to the item of a Map, which only an
+// ItemSelector sees.
+func (p *path) ofMap() bool { return p.context && len(p.steps) > 0 && p.steps[0].name == "Map" }

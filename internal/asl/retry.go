@@ -61,7 +61,7 @@ var knownErrors = []string{
 	ErrorAll, ErrorTaskFailed, ErrorTimeout, ErrorDataLimitExceeded, ErrorResultPath,
 	"States.HeartbeatTimeout", "States.Permissions", "States.ParameterPathFailure",
 	"States.BranchFailed", "States.NoChoiceMatched", "States.IntrinsicFailure",
-	"States.ExceedToleratedFailureThreshold", "States.ItemReaderFailed", "States.ResultWriterFailed",
+	ErrorTolerance, "States.ItemReaderFailed", "States.ResultWriterFailed",
 	"States.Http.Socket",
 }
 

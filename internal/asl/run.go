@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -20,10 +21,21 @@ type Run struct {
 	Task TaskFunc
 	// Clock is the time. Default RealClock.
 	Clock Clock
+	// Held says that the caller has counted the execution as running with
+	// [VirtualClock.Hold], so that no time passes before it begins or between its
+	// end and what the caller does then.
+	Held bool
 	// Jitter returns numbers in [0, 1) for JitterStrategy FULL. Default random.
 	Jitter func() float64
 	// Observe is told of every event, in order. Optional.
 	Observe func(Event)
+	// Child is told of each child execution of a DISTRIBUTED Map that begins,
+	// and returns what is told of its events, or nil. It may be called
+	// concurrently. Default: nobody looks, and nothing is kept of them.
+	Child func(Execution) func(Event)
+	// MapRun is told how far each DISTRIBUTED Map has come: when it begins, each
+	// time a child begins or ends, and when it has ended. Optional.
+	MapRun func(MapRun)
 	// ResumeFrom redrives an execution that did not succeed. The other fields
 	// must be those of the execution; Input is not looked at. Optional.
 	ResumeFrom *Checkpoint
@@ -93,6 +105,8 @@ type Checkpoint struct {
 	LastEvent int64
 	// RedriveCount is how often the execution has been redriven.
 	RedriveCount int
+	// Items say of a Map state what has been done: a redrive runs the others.
+	Items []ItemCheckpoint
 }
 
 // execution is a Run under way.
@@ -109,8 +123,17 @@ type execution struct {
 	entryID  int64
 	retries  int // of the current state
 
-	lastID, previousID int64
-	path               []string
+	*history
+	previousID int64
+	mapItem    any              // the context object's Map.Item, while a Map selects
+	mapDone    []ItemCheckpoint // of a Map state that is redriven or has failed
+}
+
+// history is what the iterations of an INLINE Map share with their execution.
+type history struct {
+	mu     sync.Mutex
+	lastID int64
+	path   []string
 }
 
 // errInterrupted says that the execution timed out or was stopped.
@@ -135,10 +158,10 @@ func (m *Machine) Run(ctx context.Context, r Run) Result {
 	if r.Execution.StartTime.IsZero() {
 		r.Execution.StartTime = r.Clock.Now()
 	}
-	if c, ok := r.Clock.(*VirtualClock); ok {
+	if c, ok := r.Clock.(*VirtualClock); ok && !r.Held {
 		defer c.Hold()()
 	}
-	x := &execution{Run: r, m: m, caller: ctx, ctx: ctx}
+	x := &execution{Run: r, m: m, caller: ctx, ctx: ctx, history: &history{}}
 	if m.timeout > 0 {
 		var cancel context.CancelFunc
 		x.ctx, cancel = r.Clock.WithTimeout(ctx, m.timeout)
@@ -149,15 +172,24 @@ func (m *Machine) Run(ctx context.Context, r Run) Result {
 
 func (x *execution) run() Result {
 	at, raw, f := x.start()
-	var err error
 	if f != nil {
 		return x.end(at, raw, nil, f)
 	}
+	at, raw, err := x.walk(at, raw)
+	return x.end(at, raw, raw, err)
+}
+
+// walk goes from state to state up to the end. On an error it returns the state
+// it happened in, with its raw input.
+func (x *execution) walk(at string, raw any) (string, any, error) {
 	for {
-		var next string
+		var (
+			next string
+			err  error
+		)
 		at, raw, next, err = x.step(at, raw)
 		if err != nil || next == "" {
-			return x.end(at, raw, raw, err)
+			return at, raw, err
 		}
 		at = next
 	}
@@ -177,6 +209,7 @@ func (x *execution) start() (at string, raw any, f *Failure) {
 	}
 	if c := x.ResumeFrom; c != nil {
 		x.lastID, x.previousID, x.redrives = c.LastEvent, c.LastEvent, c.RedriveCount+1
+		x.mapDone = c.Items
 		x.emit(Event{Type: ExecutionRedriven, RedriveCount: x.redrives})
 		if raw, err = parseJSON(c.Input, nil); err != nil || x.m.states[c.State] == nil {
 			f = runtimef("The checkpoint is not one of this state machine's")
@@ -192,9 +225,9 @@ func (x *execution) start() (at string, raw any, f *Failure) {
 func (x *execution) step(at string, raw any) (string, any, string, error) {
 	s := x.m.states[at]
 	x.state, x.entered, x.retries = s, x.Clock.Now(), 0
-	x.path = append(x.path, at)
+	x.enter(at)
 	x.emit(Event{Type: EventType(s.typ + "StateEntered"), State: at, Entered: true, Input: encode(raw)})
-	x.entryID = x.lastID
+	x.entryID = x.previousID
 	if err := x.interrupted(); err != nil {
 		return at, raw, "", err
 	}
@@ -209,6 +242,7 @@ func (x *execution) step(at string, raw any) (string, any, string, error) {
 	if err != nil {
 		return at, raw, "", x.explain(err)
 	}
+	x.mapDone = nil
 	x.emit(Event{Type: EventType(s.typ + "StateExited"), State: at, Exited: true, Output: encode(out)})
 	if next == "" {
 		next = s.next
@@ -233,7 +267,7 @@ func (x *execution) interrupted() error {
 	if x.ctx.Err() != nil {
 		return errInterrupted
 	}
-	if x.lastID >= MaxEvents-1 {
+	if x.full() {
 		return runtimef("The execution reached the maximum number of history events (%d).", MaxEvents)
 	}
 	return nil
@@ -267,20 +301,35 @@ func (x *execution) end(at string, raw, out any, err error) Result {
 	x.emitLast(last)
 	result.Checkpoint = &Checkpoint{
 		State: at, Input: encode(raw), ExecutionInput: encode(x.input),
-		LastEvent: x.lastID, RedriveCount: x.redrives,
+		LastEvent: x.lastID, RedriveCount: x.redrives, Items: x.mapDone,
 	}
 	return result
+}
+
+func (h *history) enter(state string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.path = append(h.path, state)
+}
+
+// full says that there is room for the last event only.
+func (h *history) full() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lastID >= MaxEvents-1
 }
 
 // emit tells of an event, unless the history is full; interrupted ends the
 // execution then.
 func (x *execution) emit(e Event) {
-	if x.lastID < MaxEvents-1 {
+	if !x.full() {
 		x.emitLast(e)
 	}
 }
 
 func (x *execution) emitLast(e Event) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.lastID++
 	e.ID, e.PreviousID, e.Time = x.lastID, x.previousID, x.Clock.Now()
 	x.previousID = e.ID
@@ -306,7 +355,7 @@ const timeFormat = "2006-01-02T15:04:05.000Z"
 // object in Step Functions").
 func (x *execution) contextObject() any {
 	number := func(n int) json.Number { return json.Number(fmt.Sprint(n)) }
-	return makeObject(
+	o := makeObject(
 		"Execution", makeObject(
 			"Id", x.Execution.ARN, "Input", x.input, "Name", x.Execution.Name,
 			"StartTime", x.Execution.StartTime.UTC().Format(timeFormat), "RedriveCount", number(x.redrives),
@@ -316,6 +365,10 @@ func (x *execution) contextObject() any {
 		),
 		"StateMachine", makeObject("Id", x.StateMachine.ARN, "Name", x.StateMachine.Name),
 	)
+	if x.mapItem != nil {
+		o.set("Map", makeObject("Item", x.mapItem))
+	}
+	return o
 }
 
 func makeObject(pairs ...any) *object {

@@ -17,71 +17,11 @@ type taskBody struct {
 	selector        template
 	resultPath      ioPath
 	timeout         seconds
-	retry           []*retrier
-	catch           []*catcher
-}
-
-func (b *taskBody) targets() []string {
-	var t []string
-	for _, c := range b.catch {
-		t = append(t, c.next)
-	}
-	return t
+	guard
 }
 
 func (b *taskBody) run(x *execution, s *state, raw any) (any, string, error) {
-	used := make([]int, len(b.retry)) // retries made, by retrier
-	for {
-		out, failure, err := b.attempt(x, s, raw)
-		if err != nil {
-			return nil, "", err
-		}
-		if failure == nil {
-			return out, "", nil
-		}
-		if i := b.retrierFor(failure.Name); i >= 0 && used[i] < b.retry[i].maxAttempts {
-			used[i]++
-			x.retries++
-			jitter := 1.0
-			if b.retry[i].jitter {
-				jitter = x.Jitter()
-			}
-			if x.Clock.Sleep(x.ctx, b.retry[i].delay(used[i], jitter)) != nil {
-				return nil, "", errInterrupted
-			}
-			if err := x.interrupted(); err != nil {
-				return nil, "", err
-			}
-			continue
-		}
-		return b.fallBack(raw, failure)
-	}
-}
-
-// retrierFor is the first that matches: a later one never takes over when its
-// attempts are used up.
-func (b *taskBody) retrierFor(name string) int {
-	for i, r := range b.retry {
-		if matches(r.errors, name) {
-			return i
-		}
-	}
-	return -1
-}
-
-func (b *taskBody) fallBack(raw any, failure *Failure) (any, string, error) {
-	for _, c := range b.catch {
-		if !matches(c.errors, failure.Name) {
-			continue
-		}
-		// Step Functions gives an empty Cause where there is none.
-		out, f := c.resultPath.place(raw, makeObject("Error", failure.Name, "Cause", failure.Cause))
-		if f != nil {
-			return nil, "", f
-		}
-		return out, c.next, nil
-	}
-	return nil, "", failure
+	return b.guard.run(x, raw, func() (any, *Failure, error) { return b.attempt(x, s, raw) })
 }
 
 // attempt makes one attempt. failure is what Retry and Catch may handle; err

@@ -2,6 +2,7 @@ package asl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -99,4 +100,21 @@ func compileTemplate(v any, at string, problem func(field string, value any, tex
 	default:
 		return constant{v}
 	}
+}
+
+// usesMap reports whether a template or an expression looks at $$.Map.
+func usesMap(v any) bool {
+	switch v := v.(type) {
+	case templateList:
+		return slices.ContainsFunc(v, func(t template) bool { return usesMap(t) })
+	case templateObject:
+		return slices.ContainsFunc(v, func(m templateMember) bool { return usesMap(m.value) })
+	case dynamic:
+		return usesMap(v.expr)
+	case *call:
+		return slices.ContainsFunc(v.args, func(e expr) bool { return usesMap(e) })
+	case *path:
+		return v.ofMap()
+	}
+	return false
 }
