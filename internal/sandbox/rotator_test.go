@@ -8,11 +8,14 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	schedulertypes "github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
@@ -115,7 +118,7 @@ func TestRotatorIsRetried(t *testing.T) {
 	}
 }
 
-// While a native rotation runs, neither another one nor the workflow starts.
+// While a native rotation runs, no other one starts.
 func TestRotatorStartedTwice(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
@@ -132,6 +135,37 @@ func TestRotatorStartedTwice(t *testing.T) {
 	}
 	w.currentLogsIn()
 	w.noPending()
+}
+
+// A workflow that runs while a native rotation stands still, wherever that is,
+// takes its password over, and what the native one does afterwards is harmless.
+func TestRotatorAndWorkflowAtOnce(t *testing.T) {
+	for _, operation := range []string{"DescribeSecret", "GetRandomPassword", "PutSecretValue", "UpdateSecretVersionStage"} {
+		t.Run(operation, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var first atomic.Bool
+			standing, release := make(chan struct{}), make(chan struct{})
+			w.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+				if call.Caller.AccessKeyID == "rotator" && call.Operation == operation && first.CompareAndSwap(false, true) {
+					close(standing)
+					<-release
+				}
+				return nil
+			})
+			_, err := w.startNative()
+			w.check(err)
+			<-standing
+			w.rotated()
+			w.currentLogsIn()
+			close(release)
+			w.sandbox.Secrets.Wait()
+			w.currentLogsIn()
+			w.rotated()
+			w.currentLogsIn()
+			w.noPending()
+		})
+	}
 }
 
 // A native rotation that was given up after the database had changed leaves
@@ -220,4 +254,26 @@ func TestRotatorTestsTheConfiguration(t *testing.T) {
 		t.Error("AWSCURRENT has changed")
 	}
 	w.noPending()
+}
+
+// The registry tells the function how a secret is rotated.
+func TestRotatorReadsTheRegistry(t *testing.T) {
+	w := newWorldWith(t, all.Engines, func(_ *world, cfg *sandbox.Config) { cfg.Registry = true })
+	w.createPair(func(keys map[string]any) { delete(keys, "masterarn") })
+	_, err := scheduler.NewFromConfig(w.sandbox.AWS("test")).CreateSchedule(t.Context(), &scheduler.CreateScheduleInput{
+		GroupName: aws.String(sandbox.ScheduleGroup), Name: aws.String(registry.Name(secretID)), State: schedulertypes.ScheduleStateDisabled,
+		ScheduleExpression: aws.String("rate(10 days)"), FlexibleTimeWindow: &schedulertypes.FlexibleTimeWindow{Mode: schedulertypes.FlexibleTimeWindowModeOff},
+		Target: &schedulertypes.Target{
+			Arn: &w.sandbox.StateMachineARN, RoleArn: aws.String("arn:aws:iam::123456789012:role/tumbler-scheduler"),
+			Input: aws.String(`{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"` + superuserID + `"}`),
+		},
+	})
+	w.check(err)
+	for range 2 {
+		version := w.native()
+		if _, current := w.value("AWSCURRENT"); current != version {
+			t.Fatalf("nothing was rotated; the log:\n%s", w.log.String())
+		}
+		w.bothLogIn()
+	}
 }
