@@ -26,17 +26,25 @@ func (t *target) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.stateMachine, "state-machine", "", "ARN of the state machine, instead of looking it up by name")
 }
 
-// connect returns a Step Functions client for the account, Region and endpoint
-// that the environment names.
-func connect(ctx context.Context) (*sfn.Client, error) {
+// environment is the account, Region and endpoint that the environment names.
+func environment(ctx context.Context) (aws.Config, error) {
 	// The SDK warns of connections that could not be kept, which is no news to
 	// people; its errors come as errors.
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
 	if err != nil {
-		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	if cfg.Region == "" {
-		return nil, errors.New("no AWS Region is set. Set AWS_REGION, or for the sandbox the variables that 'tumbler sandbox' prints")
+		return aws.Config{}, errors.New("no AWS Region is set. Set AWS_REGION, or for the sandbox the variables that 'tumbler sandbox' prints")
+	}
+	return cfg, nil
+}
+
+// connect returns a Step Functions client for the environment.
+func connect(ctx context.Context) (*sfn.Client, error) {
+	cfg, err := environment(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return sfn.NewFromConfig(cfg), nil
 }

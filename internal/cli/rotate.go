@@ -25,21 +25,37 @@ func newRotate() *cobra.Command {
 		to      target
 		watch   bool
 		detach  bool
-		request = rotation.Request{Trigger: rotation.Trigger{Source: "manual"}}
+		wait    bool
+		outside bool
+		request = rotation.Request{Trigger: rotation.Trigger{Source: rotation.SourceManual}}
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate SECRET",
 		Short: "Rotate a secret now and wait for the outcome",
 		Long: `Rotate a secret now and wait for the outcome. SECRET is a name or an ARN.
+How it is rotated is what rotations.yaml says of it.
+
+A secret with a schedule is rotated within its windows. Outside of them this is
+refused with the time of the next one, unless you ask for it (--at-next-window,
+--outside-window).
 
 Exit code 0 means that the secret was rotated. Everything else, also a secret
 that another execution is rotating, is exit code 1 with the reason.`,
 		Example: `  tumbler rotate prod/app --watch
-  tumbler rotate prod/app --reason "laptop stolen, INC-4711"`,
+  tumbler rotate prod/app --outside-window --reason "laptop stolen, INC-4711"
+  tumbler rotate prod/app --at-next-window --detach`,
 		Args: oneArg("secret"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if watch && detach {
 				return usageError{errors.New("--watch and --detach exclude each other")}
+			}
+			switch {
+			case wait && outside:
+				return usageError{errors.New("--at-next-window and --outside-window exclude each other")}
+			case wait:
+				request.OutsideWindow = rotation.OutsideWait
+			case outside:
+				request.OutsideWindow = rotation.OutsideRotate
 			}
 			ctx := cmd.Context()
 			request.SecretID = args[0]
@@ -65,6 +81,8 @@ that another execution is rotating, is exit code 1 with the reason.`,
 	to.flags(cmd)
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show each state as it runs")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start the rotation and do not wait for it")
+	cmd.Flags().BoolVar(&wait, "at-next-window", false, "outside the rotation window, wait for the next one (31 days at most)")
+	cmd.Flags().BoolVar(&outside, "outside-window", false, "rotate now even if the rotation window is closed")
 	cmd.Flags().StringVar(&request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,17 +12,25 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
+	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/sample"
 	sandboxsns "github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
 	"github.com/tumbler-rotation/tumbler/internal/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/window"
 )
+
+// fastest leaves the clock room for a day of real time.
+const fastest = 100_000
 
 func newSandbox() *cobra.Command {
 	var (
 		port        int
 		databaseURL string
 		verbose     bool
+		speed       float64
+		schedule    rotation.Schedule
 	)
 	cmd := &cobra.Command{
 		Use:   "sandbox",
@@ -30,23 +39,56 @@ func newSandbox() *cobra.Command {
 server with one user whose credentials are a secret. The AWS CLI, boto3 and every
 SDK work against it with the variables that it prints.
 
+With --schedule the secret is rotated by itself, too, and with --speed it is not
+long until then: time runs so many times faster for schedules and waits. What a
+rotation does takes the time it takes, so that a window may be over in the middle
+of it when a second is an hour.
+
 Everything is in memory and gone with Ctrl-C.`,
 		Example: `  tumbler sandbox
+  tumbler sandbox --schedule "rate(4 hours)" --duration 4h --speed 1440
   tumbler sandbox --port 4600 --database-url postgres://postgres:PASSWORD@localhost:5432/postgres`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			configured := rotation.Request{SecretID: sample.SecretID}
+			if schedule.Expression != "" {
+				if _, err := window.Parse(schedule.Expression, schedule.Duration); err != nil {
+					return usageError{err}
+				}
+				configured.Schedule = &schedule
+			}
+			if speed < 1 || speed > fastest {
+				return usageError{fmt.Errorf("--speed %g: time can run 1 to %d times as fast", speed, fastest)}
+			}
 			ctx := cmd.Context()
 			out := terminal.New(cmd.OutOrStdout())
 			var writing sync.Mutex // alerts arrive at any time
 			cfg := sandbox.Config{
-				Port:    port,
-				Engines: all.Engines,
+				Port:     port,
+				Engines:  all.Engines,
+				Registry: true,
 				OnAlert: func(m sandboxsns.Message) {
 					writing.Lock()
 					defer writing.Unlock()
 					out.Heading("%s  alert on %s", time.Now().Format(time.TimeOnly), m.TopicARN)
 					out.Quote(m.Subject + "\n\n" + m.Body)
 				},
+			}
+			cfg.OnEvent = func(e sandboxevents.Event) {
+				if line := startedByItself(e); line != "" {
+					writing.Lock()
+					defer writing.Unlock()
+					out.Say("%s  %s", time.Now().Format(time.TimeOnly), line)
+				}
+			}
+			cfg.OnUndelivered = func(what string) {
+				writing.Lock()
+				defer writing.Unlock()
+				out.Say("%s  %s", time.Now().Format(time.TimeOnly), what)
+			}
+			if speed > 1 {
+				cfg.Clock = sandbox.NewFastClock(speed)
+				cfg.Now = cfg.Clock.Now
 			}
 			if verbose {
 				cfg.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
@@ -65,10 +107,19 @@ Everything is in memory and gone with Ctrl-C.`,
 			if err != nil {
 				return err
 			}
+			if err := running.Configure(ctx, configured); err != nil {
+				return err
+			}
 
 			writing.Lock()
 			out.Say("Tumbler's sandbox is up: a local AWS at %s and %s.", running.URL, database)
 			out.Say("The credentials of its user are in secret %s.", secret)
+			if speed > 1 {
+				out.Say("Time runs %g times faster than yours: an hour is %s.", speed, terminal.Duration(time.Duration(float64(time.Hour)/speed)))
+			}
+			if configured.Schedule != nil {
+				out.Say("It is rotated by the schedule %s.", schedule.Expression)
+			}
 			out.Heading("In another terminal")
 			// Some clients read one name of the Region, some the other.
 			out.Command("export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s", running.URL, sandbox.Region, sandbox.Region)
@@ -77,7 +128,7 @@ Everything is in memory and gone with Ctrl-C.`,
 			out.Command("%s rotate %s --watch", os.Args[0], secret)
 			out.Command("aws secretsmanager get-secret-value --secret-id %s", secret)
 			out.Say("")
-			out.Say("Alerts appear below. Ctrl-C ends the sandbox.")
+			out.Say("Alerts, and rotations that nobody at a keyboard began, appear below. Ctrl-C ends the sandbox.")
 			writing.Unlock()
 
 			select {
@@ -90,6 +141,29 @@ Everything is in memory and gone with Ctrl-C.`,
 	}
 	cmd.Flags().IntVar(&port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
 	cmd.Flags().StringVar(&databaseURL, "database-url", "", "use this PostgreSQL, as a user that may create roles, instead of starting one")
+	cmd.Flags().StringVar(&schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
+	cmd.Flags().StringVar(&schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")
+	cmd.Flags().Float64Var(&speed, "speed", 1, "let time run so many times faster")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "write the functions' logs to standard error")
 	return cmd
+}
+
+// startedByItself says how a rotation ended that a schedule or an event started,
+// and "" for all other events.
+func startedByItself(e sandboxevents.Event) string {
+	var ending rotation.Event
+	if e.Source != "tumbler" || json.Unmarshal(e.Detail, &ending) != nil {
+		return ""
+	}
+	switch ending.Trigger.Source {
+	case rotation.SourceSchedule:
+		at := ""
+		if ending.Trigger.ScheduledAt != nil {
+			at = " for " + ending.Trigger.ScheduledAt.UTC().Format("2006-01-02 15:04 UTC")
+		}
+		return fmt.Sprintf("%s: %s, scheduled%s", ending.Outcome, ending.SecretARN, at)
+	case rotation.SourceEvent:
+		return fmt.Sprintf("%s: %s, asked for by an event", ending.Outcome, ending.SecretARN)
+	}
+	return ""
 }

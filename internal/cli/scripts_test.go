@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,6 +23,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
@@ -70,13 +73,15 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"world":    inWorld((*world).start),
-			"deny":     inWorld((*world).deny),
-			"hold":     inWorld((*world).hold),
-			"allow":    inWorld((*world).allow),
-			"store":    inWorld((*world).store),
-			"freeport": freePort,
-			"reach":    reach,
+			"world":     inWorld((*world).start),
+			"deny":      inWorld((*world).deny),
+			"hold":      inWorld((*world).hold),
+			"allow":     inWorld((*world).allow),
+			"store":     inWorld((*world).store),
+			"configure": inWorld((*world).configure),
+			"asked":     inWorld((*world).asked),
+			"freeport":  freePort,
+			"reach":     reach,
 		},
 	})
 }
@@ -100,11 +105,17 @@ func inWorld(do func(*world, *testscript.TestScript, []string)) func(*testscript
 	}
 }
 
-// start: "world" starts it and sets the variables that people set.
-func (w *world) start(ts *testscript.TestScript, _ []string) {
+// start: "world" starts it and sets the variables that people set. "world
+// registry" rotates only what is configured, and runs on the machine's clock, so
+// that no schedule's time comes.
+func (w *world) start(ts *testscript.TestScript, args []string) {
 	db := dbtest.Postgres(w.t)
+	cfg := sandbox.Config{Engines: all.Engines, Clock: asl.NewVirtualClock(time.Now())}
+	if len(args) > 0 {
+		cfg.Registry, cfg.Clock = true, nil
+	}
 	var err error
-	w.sandbox, err = sandbox.Start(w.t.Context(), sandbox.Config{Engines: all.Engines, Clock: asl.NewVirtualClock(time.Now())})
+	w.sandbox, err = sandbox.Start(w.t.Context(), cfg)
 	ts.Check(err)
 	ts.Defer(w.sandbox.Close)
 	w.secrets = secretsmanager.NewFromConfig(w.sandbox.AWS("test"))
@@ -126,6 +137,27 @@ func pointAt(ts *testscript.TestScript, url string) {
 func (w *world) store(ts *testscript.TestScript, args []string) {
 	_, err := w.secrets.CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{Name: &args[0], SecretString: &args[1]})
 	ts.Check(err)
+}
+
+// configure: "configure REQUEST" is an entry of rotations.yaml. CLOSED stands for
+// a schedule whose window is open on another day.
+func (w *world) configure(ts *testscript.TestScript, args []string) {
+	closed := fmt.Sprintf("cron(0 2 %d * ? *)", (time.Now().UTC().Day()+10)%28+1)
+	var request rotation.Request
+	ts.Check(json.Unmarshal([]byte(strings.ReplaceAll(args[0], "CLOSED", closed)), &request))
+	ts.Check(w.sandbox.Configure(w.t.Context(), request))
+}
+
+// asked: "asked TEXT" looks for a text in the input of the last execution.
+func (w *world) asked(ts *testscript.TestScript, args []string) {
+	states := sfn.NewFromConfig(w.sandbox.AWS("test"))
+	list, err := states.ListExecutions(w.t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &w.sandbox.StateMachineARN, MaxResults: 1})
+	ts.Check(err)
+	last, err := states.DescribeExecution(w.t.Context(), &sfn.DescribeExecutionInput{ExecutionArn: list.Executions[0].ExecutionArn})
+	ts.Check(err)
+	if !strings.Contains(aws.ToString(last.Input), args[0]) {
+		ts.Fatalf("the input is %s", aws.ToString(last.Input))
+	}
 }
 
 // deny: "deny FUNCTION OPERATION" takes a permission away, and ends a hold.

@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/window"
+)
+
+func newList() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the secrets that a deployment rotates, and when",
+		Long: `Lists the secrets that a deployment rotates: how, by which schedule, and when the
+next rotation window opens, in UTC. It shows what is deployed, which may not be
+what rotations.yaml says by now.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			cfg, err := environment(ctx)
+			if err != nil {
+				return err
+			}
+			entries, err := registry.New(scheduler.NewFromConfig(cfg), name).List(ctx)
+			if err != nil {
+				return explainFault("reading what is configured", err)
+			}
+			if len(entries) == 0 {
+				fmt.Fprintf(cmd.OutOrStdout(), "Deployment %s rotates no secrets. Name them in rotations.yaml and deploy.\n", name)
+				return nil
+			}
+			return writeEntries(cmd.OutOrStdout(), entries, time.Now())
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "tumbler", "name of the deployment, as in rotations.yaml")
+	return cmd
+}
+
+// explainFault tells of a fault without its code, which is for the state machine.
+func explainFault(doing string, err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
+		if f.Code == fault.ServiceUnavailable {
+			return explain(doing, f.Err)
+		}
+		return fmt.Errorf("%s: %s", doing, f.Message())
+	}
+	return explain(doing, err)
+}
+
+func writeEntries(w io.Writer, entries []registry.Entry, now time.Time) error {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "SECRET\tSTRATEGY\tSCHEDULE\tNEXT WINDOW")
+	for _, e := range entries {
+		strategy, schedule, next := describeEntry(e, now)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.SecretID, strategy, schedule, next)
+	}
+	return table.Flush()
+}
+
+func describeEntry(e registry.Entry, now time.Time) (strategy, schedule, next string) {
+	request, err := rotation.ParseRequest(e.Input)
+	if err != nil {
+		return "?", "?", "cannot be read: " + fault.From(err).Message()
+	}
+	if request.Schedule == nil {
+		return string(request.Strategy), "on demand", "any time"
+	}
+	schedule = request.Schedule.Expression
+	if !e.Enabled {
+		schedule += " (disabled)"
+	}
+	parsed, err := window.Parse(request.Schedule.Expression, request.Schedule.Duration)
+	if err != nil {
+		return string(request.Strategy), schedule, err.Error()
+	}
+	frozen, err := window.ParseFreeze(request.Schedule.Freeze...)
+	if err != nil {
+		return string(request.Strategy), schedule, err.Error()
+	}
+	if open, ok := parsed.At(now); ok && !frozen.Contains(now) {
+		return string(request.Strategy), schedule, open.String() + ", open now"
+	}
+	return string(request.Strategy), schedule, parsed.NextUnfrozen(now, frozen).String()
+}
