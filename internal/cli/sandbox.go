@@ -31,6 +31,7 @@ func newSandbox() *cobra.Command {
 		verbose     bool
 		speed       float64
 		schedule    rotation.Schedule
+		secrets     []string
 	)
 	cmd := &cobra.Command{
 		Use:   "sandbox",
@@ -107,8 +108,14 @@ Everything is in memory and gone with Ctrl-C.`,
 			if err != nil {
 				return err
 			}
-			if err := running.Configure(ctx, configured); err != nil {
-				return err
+			requests := []rotation.Request{configured}
+			for _, id := range secrets {
+				requests = append(requests, rotation.Request{SecretID: id})
+			}
+			for _, request := range requests {
+				if err := running.Configure(ctx, request); err != nil {
+					return err
+				}
 			}
 
 			writing.Lock()
@@ -141,6 +148,7 @@ Everything is in memory and gone with Ctrl-C.`,
 	}
 	cmd.Flags().IntVar(&port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
 	cmd.Flags().StringVar(&databaseURL, "database-url", "", "use this PostgreSQL, as a user that may create roles, instead of starting one")
+	cmd.Flags().StringArrayVar(&secrets, "secret", nil, "name of a secret that you will store, to be rotated on demand; may be repeated")
 	cmd.Flags().StringVar(&schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
 	cmd.Flags().StringVar(&schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")
 	cmd.Flags().Float64Var(&speed, "speed", 1, "let time run so many times faster")
