@@ -1,0 +1,17 @@
+package redshift
+
+import "github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
+
+// OnPostgres asks PostgreSQL's catalogs where Redshift has views of its own.
+func OnPostgres(e Engine) Engine {
+	e.views = &views{
+		about: func(users ...string) string {
+			return "SELECT rolname, rolconnlimit, '', 0 FROM pg_roles WHERE rolname IN (" + quoted(users...) + ")"
+		},
+		roles:     func(...string) string { return "SELECT '', '', false WHERE false" },
+		rights:    func(users ...string) []string { return []string{pggrant.PostgresSQL(users...)} },
+		superuser: "SUPERUSER",
+		unlimited: "-1",
+	}
+	return e
+}

@@ -1,0 +1,93 @@
+// Package redshift rotates passwords of Amazon Redshift users, of provisioned
+// clusters and of serverless workgroups.
+//
+// Redshift speaks PostgreSQL's protocol, and package pgwire does what both have
+// in common: login, TLS, faults. A password is never sent: the server is given
+// the md5 hash that it would store. (Redshift documentation, "CREATE USER": the
+// password may be given as an md5 hash. It knows SHA-256 hashes, too, but then
+// asks clients for a kind of login, number 13, that only Amazon's own drivers
+// know.)
+//
+// What is particular to Redshift (its views about users, roles and rights, and
+// some words of its statements) stands in [views]. The tests put PostgreSQL's in
+// their place and run all else on PostgreSQL with md5 passwords; the statements
+// of Redshift's own views are only compared with golden ones. No Redshift server
+// was at hand.
+package redshift
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Engine logs in to Amazon Redshift. Its zero value is ready.
+type Engine struct {
+	// Roots are the certificate authorities to trust. Optional: by default the
+	// system's and those of RDS.
+	Roots *x509.CertPool
+
+	views *views // nil: Redshift's
+}
+
+var _ engine.Engine = Engine{}
+
+// maxName is the longest name in bytes. Source: Redshift documentation, "Names
+// and identifiers".
+const maxName = 127
+
+var hints = pgwire.Hints{
+	Authority:  "Redshift's certificates are from Amazon's public authorities: update Tumbler. Should this have worked before, find out who answers at this address",
+	DemandsTLS: `The cluster demands TLS (require_ssl in its parameter group): set "ssl" to true in the secret or remove it`,
+	Admit:      "Check that the user exists and that its password is not disabled (ALTER USER ... PASSWORD DISABLE)",
+	NotAllowed: "A user may change its own password unless that is disabled. To change another's it has to be a superuser, or have a role with the ALTER USER privilege",
+	ReadOnly:   "Put the endpoint of the cluster or workgroup that is written to into \"host\" of the secret",
+	Policy:     "Redshift takes passwords as md5 hashes and cannot check them: look for the reason in its log",
+	Unknown: "The password is stored as a SHA-256 hash, with which only Amazon's drivers log in. " +
+		"Set it once by hand, in clear text or as an md5 hash: ALTER USER ... PASSWORD",
+}
+
+// Connect implements [engine.Engine]. It opens one TCP connection and makes one
+// attempt to log in, whatever happens.
+func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
+	s := &session{doc: doc, views: e.views}
+	if s.views == nil {
+		s.views = &redshiftViews
+	}
+	s.dialect = &pgwire.Dialect{Product: "Redshift", MaxName: maxName, Hints: hints, Roots: e.Roots}
+	conn, err := s.dialect.Connect(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	s.Conn = conn
+	return s, nil
+}
+
+// session is one logged-in connection.
+type session struct {
+	*pgwire.Conn
+
+	dialect *pgwire.Dialect
+	doc     secretdoc.Document
+	views   *views
+}
+
+// SetPassword implements [engine.Session].
+func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
+	op := fmt.Sprintf("setting the password of user %q on %s", user, s.Target)
+	if err := s.dialect.CheckName("user", user); err != nil {
+		return err
+	}
+	if password.IsEmpty() {
+		return pgwire.EmptyPassword(op)
+	}
+	if _, err := s.Run(ctx, pgwire.Limited(setPasswordSQL(user, pgwire.MD5(user, password)))); err != nil {
+		return s.StatementFault(err, op, pgwire.Changing)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package redshift
+
+import (
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+)
+
+// views are the questions to which Redshift and PostgreSQL have different
+// answers. A question with several statements is not one of a UNION because
+// Redshift runs its views in different places, which a single statement must not
+// mix.
+type views struct {
+	// about asks for name, connection limit, access to the system log and
+	// session time-out in seconds (0: none).
+	about func(users ...string) string
+
+	// roles asks for user, role and whether it may be passed on.
+	roles func(users ...string) string
+
+	// rights asks for [pggrant.Columns].
+	rights func(users ...string) []string
+
+	superuser string // the attribute's name
+	unlimited string // what is set where there is no connection limit
+}
+
+// redshiftViews are Redshift's. Source: Redshift documentation, "SVV metadata
+// views": every user sees what is its own in them, a superuser sees all.
+var redshiftViews = views{
+	about: func(users ...string) string {
+		return "SELECT user_name, connection_limit, syslog_access, session_timeout FROM svv_user_info WHERE user_name IN (" + quoted(users...) + ")"
+	},
+	roles: func(users ...string) string {
+		return "SELECT user_name, role_name, admin_option FROM svv_user_grants WHERE user_name IN (" + quoted(users...) + ")"
+	},
+	rights:    redshiftRights,
+	superuser: "CREATEUSER",
+	unlimited: "UNLIMITED",
+}
+
+// redshiftRights lists rights given to users themselves in the current database.
+// Rights on all objects of a kind in a schema or database (privilege_scope) are
+// not among them.
+func redshiftRights(names ...string) []string {
+	users := quoted(names...)
+	given := func(columns, view, more string) string {
+		return "SELECT identity_name, " + columns + ", admin_option, false FROM " + view +
+			" WHERE identity_type = 'user' AND identity_name IN (" + users + ")" + more
+	}
+	return []string{
+		given("'TABLE', '', namespace_name, relation_name, '', '', privilege_type", "svv_relation_privileges", ""),
+		given("'SCHEMA', '', '', namespace_name, '', '', privilege_type", "svv_schema_privileges", " AND privilege_scope = 'SCHEMA'"),
+		given("'DATABASE', '', '', database_name, '', '', privilege_type", "svv_database_privileges", " AND privilege_scope = 'DATABASE'"),
+		given("'FUNCTION', '', namespace_name, function_name, argument_types, '', privilege_type", "svv_function_privileges", ""),
+		given("'LANGUAGE', '', '', language_name, '', '', privilege_type", "svv_language_privileges", ""),
+		given("'TABLE', '', namespace_name, relation_name, '', column_name, privilege_type", "svv_column_privileges", ""),
+		"SELECT grantee_name, CASE object_type WHEN 'RELATION' THEN 'DEFAULT TABLES' ELSE 'DEFAULT ' || object_type || 'S' END, " +
+			"owner_name, coalesce(schema_name, ''), '', '', '', privilege_type, admin_option, false FROM svv_default_privileges " +
+			"WHERE grantee_type = 'user' AND owner_name <> grantee_name AND grantee_name IN (" + users + ")",
+		owned(users, "'TABLE', '', n.nspname, c.relname", "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_user u ON u.usesysid = c.relowner",
+			"c.relkind IN ('r', 'v') AND n.nspname NOT LIKE 'pg!_%' ESCAPE '!'", "SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"),
+		owned(users, "'SCHEMA', '', '', n.nspname", "pg_namespace n JOIN pg_user u ON u.usesysid = n.nspowner",
+			"n.nspname NOT LIKE 'pg!_%' ESCAPE '!'", "USAGE", "CREATE"),
+		owned(users, "'DATABASE', '', '', d.datname", "pg_database d JOIN pg_user u ON u.usesysid = d.datdba",
+			"d.datname = current_database()", "CREATE", "TEMP"),
+	}
+}
+
+// owned lists what owning an object amounts to.
+func owned(users, columns, from, only string, privileges ...string) string {
+	var each []string
+	for _, p := range privileges {
+		each = append(each, "SELECT '"+p+"'::varchar AS privilege")
+	}
+	return "SELECT u.usename, " + columns + ", '', '', p.privilege, true, true FROM " + from + " CROSS JOIN (" + strings.Join(each, " UNION ALL ") + ") p " +
+		"WHERE u.usename IN (" + users + ") AND " + only
+}
+
+// quoted renders names as a list of literals.
+func quoted(names ...string) string {
+	var literals []string
+	for _, name := range names {
+		literals = append(literals, pgwire.Literal(name))
+	}
+	return strings.Join(literals, ", ")
+}
