@@ -36,6 +36,8 @@ type execution struct {
 	stop     context.CancelCauseFunc
 	ended    chan struct{} // closed by the last event
 	returned chan struct{} // closed when the run has come back
+	latch    *asl.Latch    // opened with it
+	mapRuns  []asl.MapRun  // in the order of their start
 }
 
 // Start starts an execution as StartExecution does; name "" makes one up.
@@ -144,25 +146,34 @@ func (s *Service) forget(m *machine) {
 func (s *Service) launch(e *execution) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	e.status, e.stop, e.ended, e.returned = asl.Running, stop, make(chan struct{}), make(chan struct{})
+	e.latch = asl.NewLatch(s.cfg.Clock)
 	begun := s.hold()
 	run := asl.Run{
 		Input:        json.RawMessage(e.input),
 		Execution:    asl.Execution{ARN: e.ARN, Name: e.Name, StartTime: e.started},
 		StateMachine: asl.StateMachine{ARN: e.machine.arn, Name: e.machine.name},
-		Task:         s.cfg.Task, Clock: s.cfg.Clock, Jitter: s.cfg.Jitter,
+		Task:         s.cfg.Task, Clock: s.cfg.Clock, Jitter: s.cfg.Jitter, Held: true,
 		Observe: func(event asl.Event) {
 			begun()
 			s.observe(e, event)
 		},
+		MapRun:     func(run asl.MapRun) { s.note(e, run) },
 		ResumeFrom: e.checkpoint,
 	}
+	// Who waits for this execution goes on at the time of its end.
+	release := func() {}
+	if clock, virtual := s.cfg.Clock.(*asl.VirtualClock); virtual {
+		release = clock.Hold()
+	}
 	s.running.Go(func() {
+		defer release()
 		defer stop(nil)
 		result := e.machine.definition.Run(ctx, run)
 		begun()
 		s.mu.Lock()
 		e.checkpoint = result.Checkpoint
 		close(e.returned)
+		e.latch.Open()
 		s.mu.Unlock()
 		if s.cfg.Log != nil && result.Status != asl.Succeeded {
 			s.cfg.Log.Info("execution ended without success", "execution", e.ARN, "status", result.Status, "error", result.Error)

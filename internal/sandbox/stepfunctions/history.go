@@ -76,6 +76,14 @@ var details = map[asl.EventType]string{
 	asl.TaskSucceeded:           "taskSucceededEventDetails",
 	asl.TaskFailed:              "taskFailedEventDetails",
 	asl.TaskTimedOut:            "taskTimedOutEventDetails",
+	asl.MapStateStarted:         "mapStateStartedEventDetails",
+	asl.MapIterationStarted:     "mapIterationStartedEventDetails",
+	asl.MapIterationSucceeded:   "mapIterationSucceededEventDetails",
+	asl.MapIterationFailed:      "mapIterationFailedEventDetails",
+	asl.MapIterationAborted:     "mapIterationAbortedEventDetails",
+	asl.MapRunStarted:           "mapRunStartedEventDetails",
+	asl.MapRunFailed:            "mapRunFailedEventDetails",
+	asl.MapRunRedriven:          "mapRunRedrivenEventDetails",
 }
 
 // render puts an event into AWS's shape.
@@ -110,6 +118,17 @@ func (s *Service) render(e asl.Event, withData bool) map[string]any {
 		d["timeoutInSeconds"] = int64(e.Timeout / time.Second)
 	}
 	member := details[e.Type]
+	switch e.Type {
+	case asl.MapStateStarted:
+		d["length"] = e.Length
+	case asl.MapIterationStarted, asl.MapIterationSucceeded, asl.MapIterationFailed, asl.MapIterationAborted:
+		d["name"], d["index"] = e.State, e.Index
+	case asl.MapRunStarted:
+		text("mapRunArn", e.MapRunARN)
+	case asl.MapRunRedriven:
+		text("mapRunArn", e.MapRunARN)
+		d["redriveCount"] = e.RedriveCount
+	}
 	switch {
 	case e.Entered:
 		member, d["name"] = "stateEnteredEventDetails", e.State

@@ -122,6 +122,8 @@ func (s *Service) Operations() map[string]wire.Operation {
 		"StopExecution":                    wire.Op(s.stopExecution),
 		"RedriveExecution":                 wire.Op(s.redriveExecution),
 		"DescribeExecution":                wire.Op(s.describeExecution),
+		"DescribeMapRun":                   wire.Op(s.describeMapRun),
+		"ListMapRuns":                      wire.Op(s.listMapRuns),
 		"ListExecutions":                   wire.Op(s.listExecutions),
 		"GetExecutionHistory":              wire.Op(s.getExecutionHistory),
 		"DescribeStateMachine":             wire.Op(s.describeStateMachine),
