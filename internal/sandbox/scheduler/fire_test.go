@@ -1,8 +1,11 @@
 package scheduler_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/scheduler"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 	"github.com/tumbler-rotation/tumbler/internal/window"
@@ -261,5 +265,68 @@ func TestRetries(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// sleepyClock is that of a machine which is asleep for ten hours the first time
+// somebody waits.
+type sleepyClock struct {
+	asl.RealClock
+	mu    sync.Mutex
+	now   time.Time
+	slept bool
+}
+
+func (c *sleepyClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *sleepyClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(max(d, 0))
+	if d > 0 && !c.slept {
+		c.now, c.slept = c.now.Add(10*time.Hour), true
+	}
+	return ctx.Err()
+}
+
+// TestMissedIsLeftOut: what was due while the machine was asleep does not start
+// all at once.
+func TestMissedIsLeftOut(t *testing.T) {
+	clock := &sleepyClock{now: begin}
+	var mu sync.Mutex
+	var got []string
+	s := scheduler.New(scheduler.Config{Clock: clock, Start: func(_ context.Context, _ string, input json.RawMessage) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, string(input))
+		return nil
+	}})
+	h, err := wire.New(wire.Config{}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &env{T: t, handler: h}
+	e.Client = e.client("eu-north-1")
+	end := begin.Add(13 * time.Hour)
+	e.create("rate(1 hour)", func(in *input) {
+		in.EndDate, in.ActionAfterCompletion = &end, types.ActionAfterCompletionDelete
+		in.Target.Input = aws.String(`"<aws.scheduler.scheduled-time>"`)
+	})
+	for {
+		out, err := e.ListSchedules(t.Context(), &sdk.ListSchedulesInput{})
+		e.check(err)
+		if len(out.Schedules) == 0 {
+			break
+		}
+	}
+	s.Close()
+	slices.Sort(got)
+	want := []string{`"2026-03-04T05:30:00Z"`, `"2026-03-04T06:30:00Z"`, `"2026-03-04T16:30:00Z"`, `"2026-03-04T17:30:00Z"`, `"2026-03-04T18:30:00Z"`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
