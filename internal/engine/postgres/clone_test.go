@@ -21,6 +21,7 @@ import (
 const (
 	secretARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-AbCdEf"
 	clonePW   = "cl0ne-Pa55word"
+	masterPW  = "m4ster-Pa55word"
 )
 
 // twins is an account and its clone-to-be.
@@ -59,7 +60,7 @@ func (w *twins) dropLater(roles ...string) {
 // the original, as PostgreSQL 16 and later demand.
 func (w *twins) master() {
 	name := "master_" + strings.TrimPrefix(w.original, "user_")
-	w.Exec("CREATE ROLE " + name + " LOGIN CREATEROLE CREATEDB PASSWORD 'master'; GRANT " + q(w.original) + " TO " + name + " WITH ADMIN OPTION")
+	w.Exec("CREATE ROLE " + name + " LOGIN CREATEROLE CREATEDB PASSWORD '" + masterPW + "'; GRANT " + q(w.original) + " TO " + name + " WITH ADMIN OPTION")
 	w.t.Cleanup(func() { // whoever gets here first: the clone may be granted by it
 		w.Exec("DROP OWNED BY " + name + "; REVOKE ALL ON SCHEMA public FROM " + name)
 		if len(w.Exec("SELECT 1 FROM pg_roles WHERE rolname = "+lit(w.clone))) == 1 {
@@ -67,7 +68,7 @@ func (w *twins) master() {
 		}
 		w.Exec("DROP ROLE " + name)
 	})
-	w.admin = w.Document(func(keys map[string]any) { keys["username"], keys["password"] = name, "master" })
+	w.admin = w.Document(func(keys map[string]any) { keys["username"], keys["password"] = name, masterPW })
 }
 
 func (w *twins) request() engine.CloneRequest {
@@ -225,7 +226,7 @@ func TestCloneLosesWhatTheOriginalHasNot(t *testing.T) {
 			w.Exec("GRANT " + groups[0] + " TO " + w.admin.Username + " WITH ADMIN OPTION")
 			if strings.HasPrefix(w.Server.Version, "18") { // only who granted it may take it back
 				w.Exec("REVOKE " + groups[0] + " FROM " + w.clone + "; REVOKE ADMIN OPTION FOR " + w.original + " FROM " + w.clone)
-				w.run(w.admin.Username, "master", "GRANT "+groups[0]+" TO "+w.clone+"; GRANT "+w.original+" TO "+w.clone+" WITH ADMIN OPTION")
+				w.run(w.admin.Username, masterPW, "GRANT "+groups[0]+" TO "+w.clone+"; GRANT "+w.original+" TO "+w.clone+" WITH ADMIN OPTION")
 			}
 		}
 		w.ensure("NOCREATEDB", "INHERIT", "CONNECTION LIMIT -1", "revoked "+q(groups[0]), "revoked ADMIN OPTION FOR "+q(w.original), "SET role", "RESET work_mem")

@@ -108,9 +108,12 @@ func (l *leveling) levelAttributes(have, want *role) {
 		if !a.of(want) {
 			option = "NO" + option
 		}
+		may := "A superuser may do it, and from PostgreSQL 16 on a role with CREATEROLE that has " + a.name + " itself"
+		if a.name == "SUPERUSER" {
+			may = "Only a superuser may do it"
+		}
 		l.add(pgwire.Levelling, alterRoleSQL(l.clone, option), option, fmt.Sprintf(
-			"A superuser may do it, and from PostgreSQL 16 on a role with CREATEROLE that has %s itself. Give the superuser of this secret what it lacks, or alter %s to be without %s",
-			a.name, pgwire.Identifier(l.original), a.name))
+			"%s. Name the secret of one that may, or alter %s to be without %s", may, pgwire.Identifier(l.original), a.name))
 	}
 	if have.ConnectionLimit != want.ConnectionLimit {
 		option := fmt.Sprintf("CONNECTION LIMIT %d", want.ConnectionLimit)

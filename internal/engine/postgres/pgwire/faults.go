@@ -222,7 +222,7 @@ func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	case does == Changing && passwordRefused(refusal.Code):
 		return answer(fault.PasswordRejected, "the server's password policy refuses it",
 			c.Target.Hints.Policy)
-	case does == Levelling && (refusal.Code == "42704" || refusal.Code == "42710" || refusal.Code == "23505"):
+	case does == Levelling && refusal.Code == "42704", does != Reading && (refusal.Code == "42710" || refusal.Code == "23505"):
 		return answer(fault.DatabaseUnavailable, "something has gone or come since it was read, and nothing was changed",
 			"Somebody may be Changing roles at the same moment: try again")
 	case refusal.Code == "42704":
