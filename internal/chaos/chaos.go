@@ -120,6 +120,8 @@ func NewWorld(ctx context.Context, target Target, replace map[string]lambdaboot.
 		Clock:   asl.NewVirtualClock(time.Now()),
 		Task:    w.task,
 		Replace: replace,
+
+		RotationBackoff: func(int) time.Duration { return time.Millisecond },
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = 3

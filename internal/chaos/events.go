@@ -11,23 +11,27 @@ import (
 // Mode is how an event fails.
 type Mode int
 
-// The ways to fail. Lost: the connection breaks, and the function lives on. Gone:
-// the function's process ends at that instant.
+// The ways to fail. Lost: the connection breaks, and the function lives on. Down:
+// it breaks, and so does everything that this state tries from then on. Gone: the
+// function's process ends at that instant.
 const (
 	LostBefore Mode = iota // the request never arrives
 	LostAfter              // it took effect, and the answer never arrives
+	DownBefore
+	DownAfter
 	GoneBefore
 	GoneAfter
 )
 
 // Modes are all of them.
-var Modes = []Mode{LostBefore, LostAfter, GoneBefore, GoneAfter}
+var Modes = []Mode{LostBefore, LostAfter, DownBefore, DownAfter, GoneBefore, GoneAfter}
 
 func (m Mode) String() string {
-	return [...]string{"lost before", "lost after", "gone before", "gone after"}[m]
+	return [...]string{"lost before", "lost after", "down before", "down after", "gone before", "gone after"}[m]
 }
 
-func (m Mode) after() bool { return m == LostAfter || m == GoneAfter }
+func (m Mode) after() bool { return m == LostAfter || m == DownAfter || m == GoneAfter }
+func (m Mode) down() bool  { return m == DownBefore || m == DownAfter }
 func (m Mode) gone() bool  { return m == GoneBefore || m == GoneAfter }
 
 // Fault makes one event fail.
@@ -45,6 +49,7 @@ type events struct {
 	state  string // the state that runs
 	n      int
 	faults []Fault
+	down   string        // the state in which nothing works any more
 	dead   bool          // the function's process is gone
 	died   chan struct{} // closed when it goes
 	fired  []string
@@ -56,7 +61,7 @@ type events struct {
 func (e *events) reset(faults []Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.n, e.faults, e.dead, e.fired, e.names = 0, faults, false, nil, nil
+	e.n, e.faults, e.down, e.dead, e.fired, e.names = 0, faults, "", false, nil, nil
 	e.died = make(chan struct{})
 }
 
@@ -79,6 +84,9 @@ func (e *events) next(what string) *Mode {
 	if e.dead {
 		return new(GoneBefore)
 	}
+	if e.down != "" && e.down == e.state {
+		return new(DownBefore)
+	}
 	e.n++
 	name := e.state + " " + what
 	e.names = append(e.names, name)
@@ -88,8 +96,8 @@ func (e *events) next(what string) *Mode {
 	for _, f := range e.faults {
 		if f.At == e.n {
 			e.fired = append(e.fired, fmt.Sprintf("%s: %s", name, f.Mode))
-			if f.Mode.gone() {
-				e.dead = true
+			if e.dead = f.Mode.gone(); f.Mode.down() {
+				e.down = e.state
 			}
 			return new(f.Mode)
 		}

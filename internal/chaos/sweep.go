@@ -60,7 +60,7 @@ func (w *World) Sweep(ctx context.Context, progress func(done, all int)) (Report
 
 // Cases lists one fault at each of n events in every mode, with everything that
 // can come next. A lost connection does not end the execution by itself, so that
-// only Step Functions' own retries follow it.
+// only Step Functions' own retries and Restore follow it.
 func Cases(n int) (cases []Case) {
 	for at := 1; at <= n; at++ {
 		for _, mode := range Modes {

@@ -42,6 +42,10 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	if err != nil {
 		return CreateResult{}, err
 	}
+	if t := current.Traits(); t.Family == "" && plan.RotationFunction == "" {
+		return CreateResult{}, fault.New(fault.InvalidSecret, fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
+			"Name an existing rotation function for it (rotationFunction), which then runs the set and test steps")
+	}
 	account, err := target(plan, current)
 	if err != nil {
 		return CreateResult{}, err
@@ -62,7 +66,27 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
 		return CreateResult{}, err
 	}
+	if !adopted && plan.heldByAnother(plan.PendingVersionID) {
+		if err := c.giveBackIfFilled(ctx, plan, account); err != nil {
+			return CreateResult{}, err
+		}
+	}
 	return CreateResult{Adopted: adopted}, nil
+}
+
+// giveBackIfFilled looks again at the empty version that AWSPENDING was taken
+// from. Native rotation stages a version before it has a value; if it has one
+// now, that rotation is alive and about to change the database.
+func (c Create) giveBackIfFilled(ctx context.Context, plan Planned, account secretdoc.Document) error {
+	filled, err := c.leftBehind(ctx, plan, account)
+	if err != nil || filled.IsEmpty() {
+		return err
+	}
+	if _, err := c.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, plan.PendingVersionID); err != nil {
+		return err
+	}
+	return fault.New(fault.AlreadyRotating, "Secrets Manager itself is rotating this secret, as version "+plan.PendingVersionID,
+		"Nothing to do: watch the secret's rotation status")
 }
 
 // password returns the one that a dead rotation left pending, because that may

@@ -117,6 +117,9 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 
 // create fills the version that Secrets Manager has already staged AWSPENDING,
 // without a value. One that has a value keeps it: an earlier attempt made it.
+//
+// It does not stage the version AWSPENDING itself: PutSecretValue would take the
+// label away from whoever has it by now.
 func (r Rotator) create(ctx context.Context, plan Planned) error {
 	current, err := readCurrent(ctx, r.Secrets, plan)
 	if err != nil {
@@ -135,5 +138,5 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 	if err != nil {
 		return err
 	}
-	return r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Pending, account.WithPassword(password).Encode())
+	return r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Own, account.WithPassword(password).Encode())
 }

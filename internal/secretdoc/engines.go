@@ -9,7 +9,7 @@ import (
 // Source: AWS Secrets Manager user guide, "JSON structure of AWS Secrets
 // Manager database credential secrets" and the published rotation templates.
 type Traits struct {
-	Family            string // the engine package that serves it
+	Family            string // the engine package that serves it; "" when only a rotation function can
 	DefaultPort       int
 	DefaultDBName     string
 	DBNameRequired    bool
@@ -53,7 +53,7 @@ var (
 		UsernameLimit: 30, PasswordLength: 30, ExcludeCharacters: excludeDefault,
 	}
 	db2 = Traits{
-		Family: "db2", DefaultPort: 50000, DBNameRequired: true,
+		DefaultPort: 50000, DBNameRequired: true,
 		UsernameLimit: 16, PasswordLength: 32, ExcludeCharacters: excludeSemicolon,
 	}
 	mongodb = Traits{
