@@ -13,7 +13,10 @@ import (
 // Plan decides whether a secret is rotated now. It reads metadata only: it has
 // no right to read a value and no way to the database.
 type Plan struct {
-	Secrets    Describer
+	Secrets interface {
+		Describer
+		VersionDater
+	}
 	Executions Executions
 	Registry   Registry // nil: every request stands for itself
 	Region     string   // where this runs
@@ -74,19 +77,50 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	}
 	run := run{request: request, execution: in.Execution, plan: plan, now: now}
 
-	if holder := plan.PendingVersionID; plan.heldByAnother(holder) {
-		owner, err := ownerOf(ctx, p.Executions, in.Execution.ARN, holder)
+	if plan.heldByAnother(plan.PendingVersionID) {
+		busy, err := p.busy(ctx, in.Execution.ARN, secret, now)
 		if err != nil {
 			return Planned{}, err
 		}
-		if owner != "" {
-			return run.reject(alreadyRotating(owner)), nil
+		if busy != nil {
+			return run.reject(busy), nil
 		}
 	}
 	if frozen != "" {
 		return run.reject(fault.New(fault.WindowClosed, "scheduled rotations are frozen: "+frozen, run.nextHint())), nil
 	}
 	return run.decideWindow(), nil
+}
+
+// nativeGrace is how long a rotation by Secrets Manager itself is given before
+// its AWSPENDING counts as the remains of a dead one. Our rotator's four steps
+// take four minutes at most.
+const nativeGrace = 15 * time.Minute
+
+// busy says who is rotating the secret, or nil when AWSPENDING is the remains of
+// a rotation that died.
+func (p Plan) busy(ctx context.Context, self string, secret Metadata, now time.Time) (*fault.Error, error) {
+	holder := secret.Labels[Pending]
+	owner, err := ownerOf(ctx, p.Executions, self, holder)
+	if err != nil {
+		return nil, err
+	}
+	if owner != "" {
+		return alreadyRotating(owner), nil
+	}
+	if secret.NativeRotationARN == "" {
+		return nil, nil
+	}
+	created, err := p.Secrets.CreatedAt(ctx, secret.ARN, holder)
+	if err != nil {
+		return nil, err
+	}
+	if until := created.Add(nativeGrace); now.Before(until) {
+		return fault.New(fault.AlreadyRotating,
+			fmt.Sprintf("Secrets Manager itself has been rotating this secret since %s, as version %s", stamp(created), holder),
+			"Nothing to do; should it fail, a rotation after "+stamp(until)+" takes it over"), nil
+	}
+	return nil, nil
 }
 
 // configured completes a manual request or an event by the secret's own

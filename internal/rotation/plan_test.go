@@ -31,6 +31,14 @@ func (m metadata) Describe(context.Context, string) (rotation.Metadata, error) {
 	return m.Metadata, m.err
 }
 
+// CreatedAt makes the holder of AWSPENDING as old as the name of the version says.
+func (m metadata) CreatedAt(_ context.Context, _, versionID string) (time.Time, error) {
+	if versionID == "v-native-young" {
+		return noon.Add(-14 * time.Minute), m.err
+	}
+	return noon.Add(-16 * time.Minute), m.err
+}
+
 // running is the list of running executions.
 type running []string
 
@@ -160,6 +168,22 @@ func TestPlanKnowsWhoHoldsAWSPENDING(t *testing.T) {
 	t.Run("a dead execution", func(t *testing.T) {
 		got, err := plan(t, `{"secretId":"prod/app"}`, pending(rotation.VersionID(otherExecution)), running{thisExecution})
 		if err != nil || got.Decision != rotation.Rotate || got.PendingVersionID != rotation.VersionID(otherExecution) {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+	})
+	native := func(id string) metadata {
+		return secret(func(m *rotation.Metadata) { m.Labels[rotation.Pending], m.NativeRotationARN = id, "arn:ours" })
+	}
+	t.Run("a native rotation", func(t *testing.T) {
+		got, err := plan(t, `{"secretId":"prod/app"}`, native("v-native-young"), nil)
+		if err != nil || got.Decision != rotation.Reject || got.Ending.Outcome != rotation.AlreadyRotating ||
+			!strings.Contains(got.Ending.Cause, "2026-03-01T12:01:00Z takes it over") {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+	})
+	t.Run("a native rotation that died", func(t *testing.T) {
+		got, err := plan(t, `{"secretId":"prod/app"}`, native("v-native-old"), nil)
+		if err != nil || got.Decision != rotation.Rotate {
 			t.Fatalf("got %+v, %v", got, err)
 		}
 	})

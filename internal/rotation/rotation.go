@@ -52,6 +52,11 @@ type Describer interface {
 	Describe(ctx context.Context, secretID string) (Metadata, error)
 }
 
+// VersionDater tells when a version was made.
+type VersionDater interface {
+	CreatedAt(ctx context.Context, secretID, versionID string) (time.Time, error)
+}
+
 // ValueReader reads a version's value and tells which version it is. A version
 // that cannot be found is VersionNotReady: it may have just been written.
 type ValueReader interface {

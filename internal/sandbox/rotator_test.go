@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -74,7 +75,7 @@ func TestRotatorFillsTheEmptyVersion(t *testing.T) {
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](empty); !missing {
 		t.Errorf("the version had a value before the function was called: %v", empty)
 	}
-	if diff := cmp.Diff(map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": old}, w.labels()); diff != "" {
+	if diff := cmp.Diff(map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": old, "TUMBLER": version}, w.labels()); diff != "" {
 		t.Errorf("labels: %s", diff)
 	}
 	w.currentLogsIn()
@@ -137,8 +138,9 @@ func TestRotatorStartedTwice(t *testing.T) {
 	w.noPending()
 }
 
-// A workflow that runs while a native rotation stands still, wherever that is,
-// takes its password over, and what the native one does afterwards is harmless.
+// A workflow steps back for a native rotation. One that stands still for long,
+// wherever that is, counts as dead: its password is taken over, and what it does
+// afterwards all the same is harmless.
 func TestRotatorAndWorkflowAtOnce(t *testing.T) {
 	for _, operation := range []string{"DescribeSecret", "GetRandomPassword", "PutSecretValue", "UpdateSecretVersionStage"} {
 		t.Run(operation, func(t *testing.T) {
@@ -156,6 +158,10 @@ func TestRotatorAndWorkflowAtOnce(t *testing.T) {
 			_, err := w.startNative()
 			w.check(err)
 			<-standing
+			if e := w.rotate(`{"secretId":"prod/app"}`); e.State != "AlreadyRotating" || !strings.Contains(e.Cause, "Secrets Manager itself") {
+				t.Errorf("ended in %s: %s", e.State, e.Cause)
+			}
+			w.ahead.Store(int64(20 * time.Minute))
 			w.rotated()
 			w.currentLogsIn()
 			close(release)
@@ -182,7 +188,10 @@ func TestRotatorGivenUp(t *testing.T) {
 			w.cancelNative()
 			w.rotated()
 		},
-		"the workflow takes over, native rotation stays on": func(w *world) { w.rotated() },
+		"the workflow takes over, native rotation stays on": func(w *world) {
+			w.ahead.Store(int64(20 * time.Minute))
+			w.rotated()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,8 @@ type world struct {
 	histories []string
 	canaries  []string // further texts that may not show anywhere
 
+	ahead atomic.Int64 // how much the functions' clock is ahead, in nanoseconds
+
 	mu    sync.Mutex
 	calls []wire.Record
 }
@@ -76,6 +79,7 @@ func newWorldWith(t *testing.T, table engine.Table, change func(*world, *sandbox
 		Clock:   asl.NewVirtualClock(time.Now()),
 
 		RotationBackoff: func(int) time.Duration { return time.Millisecond },
+		Now:             func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 		Observe: func(r wire.Record) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -5,6 +5,7 @@ package secretsmgr
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -23,6 +24,7 @@ func New(api *secretsmanager.Client) *Client { return &Client{api: api} }
 
 var _ interface {
 	rotation.Describer
+	rotation.VersionDater
 	rotation.ValueReader
 	rotation.VersionWriter
 	rotation.LabelMover
@@ -55,6 +57,24 @@ func (c *Client) Describe(ctx context.Context, secretID string) (rotation.Metada
 		}
 	}
 	return m, nil
+}
+
+// CreatedAt implements [rotation.VersionDater]. It is the zero time for a version
+// that is not there any more.
+func (c *Client) CreatedAt(ctx context.Context, secretID, versionID string) (time.Time, error) {
+	pages := secretsmanager.NewListSecretVersionIdsPaginator(c.api, &secretsmanager.ListSecretVersionIdsInput{SecretId: &secretID})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return time.Time{}, classify(err, "ListSecretVersionIds", secretID)
+		}
+		for _, v := range page.Versions {
+			if aws.ToString(v.VersionId) == versionID {
+				return aws.ToTime(v.CreatedDate), nil
+			}
+		}
+	}
+	return time.Time{}, nil
 }
 
 // Value implements [rotation.ValueReader].
