@@ -132,6 +132,11 @@ func (w *world) probe() (stop func() (logins int, refused error)) {
 			if err == nil {
 				err = w.loginAs(doc)
 			}
+			// Two rotations can have come between the reading and the login.
+			again, readErr := w.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(secretID)})
+			if readErr == nil && aws.ToString(again.VersionId) != aws.ToString(out.VersionId) {
+				continue
+			}
 			if fault.Is(err, fault.LoginRefused) {
 				failed = fmt.Errorf("AWSCURRENT, of user %s, was refused: %w", doc.Username, err)
 			}
