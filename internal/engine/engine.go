@@ -25,8 +25,10 @@ type Engine interface {
 	// absent tries TLS first and goes on without it only when the server itself
 	// says that it has none (never after a certificate error).
 	//
-	// Codes: DatabaseUnreachable, DatabaseUnavailable, CertificateRejected,
-	// TLSUnavailable, LoginRefused, DatabaseError.
+	// Codes: InvalidSecret (a name that the engine cannot have),
+	// DatabaseUnreachable, DatabaseUnavailable, CertificateRejected,
+	// TLSUnavailable, LoginRefused, PrivilegeMissing (the user may not connect to
+	// the database), DatabaseError.
 	Connect(ctx context.Context, doc secretdoc.Document) (Session, error)
 }
 
@@ -39,8 +41,8 @@ type Session interface {
 	// When it returns nil every new login has to use the new password; when it
 	// returns OutcomeUnknown the change may or may not have been made.
 	//
-	// Codes: PrivilegeMissing, PasswordRejected, DatabaseReadOnly,
-	// OutcomeUnknown, DatabaseError.
+	// Codes: InvalidSecret, PrivilegeMissing, PasswordRejected, DatabaseReadOnly,
+	// DatabaseUnavailable, OutcomeUnknown, DatabaseError.
 	SetPassword(ctx context.Context, user string, password redact.String) error
 
 	// EnsureClone makes the clone of an account and brings its rights level with
@@ -53,8 +55,9 @@ type Session interface {
 	// membership in the original. Otherwise it is AccountNotOurs, and nothing
 	// has changed.
 	//
-	// Codes: AccountNotOurs, PrivilegeMissing, PasswordRejected,
-	// DatabaseReadOnly, OutcomeUnknown, DatabaseError.
+	// Codes: InvalidSecret, AccountNotOurs, PrivilegeMissing, PrivilegesDiffer (the
+	// statements were accepted, and the rights are not equal), PasswordRejected,
+	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.
 	EnsureClone(ctx context.Context, r CloneRequest) (CloneResult, error)
 
 	// Privileges lists what an account may do, for comparing an account with its

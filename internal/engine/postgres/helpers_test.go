@@ -28,6 +28,9 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		_ = flag.Set("rapid.checks", "30") // each check logs in several times
 	}
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = flag.Set("test.parallel", "12") // most of them wait for time to pass
+	}
 	if os.Getenv("PGHOST") == "" {
 		os.Setenv("PGHOST", "the.environment.must.not.matter.invalid")
 	}

@@ -18,7 +18,7 @@ func TestSuite(t *testing.T) {
 	for _, tc := range []struct {
 		version  string
 		separate bool
-	}{{"15", false}, {"", false}, {"15", true}, {"", true}} {
+	}{{"15", false}, {"", false}, {"", true}} {
 		db := dbtest.Postgres(t, dbtest.Version(tc.version), dbtest.TLS(ca.Server("127.0.0.1")), dbtest.Unshared(t.Name()))
 		plain := dbtest.Postgres(t, dbtest.Version(tc.version))
 		f := pgsuite.New(db, "postgres").WithMaster()
