@@ -9,3 +9,9 @@ import _ "embed"
 //
 //go:embed rotation.asl.json
 var Rotation []byte
+
+// Fleet is the definition of the rotation of many secrets, which runs Rotation
+// for each.
+//
+//go:embed fleet.asl.json
+var Fleet []byte

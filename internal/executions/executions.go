@@ -64,7 +64,12 @@ func machineOf(executionARN string) (string, error) {
 }
 
 func classify(err error) error {
-	const op = "ListExecutions: cannot tell whether another rotation is running"
+	return classifyCall(err, "ListExecutions: cannot tell whether another rotation is running", "states:ListExecutions on the state machine")
+}
+
+// classifyCall names what an error means; op says what cannot be done now, and
+// right what the function's role lacks if it was refused.
+func classifyCall(err error, op, right string) error {
 	var api smithy.APIError
 	// Outside the API's own model an error does not say whose fault it is.
 	answer, answered := errors.AsType[*smithyhttp.ResponseError](err)
@@ -74,7 +79,7 @@ func classify(err error) error {
 	case strings.Contains(api.ErrorCode(), "Throttl"), api.ErrorCode() == "TooManyRequestsException":
 		return fault.Wrap(err, fault.Throttled, op+", because the request quota is used up", "It heals by itself")
 	case api.ErrorCode() == "AccessDeniedException":
-		return fault.Wrap(err, fault.AccessDenied, op, "Allow states:ListExecutions on the state machine in the function's role")
+		return fault.Wrap(err, fault.AccessDenied, op, "Allow "+right+" in the function's role")
 	case api.ErrorFault() == smithy.FaultServer, answered && answer.HTTPStatusCode() >= http.StatusInternalServerError:
 		return fault.Wrap(err, fault.ServiceUnavailable, op+" ("+api.ErrorCode()+")", "It heals by itself")
 	}

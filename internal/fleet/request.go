@@ -1,0 +1,192 @@
+// Package fleet rotates many secrets: which, in what order, how many at once,
+// and when to stop. statemachine/fleet.asl.json asks [Next] again and again what
+// to do now, and runs a rotation for each secret of the wave that it answers
+// with.
+//
+// Nothing is kept but a few counts in the execution's state. Whether a secret
+// was rotated by this fleet is read from its staging labels: the version that a
+// rotation writes is derived from the ARN of its execution, and that ARN from
+// the fleet's and the secret's. So a wave that was cut short, a redrive and a
+// resume all find out by themselves what is left to do.
+package fleet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+// Request asks for the rotation of many secrets. It is the input of an
+// execution of the state machine fleet.
+type Request struct {
+	Select Selection `json:"select"` // Required.
+
+	// Canary is how many secrets are rotated first; if one of them fails, no
+	// others are touched. Default 5, 0 for none.
+	Canary *int `json:"canary,omitempty"`
+
+	// MaxFailures is how many failed rotations are tolerated, as a number or as
+	// a percentage of the secrets to rotate. One more, and no other rotation is
+	// started. Default "10%".
+	MaxFailures string `json:"maxFailures,omitempty"`
+
+	// Budget is how many calls that write secrets the fleet may make in any
+	// second. Default 20.
+	Budget int `json:"writesPerSecond,omitempty"`
+
+	// OutsideWindow says what to do with secrets whose rotation window is closed:
+	// reject (default), which counts as a failure, or rotate.
+	OutsideWindow string `json:"outsideWindow,omitempty"`
+
+	Reason string `json:"reason,omitempty"` // recorded with each rotation
+
+	// Resume lists the executions of earlier fleets, whose secrets are left out
+	// if they were rotated.
+	Resume []string `json:"resume,omitempty"`
+}
+
+// Selection says which secrets. Exactly one way of choosing is set.
+type Selection struct {
+	Tags   map[string]string `json:"tags,omitempty"` // all of them
+	Prefix string            `json:"prefix,omitempty"`
+	All    bool              `json:"all,omitempty"`
+}
+
+// The defaults and limits of a request.
+const (
+	DefaultCanary      = 5
+	DefaultMaxFailures = "10%"
+	DefaultBudget      = 20
+
+	// WritesPerRotation is how often a rotation calls an operation of the quota
+	// that PutSecretValue, UpdateSecret and UpdateSecretVersionStage share:
+	// store, stage, make current, unstage. A failed one unstages instead.
+	WritesPerRotation = 4
+
+	// Quota is that quota: calls per second in an account and Region, shared
+	// with everybody else. Source: Secrets Manager user guide, "quotas".
+	Quota = 50
+
+	// They travel with every wave and, the reason, with every rotation.
+	maxResume = 50 // executions
+	maxReason = 300
+)
+
+// ParseRequest reads and checks a request and fills in the defaults. Its errors
+// are InvalidRequest and name the field, the value and the remedy.
+func ParseRequest(raw json.RawMessage) (Request, error) {
+	var r Request
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Request{}, invalid("the request cannot be read: "+strings.TrimPrefix(err.Error(), "json: "),
+			"The fields are select, canary, maxFailures, writesPerSecond, outsideWindow, reason and resume (docs/fleet.md)")
+	}
+	return r, r.complete()
+}
+
+func (r *Request) complete() error {
+	if err := r.Select.check(); err != nil {
+		return err
+	}
+	if r.Canary == nil {
+		r.Canary = new(DefaultCanary)
+	}
+	if r.MaxFailures == "" {
+		r.MaxFailures = DefaultMaxFailures
+	}
+	if r.Budget == 0 {
+		r.Budget = DefaultBudget
+	}
+	if r.OutsideWindow == "" {
+		r.OutsideWindow = rotation.OutsideReject
+	}
+	switch {
+	case *r.Canary < 0 || *r.Canary > WaveSize:
+		return invalid(fmt.Sprintf("field canary is %d", *r.Canary), fmt.Sprintf("Give a number from 0 to %d", WaveSize))
+	case r.Budget < WritesPerRotation || r.Budget > Quota:
+		return invalid(fmt.Sprintf("field writesPerSecond is %d", r.Budget),
+			fmt.Sprintf("Give a number from %d, which is what one rotation may write in a second, to %d, which is the quota", WritesPerRotation, Quota))
+	case r.OutsideWindow != rotation.OutsideReject && r.OutsideWindow != rotation.OutsideRotate:
+		return invalid(fmt.Sprintf("field outsideWindow is %q", r.OutsideWindow),
+			"Use reject or rotate; waiting for windows is what schedules are for")
+	case len(r.Reason) > maxReason:
+		return invalid(fmt.Sprintf("field reason has %d bytes", len(r.Reason)), fmt.Sprintf("Write at most %d", maxReason))
+	case len(r.Resume) > maxResume:
+		return invalid(fmt.Sprintf("field resume lists %d executions", len(r.Resume)), fmt.Sprintf("Name at most %d", maxResume))
+	}
+	for _, arn := range r.Resume {
+		if parts := strings.Split(arn, ":"); len(parts) != 8 || parts[5] != "execution" {
+			return invalid(fmt.Sprintf("field resume holds %q", arn), "Give the ARNs of executions of the fleet")
+		}
+	}
+	_, err := r.Tolerated(100)
+	return err
+}
+
+func (s Selection) check() error {
+	ways := 0
+	for _, set := range []bool{len(s.Tags) > 0, s.Prefix != "", s.All} {
+		if set {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return invalid(fmt.Sprintf("field select chooses in %d ways", ways), "Set one of tags, prefix and all")
+	}
+	for key := range s.Tags {
+		if key == "" {
+			return invalid("field select.tags has an empty key", "Name the tag")
+		}
+	}
+	return nil
+}
+
+// String describes the selection for people.
+func (s Selection) String() string {
+	switch {
+	case s.All:
+		return "all secrets"
+	case s.Prefix != "":
+		return "secrets whose name begins with " + s.Prefix
+	}
+	var tags []string
+	for _, key := range slices.Sorted(maps.Keys(s.Tags)) {
+		tags = append(tags, key+"="+s.Tags[key])
+	}
+	return "secrets tagged " + strings.Join(tags, ", ")
+}
+
+var percentage = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]+)?%$`)
+
+// Tolerated is how many failures are tolerated of a number of rotations.
+func (r Request) Tolerated(total int) (int, error) {
+	const remedy = `Give a number such as "25", or a percentage such as "10%"`
+	if percentage.MatchString(r.MaxFailures) {
+		share, err := strconv.ParseFloat(strings.TrimSuffix(r.MaxFailures, "%"), 64)
+		if err == nil && share <= 100 {
+			return int(share * float64(total) / 100), nil
+		}
+	}
+	n, err := strconv.Atoi(r.MaxFailures)
+	if err != nil || n < 0 {
+		return 0, invalid(fmt.Sprintf("field maxFailures is %q", r.MaxFailures), remedy)
+	}
+	return n, nil
+}
+
+// Concurrency is how many rotations may be under way at once, so that the budget
+// holds whatever the timing: a rotation makes at most [WritesPerRotation] calls
+// within a second, and the state machine pauses for a second before each, so
+// that within any second each of the concurrent places has one rotation only.
+func (r Request) Concurrency() int { return max(1, r.Budget/WritesPerRotation) }
+
+func invalid(op, hint string) error { return fault.New(fault.InvalidRequest, op, hint) }
