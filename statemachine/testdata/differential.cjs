@@ -20,10 +20,16 @@ class TaskError extends Error {
   }
 }
 
+// Also the states inside a Map.
+function everyState(states) {
+  return Object.entries(states).flatMap(([name, state]) =>
+    [[name, state], ...everyState(state.ItemProcessor?.States ?? {})]);
+}
+
 async function walk(machine, scenario, states, context) {
   const left = structuredClone(scenario.answers);
   const handlers = {}, noPause = {}, noWait = {};
-  for (const [name, state] of Object.entries(states)) {
+  for (const [name, state] of everyState(states)) {
     if (state.Type === 'Wait') noWait[name] = 0;
     if (state.Type !== 'Task') continue;
     noPause[name] = 0;
