@@ -17,12 +17,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/redshift"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/executions"
+	"github.com/tumbler-rotation/tumbler/internal/rdsapi"
 	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/secretsmgr"
@@ -103,14 +106,16 @@ func CreateSecret(e Env) lambda.Handler {
 // SetSecret builds the function setsecret.
 func SetSecret(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
-		return handler(e, "setsecret", rotation.Set{Secrets: e.secrets(), Databases: engines, Now: e.Now}.Run)
+		return handler(e, "setsecret", rotation.Set{
+			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now,
+		}.Run)
 	}
 }
 
 // TestSecret builds the function testsecret.
 func TestSecret(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
-		return handler(e, "testsecret", rotation.Test{Secrets: e.secrets(), Databases: engines}.Run)
+		return handler(e, "testsecret", rotation.Test{Secrets: e.secrets(), Databases: e.servers().Direct(engines)}.Run)
 	}
 }
 
@@ -122,7 +127,9 @@ func FinishSecret(e Env) lambda.Handler {
 // Restore builds the function restore.
 func Restore(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
-		return handler(e, "restore", rotation.Restore{Secrets: e.secrets(), Databases: engines, Now: e.Now}.Run)
+		return handler(e, "restore", rotation.Restore{
+			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now,
+		}.Run)
 	}
 }
 
@@ -130,13 +137,19 @@ func Restore(engines engine.Table) Builder {
 func Rotator(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
 		return handler(e, "rotator", rotation.Rotator{
-			Secrets: e.secrets(), Databases: engines, Registry: e.registry(), Strategy: e.Strategy, Now: e.Now,
+			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(),
+			Registry: e.registry(), Strategy: e.Strategy, Now: e.Now,
 		}.Run)
 	}
 }
 
 func (e Env) secrets() *secretsmgr.Client {
 	return secretsmgr.New(secretsmanager.NewFromConfig(e.AWS))
+}
+
+// servers knows RDS and Redshift.
+func (e Env) servers() rdsapi.Resolver {
+	return rdsapi.Resolver{RDS: rds.NewFromConfig(e.AWS), Redshift: redshift.NewFromConfig(e.AWS)}
 }
 
 // registry is nil when there is none.

@@ -28,6 +28,9 @@ func (s Set) alternate(ctx context.Context, plan Planned, database engine.Engine
 			fmt.Sprintf("the superuser %q is one of the two users it is to change", superuser.Username),
 			"Name the secret of another superuser in superuserSecret or masterarn")
 	}
+	if err := s.Servers.Alternates(ctx, current.Host, plan.SecretARN); err != nil {
+		return SetResult{}, err
+	}
 	// Applications keep using AWSCURRENT until the end, and for a while after.
 	session, err := database.Connect(ctx, current)
 	if err != nil {

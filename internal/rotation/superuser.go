@@ -8,15 +8,20 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Servers knows which addresses belong to one database server.
+// Servers knows what AWS knows about database servers. Its errors are
+// SuperuserInvalid, InvalidSecret and AWS's own.
 type Servers interface {
 	// ManagedBy returns host and port of the database whose superuser's secret
 	// RDS or Redshift manages: the secret's tags name it.
 	ManagedBy(ctx context.Context, tags map[string]string) (host string, port int, err error)
 
-	// SameServer reports whether the superuser's host is the user's own server
-	// or the primary of the replica that the user's host is.
-	SameServer(ctx context.Context, userHost, superuserHost string) (bool, error)
+	// SameServerOrPrimary is an error unless the superuser's host is the user's
+	// own server or the primary of the replica that the user's host is.
+	SameServerOrPrimary(ctx context.Context, userHost, superuserHost string) error
+
+	// Alternates is an error when the host is a proxy that does not know both
+	// users of an alternating secret.
+	Alternates(ctx context.Context, host, secretARN string) error
 }
 
 // superusers opens the superuser's secret.
@@ -90,13 +95,8 @@ func (s superusers) checkServer(ctx context.Context, id string, superuser, curre
 			fmt.Sprintf("the superuser's secret %s is of engine %s and the secret of %s", id, superuser.Engine, current.Engine), hint)
 	}
 	if superuser.Host != current.Host {
-		same, err := s.servers.SameServer(ctx, current.Host, superuser.Host)
-		if err != nil {
+		if err := s.servers.SameServerOrPrimary(ctx, current.Host, superuser.Host); err != nil {
 			return err
-		}
-		if !same {
-			return fault.New(fault.SuperuserInvalid,
-				fmt.Sprintf("the superuser's secret %s is of host %q and the secret of %q, which is not its replica", id, superuser.Host, current.Host), hint)
 		}
 	} else if superuser.Port != current.Port {
 		return fault.New(fault.SuperuserInvalid,

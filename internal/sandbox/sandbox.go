@@ -29,6 +29,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	sandboxrds "github.com/tumbler-rotation/tumbler/internal/sandbox/rds"
+	sandboxredshift "github.com/tumbler-rotation/tumbler/internal/sandbox/redshift"
 	sandboxscheduler "github.com/tumbler-rotation/tumbler/internal/sandbox/scheduler"
 	sandboxsecrets "github.com/tumbler-rotation/tumbler/internal/sandbox/secretsmanager"
 	sandboxsns "github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
@@ -95,9 +97,12 @@ type Sandbox struct {
 	URL             string // for AWS_ENDPOINT_URL
 	StateMachineARN string
 
-	Secrets   *sandboxsecrets.Service
-	Outbox    *sandboxsns.Service
-	Events    *sandboxevents.Service
+	Secrets *sandboxsecrets.Service
+	Outbox  *sandboxsns.Service
+	Events  *sandboxevents.Service
+
+	RDS       sandboxrds.Service      // knows what its methods are told
+	Redshift  sandboxredshift.Service // likewise
 	Scheduler *sandboxscheduler.Service
 
 	now       func() time.Time // of schedules
@@ -153,7 +158,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 			return nil
 		},
 		Log: cfg.Log,
-	}, s.Secrets, s.states, s.Outbox, s.Events, s.Scheduler)
+	}, s.Secrets, s.states, s.Outbox, s.Events, s.Scheduler, &s.RDS, &s.Redshift)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,65 @@
+package rdsapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+var _ rotation.Servers = Resolver{}
+
+// ManagedBy implements [rotation.Servers].
+func (r Resolver) ManagedBy(ctx context.Context, tags map[string]string) (string, int, error) {
+	e, err := r.Endpoint(ctx, tags)
+	return e.Host, e.Port, err
+}
+
+// Alternates implements [rotation.Servers]. A proxy takes a user's password from
+// AWSCURRENT of a registered secret, so that with one secret it only ever knows
+// one of two alternating users: applications still on the other are refused.
+func (r Resolver) Alternates(ctx context.Context, host, secretARN string) error {
+	proxy, err := r.IsProxy(ctx, host)
+	if err != nil || proxy == nil || len(proxy.Secrets) == 0 {
+		return err
+	}
+	if proxy.Registered(secretARN) && len(proxy.Secrets) > 1 {
+		return nil
+	}
+	return fault.New(fault.InvalidSecret,
+		fmt.Sprintf("key \"host\" is the RDS proxy %s, which knows only the user that AWSCURRENT names: applications on the other user would be refused after each rotation", proxy.Name),
+		"Register a second secret with the other user's credentials with the proxy, or use the strategy single-user, or put the database's own endpoint into the secret")
+}
+
+// Direct returns engines that log in to the database behind an RDS proxy when a
+// secret's host is one: a proxy knows AWSCURRENT only, and would refuse the
+// password that is about to become it.
+func (r Resolver) Direct(engines engine.Table) engine.Table {
+	table := engine.Table{}
+	for family, e := range engines {
+		table[family] = direct{e, r}
+	}
+	return table
+}
+
+type direct struct {
+	engine.Engine
+	resolver Resolver
+}
+
+func (d direct) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
+	proxy, err := d.resolver.IsProxy(ctx, doc.Host)
+	if err != nil {
+		return nil, err
+	}
+	if proxy != nil {
+		if proxy.Database.Host == "" {
+			return nil, fault.New(fault.DatabaseUnavailable, "the RDS proxy "+proxy.Name+" has no database behind it", "Give it a target")
+		}
+		doc = doc.At(proxy.Database.Host, proxy.Database.Port)
+	}
+	return d.Engine.Connect(ctx, doc)
+}
