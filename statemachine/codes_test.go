@@ -29,11 +29,15 @@ var lambdaErrors = []string{
 var otherErrors = []string{"Runtime.ExitError", "Lambda.ResourceNotFoundException", "States.Permissions", "NobodyKnowsThis", "ValueError"}
 
 // cannotReport are the codes that a step has no way to run into: Plan reads
-// metadata only, and these three have no path to a database.
+// metadata only, these three have no path to a database, and only CreateSecret
+// waits for replicas.
 var cannotReport = map[string][]fault.Code{
-	"Plan":         {fault.VersionNotReady, fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
+	"Plan":         {fault.VersionNotReady, fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
 	"CreateSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
-	"FinishSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
+	"FinishSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
+	"SetSecret":    {fault.ReplicaLagging},
+	"TestSecret":   {fault.ReplicaLagging},
+	"Restore":      {fault.ReplicaLagging},
 }
 
 // retried says whether the state must try again after the error.
@@ -75,6 +79,8 @@ func codeScenarios(state, err string) []scenario {
 	switch {
 	case state == "TestSecret" && err == string(fault.LoginRefused):
 		tries, pauses = 4, backOff(4, second, 8*second)
+	case state == "CreateSecret" && err == string(fault.ReplicaLagging):
+		tries, pauses = 6, backOff(6, 5*second, 30*second)
 	case retried(state, err):
 		tries, pauses = retries[state].max, exhausted(state)
 	}

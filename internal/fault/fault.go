@@ -38,6 +38,7 @@ const (
 	Throttled          Code = "Throttled"          // a rate quota; waiting cures it
 	ServiceUnavailable Code = "ServiceUnavailable" // AWS did not answer or answered 5xx
 	VersionNotReady    Code = "VersionNotReady"    // a version just written cannot be read yet
+	ReplicaLagging     Code = "ReplicaLagging"     // a replica has not got the pending version yet
 )
 
 // The database said no, or nothing.
@@ -57,6 +58,13 @@ const (
 	OutcomeUnknown      Code = "OutcomeUnknown"      // the connection was lost while a change was under way
 )
 
+// What happened to the rotation itself.
+const (
+	RotationFunctionFailed Code = "RotationFunctionFailed" // the existing rotation function that the request names failed
+	RotationCutShort       Code = "RotationCutShort"       // the execution ended where no Catch could see it
+	RotationNotStarted     Code = "RotationNotStarted"     // a schedule or an event could not start an execution
+)
+
 // Internal is a defect in Tumbler itself.
 const Internal Code = "InternalError"
 
@@ -64,7 +72,7 @@ const Internal Code = "InternalError"
 // minutes, so that the same call may be made again.
 func (c Code) Retryable() bool {
 	switch c {
-	case Throttled, ServiceUnavailable, VersionNotReady,
+	case Throttled, ServiceUnavailable, VersionNotReady, ReplicaLagging,
 		DatabaseUnreachable, DatabaseUnavailable, OutcomeUnknown:
 		return true
 	}
@@ -76,9 +84,10 @@ func Codes() []Code {
 	return []Code{
 		InvalidRequest, InvalidSecret, NotConfigured, SecretNotFound, SecretDeleted, SecretIsReplica, SecretManaged,
 		NativeRotationEnabled, AlreadyRotating, WindowClosed, NotPending, SecretChanged,
-		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady,
+		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady, ReplicaLagging,
 		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused,
 		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, PrivilegesDiffer, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
+		RotationFunctionFailed, RotationCutShort, RotationNotStarted,
 		Internal,
 	}
 }
