@@ -62,6 +62,8 @@ func (s superusers) credentials(ctx context.Context, plan Planned, current secre
 	if err := s.checkServer(ctx, id, superuser.At(host, superuser.Port), current); err != nil {
 		return secretdoc.Document{}, err
 	}
+	// Rights are those in the database that the user works in.
+	superuser.DBName = current.DBName
 	return superuser.At(host, superuser.Port), nil
 }
 
