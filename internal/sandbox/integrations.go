@@ -23,6 +23,7 @@ type tasks struct {
 	functions functions
 	sns       *sns.Client
 	events    *eventbridge.Client
+	nested    func(context.Context, json.RawMessage) (json.RawMessage, error) // runs another state machine
 }
 
 func (t *tasks) run(ctx context.Context, task asl.Task) (json.RawMessage, error) {
@@ -31,6 +32,8 @@ func (t *tasks) run(ctx context.Context, task asl.Task) (json.RawMessage, error)
 		return t.functions.runTask(ctx, task.Resource, task.Input)
 	case task.Resource == "arn:aws:states:::lambda:invoke":
 		return t.invoke(ctx, task.Input)
+	case task.Resource == "arn:aws:states:::states:startExecution.sync:2":
+		return t.nested(ctx, task.Input)
 	case task.Resource == "arn:aws:states:::sns:publish":
 		return t.publish(ctx, task.Input)
 	case task.Resource == "arn:aws:states:::events:putEvents":

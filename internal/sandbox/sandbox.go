@@ -96,6 +96,7 @@ type Config struct {
 type Sandbox struct {
 	URL             string // for AWS_ENDPOINT_URL
 	StateMachineARN string
+	FleetARN        string // the state machine for many secrets
 
 	Secrets *sandboxsecrets.Service
 	Outbox  *sandboxsns.Service
@@ -217,8 +218,10 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 			work.functions[arn] = f
 		}
 	}
-	s.StateMachineARN, err = s.states.Register("tumbler-rotation", machine)
-	return err
+	if s.StateMachineARN, err = s.states.Register("tumbler-rotation", machine); err != nil {
+		return err
+	}
+	return s.deployFleet(work, aws.ToString(topic.TopicArn))
 }
 
 // AWS returns a client configuration for the sandbox. The endpoint records
