@@ -32,7 +32,7 @@ type CreateResult struct {
 
 // Run makes the version. It may be repeated: the version keeps the password
 // that the first attempt stored. Codes: WindowClosed, InvalidSecret,
-// SecretChanged, AlreadyRotating, and AWS's own.
+// SecretChanged, AlreadyRotating, ReplicaLagging, and AWS's own.
 func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	plan := in.Plan
 	if err := plan.checkOpen(c.Now()); err != nil {
@@ -68,6 +68,11 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	}
 	if !adopted && plan.heldByAnother(plan.PendingVersionID) {
 		if err := c.giveBackIfFilled(ctx, plan, account); err != nil {
+			return CreateResult{}, err
+		}
+	}
+	if plan.Replicated {
+		if err := c.checkReplicas(ctx, plan); err != nil {
 			return CreateResult{}, err
 		}
 	}

@@ -1,10 +1,8 @@
 package rotation
 
 import (
+	"cmp"
 	"encoding/json"
-	"fmt"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -24,24 +22,48 @@ const (
 	NeedsAttention  Outcome = "NeedsAttention"  // AWSCURRENT may not log in: page
 )
 
+// What else is alerted: no final states, because the state machine had no say in
+// them.
+const (
+	CutShort   Outcome = "CutShort"   // the execution ended where no Catch could see it
+	NotStarted Outcome = "NotStarted" // no execution could be started
+)
+
+// The severities.
+const (
+	severityInfo     = "info"
+	severityWarning  = "warning"
+	severityCritical = "critical" // page
+)
+
 // severities grade the alert of each outcome for subscription filters.
 var severities = map[Outcome]string{
-	Rotated:         "info",
-	AlreadyRotating: "info",
-	WindowClosed:    "warning",
-	Refused:         "warning",
-	RestoredCleanly: "warning",
-	NeedsAttention:  "critical",
+	Rotated:         severityInfo,
+	AlreadyRotating: severityInfo,
+	WindowClosed:    severityWarning,
+	Refused:         severityWarning,
+	RestoredCleanly: severityWarning,
+	NeedsAttention:  severityCritical,
+	CutShort:        severityCritical, // unless the labels show that nothing is at risk
+	NotStarted:      severityWarning,
 }
 
-// applications says, for each outcome, whether applications are affected.
+// Whether applications are affected.
+const (
+	unaffected = "unaffected"
+	atRisk     = "at risk"
+)
+
+// applications says it for each outcome.
 var applications = map[Outcome]string{
-	Rotated:         "unaffected",
-	AlreadyRotating: "unaffected",
-	WindowClosed:    "unaffected",
-	Refused:         "unaffected",
-	RestoredCleanly: "unaffected",
-	NeedsAttention:  "at risk",
+	Rotated:         unaffected,
+	AlreadyRotating: unaffected,
+	WindowClosed:    unaffected,
+	Refused:         unaffected,
+	RestoredCleanly: unaffected,
+	NeedsAttention:  atRisk,
+	CutShort:        atRisk,
+	NotStarted:      unaffected,
 }
 
 // Ending is what the state machine alerts, announces and ends with.
@@ -54,7 +76,12 @@ type Ending struct {
 	Subject    string  `json:"subject"` // of the alert: ASCII, below 100 characters
 	Message    string  `json:"message"` // of the alert
 	DetailType string  `json:"detailType"`
-	Event      Event   `json:"event"`
+
+	// Healed is true when the rotation succeeded where one before it had not: the
+	// state machine then sends the message, which is otherwise for failures.
+	Healed bool `json:"healed,omitempty"`
+
+	Event Event `json:"event"`
 }
 
 // Event is the detail of the EventBridge event that ends every rotation
@@ -77,6 +104,15 @@ type Event struct {
 	// Recovered is true when no password that the secret knew was accepted any
 	// more and the superuser has reset it.
 	Recovered bool `json:"recovered,omitempty"`
+
+	// Healed is true when a rotation before this one had left something undone.
+	Healed bool `json:"healed,omitempty"`
+
+	// ReplicaLagMs is the time from the move of AWSCURRENT until every replica in
+	// another Region was seen in sync, in milliseconds. ReplicasBehind are the
+	// Regions that were not in time. Both are absent without replicas.
+	ReplicaLagMs   *int64   `json:"replicaLagMs,omitempty"`
+	ReplicasBehind []string `json:"replicasBehind,omitempty"`
 
 	// CredentialGapMs is the time in which the database refused what
 	// AWSCURRENT said, in milliseconds. It is absent when it is not known,
@@ -130,27 +166,29 @@ type run struct {
 	plan      Planned
 	step      string // the state that failed
 	now       time.Time
+
+	// What differs from case to case within an outcome. Default: the outcome's.
+	applications, advice string
 }
 
 // end describes the ending. did says what Tumbler did about the failure.
 func (r run) end(outcome Outcome, failure Failure, did string) Ending {
-	secret := r.plan.SecretARN
-	if secret == "" {
-		secret = r.request.SecretID
-	}
-	if secret == "" {
-		secret = "(none named)" // SNS refuses an empty attribute
+	secret := cmp.Or(r.plan.SecretARN, r.request.SecretID, "(none named)") // SNS refuses an empty attribute
+	affected := cmp.Or(r.applications, applications[outcome])
+	severity := severities[outcome]
+	if severity == severityCritical && affected == unaffected {
+		severity = severityWarning
 	}
 	e := Ending{
 		Outcome:    outcome,
-		Severity:   severities[outcome],
+		Severity:   severity,
 		Error:      failure.Error,
 		Secret:     secret,
 		DetailType: "Rotation Failed",
 		Event: Event{
 			Outcome:      outcome,
 			SecretARN:    r.plan.SecretARN,
-			Applications: applications[outcome],
+			Applications: affected,
 			Execution:    r.execution.ARN,
 			VersionID:    r.plan.VersionID,
 			Trigger:      r.request.Trigger,
@@ -164,96 +202,14 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		e.DetailType = "Rotation Succeeded"
 		e.Subject = r.subject("rotated", secret)
 		e.Message = "The credentials of " + secret + " were rotated."
+		if r.plan.Heals {
+			r.tellHealed(&e)
+		}
 		return e
 	}
+	e.Error = cmp.Or(failure.Error, string(fault.Internal)) // as above
 	e.Cause = failure.Words()
 	e.Subject = r.subject(headlines[outcome], secret)
 	e.Message = r.alert(e, did)
 	return e
-}
-
-// headlines are the alert's first words.
-var headlines = map[Outcome]string{
-	AlreadyRotating: "already rotating",
-	WindowClosed:    "not rotated, window closed",
-	Refused:         "not rotated",
-	RestoredCleanly: "rotation failed, applications unaffected",
-	NeedsAttention:  "NEEDS ATTENTION",
-}
-
-// subject fits SNS's rules: printable ASCII, below 100 characters.
-func (r run) subject(headline, secret string) string {
-	name := r.plan.SecretName
-	if name == "" {
-		name = secret
-	}
-	text := strings.Map(func(c rune) rune {
-		if c < ' ' || c > '~' {
-			return '?'
-		}
-		return c
-	}, "Tumbler: "+headline+": "+name)
-	if len(text) > 99 {
-		text = text[:96] + "..."
-	}
-	return text
-}
-
-// alert is the message to the person on call: what happened, whether
-// applications are affected, what was done, and what to do next.
-func (r run) alert(e Ending, did string) string {
-	var b strings.Builder
-	line := func(label, format string, args ...any) {
-		fmt.Fprintf(&b, "%-15s %s\n", label+":", fmt.Sprintf(format, args...))
-	}
-	fmt.Fprintf(&b, "%s\n\n", effects[e.Outcome])
-	line("Secret", "%s", e.Secret)
-	if r.step != "" {
-		line("Failed step", "%s", r.step)
-	}
-	line("Error", "%s", e.Error)
-	line("Cause", "%s", e.Cause)
-	if did != "" {
-		line("Tumbler did", "%s", did)
-	}
-	line("What to do", "%s", advice[e.Outcome])
-	line("Runbook", "docs/runbook.md#%s", strings.ToLower(e.Error))
-	line("Since", "%s", stamp(r.execution.StartedAt))
-	line("Execution", "%s", r.execution.ARN)
-	if link := consoleLink(r.execution.ARN); link != "" {
-		line("Console", "%s", link)
-	}
-	if e.Outcome != AlreadyRotating {
-		line("Rotate again", "tumbler rotate %s", e.Secret)
-	}
-	return b.String()
-}
-
-// effects are the alert's first line: what the outcome means.
-var effects = map[Outcome]string{
-	AlreadyRotating: "This rotation stepped back for another one. Applications are unaffected.",
-	WindowClosed:    "The secret was not rotated: its rotation window is closed. Applications are unaffected.",
-	Refused:         "The secret was not rotated: it cannot be as it stands. Nothing was touched; applications are unaffected.",
-	RestoredCleanly: "The rotation failed and was undone. AWSCURRENT logs in: applications are unaffected.",
-	NeedsAttention:  "The rotation failed and AWSCURRENT may not log in: applications may be unable to connect.",
-}
-
-var advice = map[Outcome]string{
-	AlreadyRotating: "nothing; the other execution reports for itself.",
-	WindowClosed:    "wait for the next window, or rotate now with outsideWindow \"rotate\".",
-	Refused:         "remove the cause, then rotate again.",
-	RestoredCleanly: "remove the cause, then rotate again.",
-	NeedsAttention:  "remove the cause, then rotate again: the next run tries AWSCURRENT, AWSPENDING and AWSPREVIOUS and repairs the secret. Delete no version until then.",
-}
-
-// consoleLink is the execution's page in the AWS console, or "" where there is
-// none (the sandbox).
-func consoleLink(executionARN string) string {
-	parts := strings.Split(executionARN, ":")
-	if len(parts) < 5 || parts[1] != "aws" {
-		return ""
-	}
-	region := parts[3]
-	return "https://" + region + ".console.aws.amazon.com/states/home?region=" + region +
-		"#/v2/executions/details/" + url.PathEscape(executionARN)
 }

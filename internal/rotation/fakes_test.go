@@ -22,6 +22,11 @@ type vault struct {
 	values map[string]string // version id -> document; a version without one has no value
 	fails  map[string]error  // by operation
 	made   int               // passwords
+
+	// lag is how many times Describe finds the replica in eu-west-1 behind; nil:
+	// there is no replica.
+	lag       *int
+	described int
 }
 
 func newVault() *vault {
@@ -47,7 +52,17 @@ func documentOf(user, host, password string) string {
 }
 
 func (v *vault) Describe(context.Context, string) (rotation.Metadata, error) {
-	return rotation.Metadata{ARN: secretARN, Name: "prod/app", Labels: v.labels}, v.fails["Describe"]
+	m := rotation.Metadata{ARN: secretARN, Name: "prod/app", Labels: v.labels}
+	v.described++
+	if v.lag != nil {
+		r := rotation.Replica{Region: "eu-west-1", InSync: *v.lag == 0}
+		if *v.lag > 0 {
+			*v.lag--
+			r.Why = "in progress"
+		}
+		m.Replicas = []rotation.Replica{{Region: "us-west-2", InSync: true}, r}
+	}
+	return m, v.fails["Describe"]
 }
 
 func (v *vault) Value(_ context.Context, _ string, version rotation.Version) (redact.String, string, error) {

@@ -44,5 +44,8 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 	if moved && in.Set.ChangedAt != nil {
 		ending.Event.CredentialGapMs = new(movedAt.Sub(*in.Set.ChangedAt).Milliseconds())
 	}
+	if plan.Replicated && moved { // what an earlier attempt moved may have arrived long ago
+		f.reportLag(ctx, plan, movedAt, &ending.Event)
+	}
 	return ending, nil
 }

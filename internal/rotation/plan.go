@@ -68,6 +68,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		PendingVersionID:  secret.Labels[Pending],
 		PreviousVersionID: secret.Labels[Previous],
 		LastVersionID:     secret.Labels[Own],
+		Replicated:        len(secret.Replicas) > 0,
 		SuperuserSecretID: request.SuperuserSecretID,
 		RecoverPassword:   request.RecoverPassword,
 		RotationFunction:  request.RotationFunction,
@@ -75,6 +76,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		Window:            window,
 		NextWindow:        next,
 	}
+	plan.Heals = plan.heldByAnother(plan.PendingVersionID) || plan.abandoned()
 	run := run{request: request, execution: in.Execution, plan: plan, now: now}
 
 	if plan.heldByAnother(plan.PendingVersionID) {
@@ -178,6 +180,16 @@ func (p Plan) checkRotatable(s Metadata) error {
 // which means nothing.
 func (p Planned) heldByAnother(holder string) bool {
 	return holder != "" && holder != p.VersionID && holder != p.CurrentVersionID
+}
+
+// abandoned reports whether what the last run wrote never became AWSCURRENT: then
+// it is neither that nor what was so before.
+func (p Planned) abandoned() bool {
+	switch p.LastVersionID {
+	case "", p.VersionID, p.CurrentVersionID, p.PreviousVersionID:
+		return false
+	}
+	return true
 }
 
 // ownerOf returns the running execution that writes versionID, or "".

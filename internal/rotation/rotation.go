@@ -41,6 +41,24 @@ type Metadata struct {
 	NativeRotationARN string            // rotation function, when native rotation is on
 	Labels            map[string]string // staging label -> version id
 	Tags              map[string]string
+	Replicas          []Replica // in other Regions, of a primary
+}
+
+// Replica is a copy of a secret in another Region.
+type Replica struct {
+	Region string
+	InSync bool
+	Why    string // Secrets Manager's words when it is not
+}
+
+// behind lists the replicas that are not in sync.
+func (m Metadata) behind() (replicas []Replica) {
+	for _, r := range m.Replicas {
+		if !r.InSync {
+			replicas = append(replicas, r)
+		}
+	}
+	return replicas
 }
 
 // Version names a version of a secret. If both are set the version must carry
@@ -118,6 +136,8 @@ type Planned struct {
 	PendingVersionID  string           `json:"pendingVersionId,omitempty"`  // held AWSPENDING when planned
 	PreviousVersionID string           `json:"previousVersionId,omitempty"` // held AWSPREVIOUS when planned
 	LastVersionID     string           `json:"lastVersionId,omitempty"`     // held TUMBLER when planned: what an earlier run wrote
+	Replicated        bool             `json:"replicated,omitempty"`        // has replicas in other Regions
+	Heals             bool             `json:"heals,omitempty"`             // a rotation before this one left something undone
 	SuperuserSecretID string           `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
 	RecoverPassword   bool             `json:"recoverPassword,omitempty"`
 	RotationFunction  string           `json:"rotationFunction,omitempty"` // runs the set and test steps

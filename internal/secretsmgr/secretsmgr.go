@@ -51,6 +51,11 @@ func (c *Client) Describe(ctx context.Context, secretID string) (rotation.Metada
 	for _, tag := range out.Tags {
 		m.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 	}
+	for _, r := range out.ReplicationStatus {
+		m.Replicas = append(m.Replicas, rotation.Replica{
+			Region: aws.ToString(r.Region), InSync: r.Status == types.StatusTypeInSync, Why: aws.ToString(r.StatusMessage),
+		})
+	}
 	for id, labels := range out.VersionIdsToStages {
 		for _, label := range labels {
 			m.Labels[label] = id

@@ -1,0 +1,168 @@
+package rotation
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// headlines are the alert's first words.
+var headlines = map[Outcome]string{
+	AlreadyRotating: "already rotating",
+	WindowClosed:    "not rotated, window closed",
+	Refused:         "not rotated",
+	RestoredCleanly: "rotation failed, applications unaffected",
+	NeedsAttention:  "NEEDS ATTENTION",
+	CutShort:        "rotation cut short",
+	NotStarted:      "rotation not started",
+}
+
+// subject fits SNS's rules: printable ASCII, below 100 characters.
+func (r run) subject(headline, secret string) string {
+	text := strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, "Tumbler: "+headline+": "+cmp.Or(r.plan.SecretName, secret))
+	if len(text) > 99 {
+		text = text[:96] + "..."
+	}
+	return text
+}
+
+// lines writes the labelled lines of an alert.
+type lines struct{ strings.Builder }
+
+// add leaves out what is not known.
+func (l *lines) add(label, text string) {
+	if text != "" {
+		fmt.Fprintf(l, "%-15s %s\n", label+":", text)
+	}
+}
+
+// alert is the message to the person on call: what happened, whether
+// applications are affected and since when, what was done, and what to do next.
+func (r run) alert(e Ending, did string) string {
+	var l lines
+	l.WriteString(effects[e.Outcome] + "\n\n")
+	l.add("Severity", e.Severity)
+	l.add("Secret", e.Secret)
+	l.add("Applications", e.Event.Applications)
+	l.add("Failed step", r.step)
+	l.add("Error", e.Error)
+	l.add("Cause", e.Cause)
+	if e.Outcome == CutShort {
+		l.add("Left behind", did)
+	} else {
+		l.add("Tumbler did", did)
+	}
+	l.add("What to do", cmp.Or(r.advice, advice[e.Outcome]))
+	l.add("Runbook", "docs/runbook.md#"+anchor(e.Error))
+	l.add("Since", r.since())
+	l.add("Execution", r.execution.ARN)
+	l.add("Console", consoleLink(r.execution.ARN))
+	if e.Outcome != AlreadyRotating {
+		l.add("Rotate again", r.rotateCommand(e.Secret))
+	}
+	if e.Outcome == CutShort {
+		l.add("Or redrive", "aws stepfunctions redrive-execution --execution-arn "+r.execution.ARN)
+	}
+	return l.String()
+}
+
+// anchor is the runbook's section. The errors of Step Functions and Lambda, which
+// have a dot, share one.
+func anchor(code string) string {
+	if strings.Contains(code, ".") {
+		return "errors-of-step-functions-and-lambda"
+	}
+	return strings.ToLower(code)
+}
+
+// since tells from when on applications may have been affected.
+func (r run) since() string {
+	if r.execution.StartedAt.IsZero() {
+		return stamp(r.now)
+	}
+	return fmt.Sprintf("%s (started), %s (ended)", stamp(r.execution.StartedAt), stamp(r.now))
+}
+
+// rotateCommand names the deployment where it is not the CLI's default: the state
+// machine of a deployment is called NAME-rotation.
+func (r run) rotateCommand(secret string) string {
+	command := "tumbler rotate " + secret
+	parts := strings.Split(r.execution.ARN, ":")
+	if len(parts) < 8 {
+		return command
+	}
+	name, ok := strings.CutSuffix(parts[6], "-rotation")
+	switch {
+	case !ok:
+		parts[5] = "stateMachine"
+		return command + " --state-machine " + strings.Join(parts[:7], ":")
+	case name != "tumbler":
+		return command + " --name " + name
+	}
+	return command
+}
+
+// effects are the alert's first line: what the outcome means.
+var effects = map[Outcome]string{
+	AlreadyRotating: "This rotation stepped back for another one. Applications are unaffected.",
+	WindowClosed:    "The secret was not rotated: its rotation window is closed. Applications are unaffected.",
+	Refused:         "The secret was not rotated: it cannot be as it stands. Nothing was touched; applications are unaffected.",
+	RestoredCleanly: "The rotation failed and was undone. AWSCURRENT logs in: applications are unaffected.",
+	NeedsAttention:  "The rotation failed and AWSCURRENT may not log in: applications may be unable to connect.",
+	CutShort:        "The rotation was cut short: it neither finished nor put things right.",
+	NotStarted:      "A rotation was due and could not be started. Nothing was touched; applications are unaffected.",
+}
+
+var advice = map[Outcome]string{
+	AlreadyRotating: "nothing; the other execution reports for itself.",
+	WindowClosed:    "wait for the next window, or rotate now: add --outside-window to the command below.",
+	Refused:         "remove the cause, then rotate again.",
+	RestoredCleanly: "remove the cause, then rotate again.",
+	NeedsAttention:  "remove the cause, then rotate again: the next run tries AWSCURRENT, AWSPENDING and AWSPREVIOUS and repairs the secret. Delete no version until then.",
+	NotStarted:      "remove the cause, then rotate by hand: a schedule does not make up for what it missed.",
+}
+
+// tellHealed makes a success worth a message.
+func (r run) tellHealed(e *Ending) {
+	e.Healed, e.Event.Healed = true, true
+	e.Error = "none" // SNS refuses an empty attribute
+	e.Subject = r.subject("healed", e.Secret)
+	var l lines
+	l.WriteString("An earlier rotation of this secret had not finished. This one succeeded and left nothing over: AWSCURRENT logs in.\n\n")
+	l.add("Severity", e.Severity)
+	l.add("Secret", e.Secret)
+	l.add("Applications", e.Event.Applications)
+	l.add("What to do", "nothing; what was alerted before about this secret is settled.")
+	l.add("Healed at", stamp(r.now))
+	l.add("Execution", r.execution.ARN)
+	l.add("Console", consoleLink(r.execution.ARN))
+	e.Message = l.String()
+}
+
+// consoles are the hosts of the AWS console by partition. Sources: AWS Management
+// Console user guide; "Amazon Web Services in China" and "AWS GovCloud (US)" user
+// guides.
+var consoles = map[string]string{
+	"aws":        "console.aws.amazon.com",
+	"aws-cn":     "console.amazonaws.cn",
+	"aws-us-gov": "console.amazonaws-us-gov.com",
+}
+
+// consoleLink is the execution's page in the AWS console, or "" in partitions
+// whose console is not known. In the sandbox it leads to an account that is
+// nobody's.
+func consoleLink(executionARN string) string {
+	parts := strings.Split(executionARN, ":")
+	if len(parts) != 8 || consoles[parts[1]] == "" {
+		return ""
+	}
+	region := parts[3]
+	return "https://" + region + "." + consoles[parts[1]] + "/states/home?region=" + region +
+		"#/v2/executions/details/" + url.PathEscape(executionARN)
+}

@@ -1,0 +1,188 @@
+package rotation_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata/alerts.golden")
+
+// alerts are one of each kind.
+func alerts(t *testing.T) (endings []rotation.Ending) {
+	t.Helper()
+	add := func(e rotation.Ending, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		endings = append(endings, e)
+	}
+	rejected := func(request string, holder string) (rotation.Ending, error) {
+		p, err := plan(t, request, secret(func(m *rotation.Metadata) { m.Labels[rotation.Pending] = holder }), running{otherExecution})
+		return *p.Ending, err
+	}
+	add(rejected(`{"secretId":"prod/app"}`, rotation.VersionID(otherExecution)))
+	add(rejected(`{"secretId":"prod/app","window":{"opensAt":"2026-03-01T09:00:00Z","closesAt":"2026-03-01T10:00:00Z"}}`, ""))
+
+	v := newVault()
+	v.pending(own, document("pending"))
+	works := &server{answers: map[string]fault.Code{"current": ""}}
+	refuses := &server{answers: map[string]fault.Code{}}
+	unplanned := failedAt(v, "SetSecret")
+	unplanned.Plan = rotation.Planned{}
+	unplanned.Failure = rotation.Failure{Error: "SecretDeleted", Cause: "secret prod/app is scheduled for deletion"}
+	add(restore(t, v, works, unplanned))
+	add(restore(t, v, refuses, failedAt(v, "SetSecret")))
+	add(restore(t, v, works, failedAt(v, "SetSecret")))
+
+	v = newVault()
+	v.pending(own, document("pending"))
+	p := planned(v)
+	p.Heals = true
+	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), rotation.StepInput{Plan: p, Execution: rotation.Execution{ARN: thisExecution, StartedAt: noon.Add(-time.Minute)}}))
+
+	request, err := rotation.ParseRequest(json.RawMessage(`{"secretId":"prod/app"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := rotation.Interruption{
+		Request: request, Execution: rotation.Execution{ARN: strings.Replace(thisExecution, "tumbler-", "payments-", 1), StartedAt: noon.Add(-time.Hour)},
+		Plan: planned(v), Step: "SetSecret", Status: "TIMED_OUT",
+		Labels: map[string]string{rotation.Current: "v-current", rotation.Pending: own}, Now: noon,
+	}
+	add(cut.Ending(), nil)
+	cut.Labels = map[string]string{rotation.Current: own}
+	cut.Step, cut.Status, cut.Failure = "Ending", "FAILED", rotation.Failure{Error: "States.Runtime", Cause: "the path is not there"}
+	add(cut.Ending(), nil)
+	add(rotation.Undelivered{Request: request, By: "schedule tumbler/prod-app", Reason: "AccessDenied: not allowed to start", At: noon}.Ending(), nil)
+	return endings
+}
+
+// What people read, all of it.
+func TestAlerts(t *testing.T) {
+	var b strings.Builder
+	for _, e := range alerts(t) {
+		fmt.Fprintf(&b, "[outcome=%s severity=%s error=%s secret=%s]\n%s\n\n%s\n----\n", e.Outcome, e.Severity, e.Error, e.Secret, e.Subject, e.Message)
+	}
+	const golden = "testdata/alerts.golden"
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), b.String()); diff != "" {
+		t.Errorf("%s (go test -update rewrites it): %s", golden, diff)
+	}
+}
+
+// SNS refuses an empty attribute and long or unprintable subjects: the alert would
+// be lost.
+func TestAlertsAreAcceptedBySNS(t *testing.T) {
+	v := newVault()
+	v.pending(own, document("pending"))
+	in := failedAt(v, "SetSecret")
+	in.Failure = rotation.Failure{} // as if nothing were known
+	nameless, err := restore(t, v, &server{answers: map[string]fault.Code{"current": ""}}, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range append(alerts(t), nameless, rotation.Interruption{}.Ending(), rotation.Undelivered{}.Ending()) {
+		for _, attribute := range []string{string(e.Outcome), e.Severity, e.Error, e.Secret, e.Subject, e.Message} {
+			if attribute == "" {
+				t.Errorf("an empty attribute: %+v", e)
+			}
+		}
+		if len(e.Subject) > 99 || strings.ContainsFunc(e.Subject, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Errorf("subject %q", e.Subject)
+		}
+	}
+}
+
+// What is left after an interruption decides whether somebody is paged.
+func TestInterruptions(t *testing.T) {
+	v := newVault()
+	single := planned(v)
+	pair := single
+	pair.Strategy = rotation.AlternatingUsers
+	left := map[string]string{rotation.Current: "v-current", rotation.Pending: own}
+	for name, tc := range map[string]struct {
+		plan         rotation.Planned
+		labels       map[string]string
+		applications string
+	}{
+		"before it was planned":           {rotation.Planned{}, nil, "unaffected"},
+		"labels cannot be read":           {single, nil, "at risk"},
+		"AWSPENDING is left":              {single, left, "at risk"},
+		"AWSPENDING is left, of the pair": {pair, left, "unaffected"},
+		"AWSPENDING is gone":              {single, map[string]string{rotation.Current: "v-current"}, "unaffected"},
+		"AWSPENDING is another's":         {single, map[string]string{rotation.Current: "v-current", rotation.Pending: "v-other"}, "unaffected"},
+		"AWSCURRENT has moved":            {single, map[string]string{rotation.Current: own, rotation.Pending: own}, "unaffected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := rotation.Interruption{Plan: tc.plan, Labels: tc.labels, Status: "ABORTED", Now: noon}.Ending()
+			severity := map[string]string{"unaffected": "warning", "at risk": "critical"}[tc.applications]
+			if e.Event.Applications != tc.applications || e.Severity != severity || e.Error != string(fault.RotationCutShort) {
+				t.Errorf("%+v", e)
+			}
+		})
+	}
+}
+
+// A run that finds what an earlier one left undone says that it has healed it.
+func TestHeals(t *testing.T) {
+	for name, tc := range map[string]struct {
+		labels map[string]string
+		want   bool
+	}{
+		"nothing":                            {nil, false},
+		"AWSPENDING of a dead run":           {map[string]string{rotation.Pending: "v-dead"}, true},
+		"AWSPENDING on AWSCURRENT":           {map[string]string{rotation.Pending: "v-current"}, false},
+		"its own AWSPENDING":                 {map[string]string{rotation.Pending: own, rotation.Own: own}, false},
+		"the last run's version is current":  {map[string]string{rotation.Own: "v-current"}, false},
+		"the last run's version is previous": {map[string]string{rotation.Own: "v-previous"}, false},
+		"the last run's version was dropped": {map[string]string{rotation.Own: "v-failed"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := plan(t, `{"secretId":"prod/app"}`, secret(func(m *rotation.Metadata) {
+				for label, id := range tc.labels {
+					m.Labels[label] = id
+				}
+			}), nil)
+			if err != nil || got.Heals != tc.want {
+				t.Errorf("got %v, %v", got.Heals, err)
+			}
+		})
+	}
+}
+
+// The link leads to the partition that the execution is in.
+func TestConsoleLinks(t *testing.T) {
+	for partition, want := range map[string]string{
+		"aws":        "https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/arn:aws:states:",
+		"aws-cn":     "https://eu-central-1.console.amazonaws.cn/states/home?",
+		"aws-us-gov": "https://eu-central-1.console.amazonaws-us-gov.com/states/home?",
+		"aws-iso":    "",
+	} {
+		e := rotation.Interruption{Execution: rotation.Execution{ARN: "arn:" + partition + ":states:eu-central-1:123456789012:execution:tumbler-rotation:x"}}.Ending()
+		if _, link, found := strings.Cut(e.Message, "Console:        "); found != (want != "") || !strings.HasPrefix(link, want) {
+			t.Errorf("%s: %s", partition, e.Message)
+		}
+	}
+}

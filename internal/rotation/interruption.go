@@ -1,0 +1,70 @@
+package rotation
+
+import (
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// Interruption is what is known of an execution that ended where no Catch could
+// see it: it timed out, was stopped, or Step Functions gave it up.
+type Interruption struct {
+	Request   Request
+	Execution Execution
+	Plan      Planned           // zero when Plan had not answered
+	Step      string            // the state that it was in
+	Status    string            // TIMED_OUT, ABORTED or FAILED
+	Failure   Failure           // Step Functions' own. Optional.
+	Labels    map[string]string // staging label -> version id, as they are now; nil: could not be read
+	Now       time.Time
+}
+
+// Ending says what it means for applications, as far as the labels tell, and what
+// to do.
+func (i Interruption) Ending() Ending {
+	affected, left, advice := i.assess()
+	cause := "the execution is " + i.Status
+	if i.Failure.Error != "" {
+		cause += " with " + i.Failure.Error
+	}
+	if i.Failure.Cause != "" {
+		cause += ": " + i.Failure.Words()
+	}
+	return run{
+		request: i.Request, execution: i.Execution, plan: i.Plan, step: i.Step, now: i.Now,
+		applications: affected, advice: advice,
+	}.end(CutShort, Failure{Error: string(fault.RotationCutShort), Cause: cause}, left)
+}
+
+// assess reads the labels. AWSPENDING is on this execution's version before the
+// database is changed, and until a login has proven AWSCURRENT.
+func (i Interruption) assess() (affected, left, advice string) {
+	const again = "rotate again, or redrive the execution: either finds out which password works and repairs the secret. Delete no version until then."
+	switch own := i.Plan.VersionID; {
+	case i.Plan.Decision != Rotate:
+		return unaffected, "nothing: no step had run.", "rotate again, if that is still wanted."
+	case i.Labels == nil:
+		return atRisk, "not known: the secret's labels could not be read.", again
+	case i.Labels[Current] == own:
+		return unaffected, "nothing that matters: AWSCURRENT already is the new version. Only the report is missing.", "nothing; the next rotation clears up what is left."
+	case i.Labels[Pending] != own:
+		return unaffected, "nothing: AWSPENDING is not on this execution's version, so that the database was not touched or has been put right.", "rotate again."
+	case i.Plan.Strategy == AlternatingUsers:
+		return unaffected, "AWSPENDING. The user that AWSCURRENT names was not touched.", again
+	}
+	return atRisk, "AWSPENDING. The database may have its password already, and refuse AWSCURRENT.", again
+}
+
+// Undelivered is a request for which no execution could be started.
+type Undelivered struct {
+	Request Request
+	By      string // what asked, such as "schedule ARN"
+	Reason  string
+	At      time.Time
+}
+
+// Ending says so.
+func (u Undelivered) Ending() Ending {
+	cause := u.By + " could not start the state machine: " + u.Reason
+	return run{request: u.Request, now: u.At}.end(NotStarted, Failure{Error: string(fault.RotationNotStarted), Cause: cause}, "")
+}

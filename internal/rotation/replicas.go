@@ -1,0 +1,69 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// checkReplicas returns ReplicaLagging unless every replica has the pending
+// version: an application in another Region that still read an old secret after
+// the database has changed could not log in.
+//
+// Secrets Manager says it for the secret, not for the version (API reference,
+// "ReplicationStatusType"); docs/guarantees.md has what that means.
+func (c Create) checkReplicas(ctx context.Context, plan Planned) error {
+	secret, err := c.Secrets.Describe(ctx, plan.SecretARN)
+	if err != nil {
+		return err
+	}
+	for _, r := range secret.behind() {
+		return fault.New(fault.ReplicaLagging,
+			fmt.Sprintf("the replica in %s has not got version %s yet%s", r.Region, plan.VersionID, because(r.Why)),
+			"The database was not changed. It heals by itself unless the replica has failed: replicate again or remove it")
+	}
+	return nil
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
+}
+
+// How long FinishSecret watches replicas follow: well within its own timeout,
+// because the rotation is done and only the report waits.
+const (
+	watchReplicas = 10 * time.Second
+	lookAgain     = 500 * time.Millisecond
+)
+
+// reportLag puts into the event how long replicas took to follow. Not to know is
+// no failure.
+func (f Finish) reportLag(ctx context.Context, plan Planned, movedAt time.Time, event *Event) {
+	ctx, cancel := context.WithTimeout(ctx, watchReplicas)
+	defer cancel()
+	for {
+		secret, err := f.Secrets.Describe(ctx, plan.SecretARN)
+		if err != nil {
+			return
+		}
+		behind := secret.behind()
+		if len(behind) == 0 {
+			event.ReplicasBehind, event.ReplicaLagMs = nil, new(f.Now().Sub(movedAt).Milliseconds())
+			return
+		}
+		event.ReplicasBehind = nil
+		for _, r := range behind {
+			event.ReplicasBehind = append(event.ReplicasBehind, r.Region)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(lookAgain):
+		}
+	}
+}
