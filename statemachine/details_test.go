@@ -30,20 +30,23 @@ func TestGiveUpAlert(t *testing.T) {
 	}
 	// What somebody who was woken up needs to know.
 	for _, want := range []string{
-		"applications may be unable to log in", "rotation failed with PrivilegeMissing", "restoring failed with KeyUnusable",
-		"AWSPENDING is kept", "docs/runbook.md, section KeyUnusable", `"secretId":"app/db"`, executionARN,
-		"First failure: " + causeOf("PrivilegeMissing"), "Failure of the restore: " + causeOf("KeyUnusable"),
+		"applications may be unable to log in, since 2026-03-01T12:00:00.000Z", "Secret: " + secretARN + " ",
+		"rotation failed with PrivilegeMissing", "restoring failed with KeyUnusable", "AWSPENDING may be the only password",
+		"docs/runbook.md#KeyUnusable", "tumbler rotate " + secretARN + " ", "tumbler watch " + executionARN,
 	} {
 		if !strings.Contains(alert.Message, want) {
 			t.Errorf("the message does not say %q:\n%s", want, alert.Message)
 		}
+	}
+	if strings.ContainsAny(alert.Message, "{}\n") {
+		t.Errorf("the message holds JSON:\n%s", alert.Message)
 	}
 	// SNS: a subject is at most 99 ASCII characters on one line, an attribute
 	// is not empty.
 	if len(alert.Subject) > 99 || strings.ContainsAny(alert.Subject, "\r\n") {
 		t.Errorf("subject %q", alert.Subject)
 	}
-	want := map[string]string{"outcome": "NeedsAttention", "severity": "critical", "error": "PrivilegeMissing", "secret": request}
+	want := map[string]string{"outcome": "NeedsAttention", "severity": "critical", "error": "PrivilegeMissing", "secret": secretARN}
 	for name, value := range want {
 		if got := alert.MessageAttributes[name]; got.DataType != "String" || got.StringValue != value {
 			t.Errorf("attribute %s is %+v, want %s", name, got, value)
@@ -65,9 +68,27 @@ func TestGiveUpEvent(t *testing.T) {
 	if e.Source != "tumbler" || e.DetailType != "Rotation Failed" || e.EventBusName != substitutions["EventBusName"] {
 		t.Errorf("%+v", e)
 	}
-	for key, want := range map[string]any{"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "execution": executionARN} {
+	for key, want := range map[string]any{
+		"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "execution": executionARN, "secretArn": secretARN, "versionId": versionID,
+		"applications": "at risk", "startedAt": "2026-03-01T12:00:00.000Z",
+	} {
 		if e.Detail[key] != want {
 			t.Errorf("%s is %v, want %v", key, e.Detail[key], want)
+		}
+	}
+}
+
+// Where no step had run nobody is paged, and the message does without what the
+// request may lack.
+func TestNothingTouchedAlert(t *testing.T) {
+	w := newWorld(scenario{faults: []failing{{"Plan", "InternalError", 0}, {"Restore", late, 0}}})
+	r := w.run(t.Context(), rotation(t), 1)
+	if r.Error != "InternalError" || r.Path[len(r.Path)-1] != "Refused" {
+		t.Fatalf("%+v", r)
+	}
+	for _, want := range []string{"Nothing was touched", "InternalError", "States.Timeout", executionARN, `"severity":{"DataType":"String","StringValue":"warning"}`} {
+		if !strings.Contains(string(w.inputs["SendAlert"]), want) {
+			t.Errorf("the alert does not say %q:\n%s", want, w.inputs["SendAlert"])
 		}
 	}
 }

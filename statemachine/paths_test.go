@@ -15,12 +15,23 @@ const (
 	announce = " Announce Ending "
 	alert    = " SendAlert Announce Ending "
 	restore  = " Restore RotatedAfterAll"
-	giveUp   = " Restore GiveUp" + alert + "NeedsAttention"
+	giveUp   = " Restore WasAnythingTouched GiveUp" + alert + "NeedsAttention"
+	healed   = announce + "SendHealed Rotated"
 )
+
+// begin2 is the normal path when the answer to a change was lost.
+var begin2 = strings.Replace(begin, "SetSecret ", "SetSecret SetSecretAgain ", 1)
 
 // upTo is the normal path as far as the state.
 func upTo(state string) string {
-	before, _, _ := strings.Cut(begin, state)
+	path := begin
+	if state == "SetSecretAgain" {
+		path = begin2
+	}
+	before, _, _ := strings.Cut(path, state+" ")
+	if state == "FinishSecret" {
+		before = strings.TrimSuffix(begin, state)
+	}
 	return before + state
 }
 
@@ -43,14 +54,15 @@ var retries = map[string]struct {
 	first, most time.Duration
 	timeout     time.Duration
 }{
-	"Plan":         {5, second, 20 * second, 40 * second},
-	"CreateSecret": {5, second, 20 * second, 40 * second},
-	"SetSecret":    {6, second, 30 * second, 75 * second},
-	"TestSecret":   {6, second, 15 * second, 40 * second},
-	"FinishSecret": {8, second, 15 * second, 40 * second},
-	"Restore":      {10, 2 * second, 60 * second, 75 * second},
-	"SendAlert":    {8, second, 30 * second, 60 * second},
-	"Announce":     {8, second, 30 * second, 60 * second},
+	"Plan":           {5, second, 20 * second, 40 * second},
+	"CreateSecret":   {5, second, 20 * second, 40 * second},
+	"SetSecret":      {6, second, 30 * second, 75 * second},
+	"SetSecretAgain": {6, second, 30 * second, 75 * second},
+	"TestSecret":     {6, second, 15 * second, 40 * second},
+	"FinishSecret":   {8, second, 15 * second, 40 * second},
+	"Restore":        {10, 2 * second, 60 * second, 75 * second},
+	"SendAlert":      {8, second, 30 * second, 60 * second},
+	"Announce":       {8, second, 30 * second, 60 * second},
 
 	// A loop tries SetSecretByFunction again.
 	"SetSecretByFunction":  {0, second, second, 930 * second},
@@ -65,6 +77,16 @@ func exhausted(state string) time.Duration {
 // scenarios walk every path by hand; codes_test.go adds every error everywhere.
 var scenarios = []scenario{
 	{name: "rotated", path: begin + announce + "Rotated"},
+
+	{name: "heals", heals: true, path: begin + healed},
+	{
+		name: "was a success after all, and heals", heals: true, faults: []failing{{"FinishSecret", "LimitExceeded", 0}}, restored: "Rotated",
+		path: upTo("FinishSecret") + restore + healed,
+	},
+	{
+		name: "heals, and cannot say so", heals: true, faults: []failing{{"SendHealed", "SNS.NotFoundException", 0}},
+		path: begin + healed,
+	},
 
 	// The window.
 	{
@@ -97,6 +119,16 @@ var scenarios = []scenario{
 	{
 		name: "a decision that nobody knows is turned away", decisions: []string{"surprise"}, rejected: "Refused",
 		path: "Receive Plan WindowOpen TurnAway" + alert + "Refused", err: "Refused", cause: "the plan says so",
+	},
+
+	// The answer to a change was lost.
+	{
+		name: "the outcome is unclear, and then clear", faults: []failing{{"SetSecret", "OutcomeUnknown", 0}},
+		path: begin2 + announce + "Rotated", attempts: map[string]int{"SetSecret": 1, "SetSecretAgain": 1},
+	},
+	{
+		name: "the outcome stays unclear", faults: []failing{{"SetSecret", "OutcomeUnknown", 0}, {"SetSecretAgain", "CertificateRejected", 0}},
+		path: upTo("SetSecretAgain") + restore + alert + "RestoredCleanly", err: "CertificateRejected", cause: causeOf("CertificateRejected"),
 	},
 
 	// What Restore finds decides the ending.
@@ -133,9 +165,9 @@ var scenarios = []scenario{
 		attempts: map[string]int{"TestSecret": 5, "Restore": 11}, took: backOff(4, second, 8*second) + exhausted("Restore"),
 	},
 	{
-		name: "gives up on a failed plan", faults: []failing{{"Plan", "InternalError", 0}, {"Restore", "InternalError", 0}},
-		path: "Receive Plan" + giveUp, err: "InternalError",
-		cause: "InternalError: " + causeOf("InternalError") + ". Then restoring failed with InternalError: " + causeOf("InternalError"),
+		name: "cannot even report a failed plan", faults: []failing{{"Plan", "InternalError", 0}, {"Restore", "KeyUnusable", 0}},
+		path: "Receive Plan Restore WasAnythingTouched NothingTouched" + alert + "Refused", err: "InternalError",
+		cause: "InternalError: " + causeOf("InternalError") + ". Then the function restore failed with KeyUnusable: " + causeOf("KeyUnusable"),
 	},
 	{
 		name: "Restore gets through at last", faults: []failing{{"SetSecret", "CertificateRejected", 0}, {"Restore", "DatabaseUnavailable", 10}},
@@ -170,10 +202,13 @@ var scenarios = []scenario{
 	},
 }
 
+var snsErrors = []string{"SNS.InternalErrorException", "SNS.ThrottledException", "SNS.KMSThrottlingException", "SNS.SdkClientException"}
+
 // messageErrors are the errors for which a message is tried again.
 var messageErrors = map[string][]string{
-	"SendAlert": {"SNS.InternalErrorException", "SNS.ThrottledException", "SNS.KMSThrottlingException", "SNS.SdkClientException"},
-	"Announce":  {"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException"},
+	"SendAlert":  snsErrors,
+	"SendHealed": snsErrors,
+	"Announce":    {"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException"},
 }
 
 // messageScenarios try each of them, for good and for a while.
@@ -184,6 +219,9 @@ func messageScenarios() (list []scenario) {
 				name: state + " " + e, faults: []failing{{"SetSecret", "DatabaseError", 0}, {state, e, 0}},
 				path: upTo("SetSecret") + restore + alert + "RestoredCleanly", err: "DatabaseError", cause: causeOf("DatabaseError"),
 				attempts: map[string]int{state: 9}, took: exhausted(state),
+			}
+			if state == "SendHealed" {
+				sc.heals, sc.faults, sc.path, sc.err, sc.cause = true, sc.faults[1:], begin+healed, "", ""
 			}
 			if e == late {
 				sc.took += 9 * retries[state].timeout

@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,6 +64,7 @@ type scenario struct {
 	restored  string   // the outcome that Restore reports. Default "RestoredCleanly"
 	faults    []failing
 	function  bool // a rotation function is named
+	heals     bool // an earlier rotation left something undone
 
 	path       string // the states, separated by spaces
 	err, cause string // of the ending; "" for Rotated
@@ -176,12 +178,12 @@ func (w *world) result(t asl.Task, succeeded int) json.RawMessage {
 		return w.plan(succeeded)
 	case "CreateSecret", "TestSecret":
 		return json.RawMessage(`{}`)
-	case "SetSecret":
+	case "SetSecret", "SetSecretAgain":
 		return json.RawMessage(`{"changedAt":"2026-03-01T12:00:01Z"}`)
 	case "SetSecretByFunction", "TestSecretByFunction":
 		return json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":"` + canary + `","StatusCode":200}`)
 	case "FinishSecret":
-		return ending("Rotated", "", "")
+		return w.rotated()
 	case "Restore":
 		var in struct {
 			Failure struct{ Error, Cause string } `json:"failure"`
@@ -192,7 +194,7 @@ func (w *world) result(t asl.Task, succeeded int) json.RawMessage {
 			outcome = "RestoredCleanly"
 		}
 		if outcome == "Rotated" {
-			return ending(outcome, "", "")
+			return w.rotated()
 		}
 		return ending(outcome, in.Failure.Error, in.Failure.Cause)
 	default:
@@ -229,9 +231,17 @@ func ending(outcome, err, cause string) json.RawMessage {
 	return b
 }
 
+// rotated is the ending of a success.
+func (sc scenario) rotated() json.RawMessage {
+	if sc.heals {
+		return bytes.Replace(ending("Rotated", "none", ""), []byte("{"), []byte(`{"healed":true,`), 1)
+	}
+	return ending("Rotated", "", "")
+}
+
 // steps are the steps of Secrets Manager's rotation contract, by state.
 var steps = map[string]string{
-	"CreateSecret": "createSecret", "SetSecret": "setSecret", "TestSecret": "testSecret", "FinishSecret": "finishSecret",
+	"CreateSecret": "createSecret", "SetSecret": "setSecret", "SetSecretAgain": "setSecret", "TestSecret": "testSecret", "FinishSecret": "finishSecret",
 }
 
 // checkContract notes what a task's input lacks.
@@ -260,7 +270,7 @@ func (w *world) checkContract(t asl.Task) {
 		need(map[string]any{"request": nil, "execution": nil})
 	case t.State == "Restore":
 		need(map[string]any{"request": nil, "execution": nil, "plan": nil, "failure": nil})
-	case t.State == "SendAlert":
+	case t.State == "SendAlert", t.State == "SendHealed":
 		need(map[string]any{"TopicArn": substitutions["AlertTopicArn"], "Subject": nil, "Message": nil, "MessageAttributes": nil})
 	case t.State == "Announce":
 		need(map[string]any{"Entries": nil})
@@ -277,7 +287,7 @@ func (sc scenario) check(ctx context.Context, m *asl.Machine) (string, *world) {
 		return fmt.Sprintf("path\n got %s\nwant %s\n(%s: %s)", path, sc.path, r.Error, r.Cause), w
 	case sc.err == "" && (r.Status != asl.Succeeded || r.Error != ""):
 		return fmt.Sprintf("%s with %s: %s", r.Status, r.Error, r.Cause), w
-	case sc.err == "" && string(r.Output) != string(ending("Rotated", "", "")):
+	case sc.err == "" && string(r.Output) != string(sc.rotated()):
 		return "output " + string(r.Output), w
 	case sc.err != "" && (r.Status != asl.Failed || r.Error != sc.err || r.Cause != sc.cause):
 		return fmt.Sprintf("ended %s\n got %s: %s\nwant %s: %s", r.Status, r.Error, r.Cause, sc.err, sc.cause), w

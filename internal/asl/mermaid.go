@@ -165,6 +165,9 @@ func errorLabel(errors []string) string {
 	if slices.Equal(errors, []string{ErrorAll}) {
 		return "fails"
 	}
+	if len(errors) > 2 {
+		errors = append(errors[:1:1], "...")
+	}
 	return `"` + escape(strings.Join(errors, ", ")) + `"`
 }
 

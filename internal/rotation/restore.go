@@ -3,8 +3,8 @@ package rotation
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
@@ -33,6 +33,7 @@ type RestoreInput struct {
 	Execution Execution       `json:"execution"`
 	Plan      Planned         `json:"plan"`
 	Create    *CreateResult   `json:"create"`
+	Unclear   *Failure        `json:"unclear"` // the failure of an attempt of SetSecret that may have changed the database
 	Set       *SetResult      `json:"set"`
 	Test      *TestResult     `json:"test"`
 	Failure   Failure         `json:"failure"`
@@ -68,9 +69,11 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 		// Restore has already proven that AWSCURRENT works.
 		return end.end(restored, in.Failure, "nothing: the database was not touched, or has been restored before."), nil
 	}
-	did, err := r.reconcile(ctx, in.Plan)
-	if errors.Is(err, errOnlyFunctionKnows) && in.databaseUntouched() {
-		restored, did, err = outcomeFor(fault.Code(in.Failure.Error), Refused), "found that no step had gone to the database", nil
+	did, judged, err := r.reconcile(ctx, in.Plan)
+	if !judged && in.databaseUntouched() {
+		restored = outcomeFor(fault.Code(in.Failure.Error), Refused)
+		did = "could not log in (" + string(fault.CodeOf(err)) + "), but no attempt had got as far as changing anything in the database"
+		err = nil
 	}
 	if err != nil {
 		return r.unproven(end, in.Failure, err)
@@ -94,14 +97,37 @@ func (in RestoreInput) failedStep() string {
 	return "FinishSecret"
 }
 
-// databaseUntouched reports whether no step has gone to the database, and
-// AWSPENDING does not hold the password of a dead rotation, which may have.
+// databaseUntouched reports whether it is certain that this rotation has changed
+// nothing in the database: no attempt can have, and AWSPENDING does not hold the
+// password of a dead rotation, which may have.
 func (in RestoreInput) databaseUntouched() bool {
-	return in.Create == nil && !in.Plan.heldByAnother(in.Plan.PendingVersionID)
+	adopted := in.Plan.heldByAnother(in.Plan.PendingVersionID)
+	switch in.failedStep() {
+	case "Plan", "CreateSecret":
+		return !adopted
+	case "SetSecret":
+		code := fault.Code(in.Failure.Error)
+		certain := slices.Contains(beforeAnyChange, code) ||
+			// A single user's password is changed by one statement; making a
+			// clone can stop half-way.
+			in.Plan.Strategy == SingleUser && slices.Contains(statementRefused, code)
+		return certain && !adopted && in.Unclear == nil
+	}
+	return false
 }
 
-// errOnlyFunctionKnows is the cause of an error when Tumbler cannot log in.
-var errOnlyFunctionKnows = errors.New("no engine for a secret of a rotation function")
+// beforeAnyChange are the codes that SetSecret fails with before it has changed
+// anything.
+var beforeAnyChange = []fault.Code{
+	fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.CertificateRejected, fault.TLSUnavailable,
+	fault.LoginRefused, fault.WindowClosed, fault.SecretChanged, fault.InvalidSecret, fault.SuperuserInvalid,
+	fault.AccessDenied, fault.KeyUnusable, fault.Throttled, fault.ServiceUnavailable, fault.VersionNotReady,
+}
+
+// statementRefused are the codes of a statement that the database refused.
+var statementRefused = []fault.Code{
+	fault.PrivilegeMissing, fault.PasswordRejected, fault.DatabaseReadOnly, fault.DatabaseError,
+}
 
 // onlyFunctionKnows says what it means that there is no engine for a secret
 // whose password a rotation function sets.
@@ -109,36 +135,44 @@ func onlyFunctionKnows(err error, plan Planned, current secretdoc.Document) erro
 	if plan.RotationFunction == "" {
 		return err
 	}
-	return fault.Wrap(errOnlyFunctionKnows, fault.InvalidSecret,
+	return fault.Wrap(err, fault.InvalidSecret,
 		fmt.Sprintf("Tumbler cannot talk to engine %q, so that only rotation function %s can tell which password works", current.Engine, plan.RotationFunction),
 		"Rotate again: the next run keeps this password, and the function tries it first")
 }
 
-// reconcile returns nil once a login with AWSCURRENT has succeeded.
-func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, err error) {
+// reconcile returns nil once a login with AWSCURRENT has succeeded. judged tells
+// whether the database has said, at least, if it accepts AWSCURRENT.
+func (r Restore) reconcile(ctx context.Context, plan Planned) (did string, judged bool, err error) {
 	value, _, err := r.Secrets.Value(ctx, plan.SecretARN, Version{Label: Current})
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	current, err := secretdoc.Parse(value)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	database, err := r.Databases.For(current)
 	if err != nil {
-		return "", onlyFunctionKnows(err, plan, current)
+		return "", false, onlyFunctionKnows(err, plan, current)
 	}
 	session, refused := database.Connect(ctx, current)
 	if refused == nil {
 		session.Close()
 		if plan.Strategy == AlternatingUsers {
-			return r.resetOther(ctx, plan, database, current)
+			did, err = r.resetOther(ctx, plan, database, current)
+			return did, true, err
 		}
-		return "logged in with AWSCURRENT, which works", nil
+		return "logged in with AWSCURRENT, which works", true, nil
 	}
 	if !fault.Is(refused, fault.LoginRefused) {
-		return "", refused
+		return "", false, refused
 	}
+	did, err = r.setBack(ctx, database, plan, current)
+	return did, true, err
+}
+
+// setBack gives the user AWSCURRENT's password again and proves it by a login.
+func (r Restore) setBack(ctx context.Context, database engine.Engine, plan Planned, current secretdoc.Document) (string, error) {
 	session, with, err := r.connectOther(ctx, database, plan, current)
 	if err != nil {
 		return "", err

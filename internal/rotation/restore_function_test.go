@@ -24,7 +24,7 @@ func TestRestoreWithoutAnEngine(t *testing.T) {
 		kept    bool
 		says    []string
 	}{
-		"CreateSecret failed after staging":   {"CreateSecret", false, rotation.Refused, false, []string{"no step had gone to the database", "took AWSPENDING off"}},
+		"CreateSecret failed after staging":   {"CreateSecret", false, rotation.Refused, false, []string{"no attempt had got as far as changing anything", "took AWSPENDING off"}},
 		"CreateSecret failed after adopting":  {"CreateSecret", true, rotation.NeedsAttention, true, []string{"kept AWSPENDING"}},
 		"the function may have set it":        {"SetSecret", false, rotation.NeedsAttention, true, []string{"kept AWSPENDING", `engine "db2"`, function, "tries it first"}},
 		"the function has set it":             {"TestSecret", false, rotation.NeedsAttention, true, []string{"kept AWSPENDING", function}},

@@ -92,6 +92,43 @@ func TestRestoreCells(t *testing.T) {
 	}
 }
 
+// A database that cannot be asked, after a rotation that certainly changed
+// nothing in it, is no reason to page. The slightest doubt is.
+func TestRestoreKnowsWhenNothingHasHappened(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change  func(v *vault, in *rotation.RestoreInput)
+		outcome rotation.Outcome
+	}{
+		"refused before a change":      {nil, rotation.Refused},
+		"statement refused":            {func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "PrivilegeMissing" }, rotation.Refused},
+		"window closed":                {func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "WindowClosed" }, rotation.WindowClosed},
+		"an attempt's answer was lost": {func(_ *vault, in *rotation.RestoreInput) { in.Unclear = &rotation.Failure{Error: "OutcomeUnknown"} }, rotation.NeedsAttention},
+		"nobody knows the error":       {func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "Runtime.ExitError" }, rotation.NeedsAttention},
+		"the password was adopted":     {func(_ *vault, in *rotation.RestoreInput) { in.Plan.PendingVersionID = "v-dead" }, rotation.NeedsAttention},
+		"a clone was being made": {func(_ *vault, in *rotation.RestoreInput) {
+			in.Plan.Strategy, in.Failure.Error = rotation.AlternatingUsers, "PrivilegeMissing"
+		}, rotation.NeedsAttention},
+		"it had been set": {func(_ *vault, in *rotation.RestoreInput) { in.Set = &rotation.SetResult{} }, rotation.NeedsAttention},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, s := newVault(), &server{answers: map[string]fault.Code{"current": fault.CertificateRejected}}
+			v.pending(own, document("pending"))
+			in := failedAt(v, "SetSecret")
+			in.Failure.Error = "CertificateRejected"
+			if tc.change != nil {
+				tc.change(v, &in)
+			}
+			e, err := restore(t, v, s, in)
+			if err != nil || e.Outcome != tc.outcome {
+				t.Fatalf("got %s, %v, want %s", e.Outcome, err, tc.outcome)
+			}
+			if kept := v.labels[rotation.Pending] == own; kept != (tc.outcome == rotation.NeedsAttention) {
+				t.Errorf("AWSPENDING kept: %t", kept)
+			}
+		})
+	}
+}
+
 // A failure that waiting does not cure needs a person, at whichever login it
 // shows; the alert names it.
 func TestRestoreNeedsAttention(t *testing.T) {
@@ -110,7 +147,7 @@ func TestRestoreNeedsAttention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v, s := newVault(), &server{answers: tc.answers}
 			v.pending(own, document("pending"))
-			in := failedAt(v, "SetSecret")
+			in := failedAt(v, "TestSecret")
 			if tc.spoil != nil {
 				tc.spoil(v, s)
 			}
@@ -121,7 +158,7 @@ func TestRestoreNeedsAttention(t *testing.T) {
 			if v.labels[rotation.Pending] != own {
 				t.Error("AWSPENDING was dropped")
 			}
-			for _, says := range []string{"Tumbler did", tc.says, "kept AWSPENDING", "SetSecret", "it broke"} {
+			for _, says := range []string{"Tumbler did", tc.says, "kept AWSPENDING", "TestSecret", "it broke"} {
 				if !strings.Contains(e.Message, says) {
 					t.Errorf("the alert does not say %q:\n%s", says, e.Message)
 				}

@@ -131,32 +131,32 @@ func badDatabases(silent int) map[string]badInput {
 	return map[string]badInput{
 		"refuses connections": {
 			keys:   func(w *world, keys map[string]any) { keys["port"] = closedPort(w.T) },
-			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "refuses connections on this port", `Check "port" in the secret`},
+			ending: "Refused", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "refuses connections on this port", `Check "port" in the secret`},
 			repair: correctSecret(nil),
 		},
 		"does not answer": {
 			keys:   set("port", silent),
-			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "no answer within", `"host" and "port"`},
+			ending: "Refused", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "no answer within", `"host" and "port"`},
 			repair: correctSecret(nil),
 		},
 		"does not exist": {
 			keys:   set("host", "db.invalid"), // RFC 6761: never resolves
-			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"db.invalid", "host name"},
+			ending: "Refused", err: "DatabaseUnreachable", says: []string{"db.invalid", "host name"},
 			repair: correctSecret(nil),
 		},
 		"another certificate": {
 			server: []dbtest.Option{foreign()},
-			ending: "NeedsAttention", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
+			ending: "Refused", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
 			repair: withoutTLS,
 		},
 		"another certificate, ssl true": {
 			server: []dbtest.Option{foreign()}, keys: set("ssl", true),
-			ending: "NeedsAttention", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
+			ending: "Refused", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
 			repair: withoutTLS,
 		},
 		"no TLS, ssl true": {
 			keys:   set("ssl", true),
-			ending: "NeedsAttention", err: "TLSUnavailable", says: []string{"127.0.0.1:", "has no TLS", `remove "ssl" from the secret`},
+			ending: "Refused", err: "TLSUnavailable", says: []string{"127.0.0.1:", "has no TLS", `remove "ssl" from the secret`},
 			repair: correctSecret(nil),
 		},
 		"refuses the login": {
@@ -167,7 +167,7 @@ func badDatabases(silent int) map[string]badInput {
 		},
 		"no such database": {
 			keys:   set("dbname", "elsewhere"),
-			ending: "NeedsAttention", err: "DatabaseError", says: []string{`database "elsewhere"`, `Correct "dbname" in the secret`},
+			ending: "Refused", err: "DatabaseError", says: []string{`database "elsewhere"`, `Correct "dbname" in the secret`},
 			repair: correctSecret(nil),
 		},
 	}
@@ -251,7 +251,9 @@ func (w *world) nothingChanged(labels map[string]string, value string, kept bool
 			w.Errorf("AWSPENDING, which may be the only password that works, was not kept: %v", now)
 		}
 		delete(now, "AWSPENDING")
-		delete(now, "TUMBLER")
+	}
+	if labels["TUMBLER"] == "" {
+		delete(now, "TUMBLER") // the label that Tumbler keeps for itself
 	}
 	if diff := cmp.Diff(labels, now); diff != "" {
 		w.Errorf("labels: %s", diff)
