@@ -62,6 +62,7 @@ var retries = map[string]struct {
 	"FinishSecret":   {8, second, 15 * second, 40 * second},
 	"Restore":        {10, 2 * second, 60 * second, 75 * second},
 	"SendAlert":      {8, second, 30 * second, 60 * second},
+	"SendHealed":     {8, second, 30 * second, 60 * second},
 	"Announce":       {8, second, 30 * second, 60 * second},
 
 	// A loop tries SetSecretByFunction again.
@@ -208,7 +209,7 @@ var snsErrors = []string{"SNS.InternalErrorException", "SNS.ThrottledException",
 var messageErrors = map[string][]string{
 	"SendAlert":  snsErrors,
 	"SendHealed": snsErrors,
-	"Announce":    {"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException"},
+	"Announce":   {"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException"},
 }
 
 // messageScenarios try each of them, for good and for a while.
