@@ -51,10 +51,15 @@ func connect(ctx context.Context) (*sfn.Client, error) {
 
 // find returns the ARN of the state machine.
 func (t *target) find(ctx context.Context, api *sfn.Client) (string, error) {
+	return t.findNamed(ctx, api, "-rotation")
+}
+
+// findNamed returns the ARN of the deployment's state machine with this suffix.
+func (t *target) findNamed(ctx context.Context, api *sfn.Client, suffix string) (string, error) {
 	if t.stateMachine != "" {
 		return t.stateMachine, nil
 	}
-	want := t.name + "-rotation"
+	want := t.name + suffix
 	pages := sfn.NewListStateMachinesPaginator(api, &sfn.ListStateMachinesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

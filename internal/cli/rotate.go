@@ -27,11 +27,12 @@ func newRotate() *cobra.Command {
 		detach  bool
 		wait    bool
 		outside bool
+		fleet   fleetFlags
 		request = rotation.Request{Trigger: rotation.Trigger{Source: rotation.SourceManual}}
 	)
 	cmd := &cobra.Command{
 		Use:   "rotate SECRET",
-		Short: "Rotate a secret now and wait for the outcome",
+		Short: "Rotate a secret, or many, now and wait for the outcome",
 		Long: `Rotate a secret now and wait for the outcome. SECRET is a name or an ARN.
 How it is rotated is what rotations.yaml says of it.
 
@@ -39,13 +40,24 @@ A secret with a schedule is rotated within its windows. Outside of them this is
 refused with the time of the next one, unless you ask for it (--at-next-window,
 --outside-window).
 
-Exit code 0 means that the secret was rotated. Everything else, also a secret
+With --tag, --prefix or --all many secrets are rotated (docs/fleet.md): the plan is
+shown first, then a few canaries are rotated, then the others, until too many
+have failed.
+
+Exit code 0 means that the secret was rotated, or all of many. Everything else, also a secret
 that another execution is rotating, is exit code 1 with the reason.`,
 		Example: `  tumbler rotate prod/app --watch
   tumbler rotate prod/app --outside-window --reason "laptop stolen, INC-4711"
-  tumbler rotate prod/app --at-next-window --detach`,
-		Args: oneArg("secret"),
+  tumbler rotate prod/app --at-next-window --detach
+  tumbler rotate --tag team=payments --canary 3 --max-failures 5%`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			_, err := fleet.many(cmd, args)
+			return err
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fleet.run(cmd, to, request.Trigger.Reason, outside, detach)
+			}
 			if watch && detach {
 				return usageError{errors.New("--watch and --detach exclude each other")}
 			}
@@ -83,6 +95,7 @@ that another execution is rotating, is exit code 1 with the reason.`,
 	cmd.Flags().BoolVar(&detach, "detach", false, "start the rotation and do not wait for it")
 	cmd.Flags().BoolVar(&wait, "at-next-window", false, "outside the rotation window, wait for the next one (31 days at most)")
 	cmd.Flags().BoolVar(&outside, "outside-window", false, "rotate now even if the rotation window is closed")
+	fleet.add(cmd)
 	cmd.Flags().StringVar(&request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
 	return cmd
 }

@@ -80,6 +80,7 @@ func TestScripts(t *testing.T) {
 			"store":     inWorld((*world).store),
 			"configure": inWorld((*world).configure),
 			"asked":     inWorld((*world).asked),
+			"fleet":     inWorld((*world).fleet),
 			"freeport":  freePort,
 			"reach":     reach,
 		},

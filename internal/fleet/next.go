@@ -71,7 +71,7 @@ const (
 	maxWaveBytes = 120 * 1024
 	maxFailures  = 50 // listed in the state
 	mostStalled  = 3
-	pause        = 15 // seconds to Wait
+	pause        = 5 // seconds to Wait
 )
 
 // Next decides what a fleet does next. It only reads.
