@@ -150,6 +150,18 @@ func TestFleetOfFifty(t *testing.T) {
 	if w.value("AWSCURRENT"); w.labels()["TUMBLER"] != "" {
 		t.Error("a secret that was not selected was rotated")
 	}
+	// The budget rests on this number.
+	writes := 0
+	w.mu.Lock()
+	for _, c := range w.calls {
+		if c.Operation == "PutSecretValue" || c.Operation == "UpdateSecret" || c.Operation == "UpdateSecretVersionStage" {
+			writes++
+		}
+	}
+	w.mu.Unlock()
+	if writes != 50*fleet.WritesPerRotation {
+		t.Errorf("%d calls that write for 50 rotations, want %d each", writes, fleet.WritesPerRotation)
+	}
 	messages := w.sandbox.Outbox.Messages()
 	if len(messages) != 1 || messages[0].Subject != "Tumbler: fleet: AllRotated: 50 of 50 rotated" {
 		t.Errorf("%d alerts: %+v", len(messages), messages)
