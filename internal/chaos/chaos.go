@@ -238,6 +238,7 @@ func (t *trial) run() {
 		t.fail(err)
 		t.atRest("after the redrive", t.await(arn, false))
 	case t.result.Case.Then == Native:
+		t.events.reset(nil)
 		t.native()
 		t.somethingLogsIn("after the native rotation")
 	}
