@@ -46,6 +46,9 @@ type Deployment struct {
 	Functions     []string          // TUMBLER_ROTATION_FUNCTIONS: ARNs that a request may name, separated by commas
 	ScheduleGroup string            // TUMBLER_SCHEDULE_GROUP: the registry; none: every request stands for itself
 	Strategy      rotation.Strategy // TUMBLER_STRATEGY: of secrets that the rotator does not find in the registry
+
+	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the function incident sends alerts
+	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the function audit looks at
 }
 
 // deployment reads the environment variables.
@@ -54,6 +57,8 @@ func deployment(getenv func(string) string) Deployment {
 		RotatorARN:    getenv("TUMBLER_ROTATOR_ARN"),
 		ScheduleGroup: getenv("TUMBLER_SCHEDULE_GROUP"),
 		Strategy:      rotation.Strategy(getenv("TUMBLER_STRATEGY")),
+
+		AlertTopicARN: getenv("TUMBLER_ALERT_TOPIC_ARN"), StateMachineARN: getenv("TUMBLER_STATE_MACHINE_ARN"),
 	}
 	for arn := range strings.SplitSeq(getenv("TUMBLER_ROTATION_FUNCTIONS"), ",") {
 		if arn = strings.TrimSpace(arn); arn != "" {

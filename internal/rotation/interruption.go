@@ -12,6 +12,7 @@ type Interruption struct {
 	Request   Request
 	Execution Execution
 	Plan      Planned           // zero when Plan had not answered
+	Unknown   bool              // Plan's answer could not be read
 	Step      string            // the state that it was in
 	Status    string            // TIMED_OUT, ABORTED or FAILED
 	Failure   Failure           // Step Functions' own. Optional.
@@ -41,6 +42,8 @@ func (i Interruption) Ending() Ending {
 func (i Interruption) assess() (affected, left, advice string) {
 	const again = "rotate again, or redrive the execution: either finds out which password works and repairs the secret. Delete no version until then."
 	switch own := i.Plan.VersionID; {
+	case i.Unknown:
+		return atRisk, "not known: the execution's history could not be read.", again
 	case i.Plan.Decision != Rotate:
 		return unaffected, "nothing: no step had run.", "rotate again, if that is still wanted."
 	case i.Labels == nil:

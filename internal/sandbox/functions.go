@@ -42,6 +42,7 @@ func builders(engines engine.Table) map[string]struct {
 		"finishsecret": {lambdaboot.FinishSecret, 30 * time.Second},
 		"restore":      {lambdaboot.Restore(engines), 60 * time.Second},
 		"rotator":      {lambdaboot.Rotator(engines), 60 * time.Second},
+		"incident":     {lambdaboot.Incident, 30 * time.Second},
 		"listsecrets":  {lambdaboot.ListSecrets, 300 * time.Second},
 	}
 }

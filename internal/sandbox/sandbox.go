@@ -13,6 +13,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -109,6 +110,7 @@ type Sandbox struct {
 	now       func() time.Time // of schedules
 	retryer   func() aws.Retryer
 	states    *stepfunctions.Service
+	incidents sync.WaitGroup // calls of the function incident
 	server    *wire.Server
 	intercept atomic.Pointer[wire.Interceptor]
 }
@@ -147,9 +149,9 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	}
 	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions, Now: cfg.Now, RotationBackoff: cfg.RotationBackoff})
 	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert, Now: cfg.Now})
-	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock})
-	s.Events = sandboxevents.New(s.events(cfg))
-	s.Scheduler = sandboxscheduler.New(s.schedules(cfg))
+	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock, OnEnd: s.incident(work)})
+	s.Events = sandboxevents.New(s.events(cfg, work))
+	s.Scheduler = sandboxscheduler.New(s.schedules(cfg, work))
 	handler, err := wire.New(wire.Config{
 		Observe: cfg.Observe,
 		Intercept: func(ctx context.Context, call wire.Call) *wire.Failure {
@@ -209,7 +211,8 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		}
 		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Deployment: lambdaboot.Deployment{
 			RotatorARN: functionARN("rotator"), Functions: slices.Collect(maps.Keys(cfg.Functions)), Strategy: cfg.Strategy,
-			ScheduleGroup: group,
+			ScheduleGroup: group, AlertTopicARN: aws.ToString(topic.TopicArn),
+			StateMachineARN: fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:tumbler-rotation", Region, Account),
 		}}
 		work.functions[functionARN(name)] = Function{b.build(env), b.timeout}
 	}
@@ -260,6 +263,7 @@ func (s *Sandbox) Intercept(f wire.Interceptor) {
 func (s *Sandbox) Close() {
 	s.Scheduler.Close()
 	s.states.Close()
+	s.incidents.Wait()
 	s.Secrets.Close()
 	_ = s.server.Close() // nothing is kept that could be lost
 }

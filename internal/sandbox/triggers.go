@@ -13,7 +13,7 @@ import (
 // What starts rotations by itself, as deployed: schedules, and the rule for
 // events that ask for one.
 
-func (s *Sandbox) schedules(cfg Config) sandboxscheduler.Config {
+func (s *Sandbox) schedules(cfg Config, work *tasks) sandboxscheduler.Config {
 	return sandboxscheduler.Config{
 		Clock: cfg.Clock,
 		Start: func(_ context.Context, targetARN string, input json.RawMessage) error {
@@ -24,11 +24,12 @@ func (s *Sandbox) schedules(cfg Config) sandboxscheduler.Config {
 			if cfg.OnUndelivered != nil {
 				cfg.OnUndelivered(fmt.Sprintf("%s could not start its target: %s: %s", letter.ScheduleARN, letter.ErrorCode, letter.ErrorMessage))
 			}
+			s.undeliveredSchedule(work, letter)
 		},
 	}
 }
 
-func (s *Sandbox) events(cfg Config) sandboxevents.Config {
+func (s *Sandbox) events(cfg Config, work *tasks) sandboxevents.Config {
 	return sandboxevents.Config{
 		Now:     cfg.Now,
 		OnEvent: cfg.OnEvent,
@@ -44,6 +45,7 @@ func (s *Sandbox) events(cfg Config) sandboxevents.Config {
 			if cfg.OnUndelivered != nil {
 				cfg.OnUndelivered(fmt.Sprintf("rule %s could not start its target: %s: %s", letter.Rule, letter.ErrorCode, letter.ErrorMessage))
 			}
+			s.undeliveredEvent(work, letter)
 		},
 	}
 }

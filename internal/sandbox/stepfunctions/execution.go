@@ -174,9 +174,13 @@ func (s *Service) launch(e *execution) {
 		e.checkpoint = result.Checkpoint
 		close(e.returned)
 		e.latch.Open()
+		quiet := s.closed || s.cfg.OnEnd == nil || result.Status == asl.Succeeded
 		s.mu.Unlock()
 		if s.cfg.Log != nil && result.Status != asl.Succeeded {
 			s.cfg.Log.Info("execution ended without success", "execution", e.ARN, "status", result.Status, "error", result.Error)
+		}
+		if !quiet {
+			s.cfg.OnEnd(Ended{e.Execution, result.Status, e.input, e.started})
 		}
 	})
 }

@@ -28,6 +28,10 @@ type Config struct {
 	// execution and concurrently for different ones. It must not call back into
 	// the service. Optional.
 	Observe func(Execution, asl.Event)
+	// OnEnd is told of each execution that ended without success, unless the service
+	// is closing, like a rule for "Step Functions Execution Status Change". It may
+	// call the service; Close waits for it. Optional.
+	OnEnd func(Ended)
 	// Log is told of executions that ended without success, by their names
 	// only. Optional.
 	Log *slog.Logger
@@ -35,6 +39,15 @@ type Config struct {
 
 // Execution identifies an execution to an observer.
 type Execution struct{ ARN, Name, StateMachineARN string }
+
+// Ended is what the event of a status change says (developer guide, "Automating
+// Step Functions event delivery with EventBridge").
+type Ended struct {
+	Execution
+	Status  asl.Status
+	Input   string
+	Started time.Time
+}
 
 // Service is the API. Make it with [New], and end it with [Service.Close].
 type Service struct {

@@ -1,0 +1,7 @@
+// Command incident is the Lambda function that alerts of executions that could not
+// alert themselves.
+package main
+
+import "github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+
+func main() { lambdaboot.Start(lambdaboot.Incident) }
