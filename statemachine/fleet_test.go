@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -391,4 +392,31 @@ func TestAnotherInterpreterAgreesOnFleets(t *testing.T) {
 		t.Errorf("(- this interpreter, + the other)\n%s", diff)
 	}
 	t.Logf("%d scenarios", len(ours))
+}
+
+// The picture in docs/fleet.md is drawn from the definition.
+func TestFleetDrawing(t *testing.T) {
+	const (
+		page  = "../docs/fleet.md"
+		fence = "```mermaid\n"
+	)
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), fence)
+	drawn, after, closed := strings.Cut(rest, "```\n")
+	if !ok || !closed {
+		t.Fatal("docs/fleet.md has no mermaid picture")
+	}
+	want := asl.Mermaid(fleet(t))
+	if *update {
+		if err := os.WriteFile(page, []byte(before+fence+want+"```\n"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, drawn); diff != "" {
+		t.Errorf("the picture in docs/fleet.md is out of date; run go test ./statemachine -update and look at it\n%s", diff)
+	}
 }
