@@ -65,7 +65,9 @@ synth: node_modules/.installed lambdas ## Write the CloudFormation template to c
 	@$(NODE) npx --no-install cdk synth --quiet && ls cdk.out/*.template.json
 
 .PHONY: deploy
-deploy: node_modules/.installed lambdas ## Deploy to the AWS account you are logged in to
+deploy: ## Deploy rotations.yaml to the AWS account you are logged in to
+	@test -f rotations.yaml || { echo "There is no rotations.yaml: copy rotations.example.yaml, say in it what to rotate, and deploy again."; exit 1; }
+	@$(MAKE) --no-print-directory node_modules/.installed lambdas
 	@$(NODE) npx --no-install cdk deploy
 
 .PHONY: lambdas
