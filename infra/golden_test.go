@@ -30,25 +30,36 @@ func checkGolden(t *testing.T, file, got string) {
 	}
 }
 
-// TestGoldenTemplate shows in a review what a change deploys. The definition has
-// a file of its own and would only be repeated here.
+// TestGoldenTemplate shows in a review what a change deploys. The definitions have
+// files of their own and would only be repeated here.
 func TestGoldenTemplate(t *testing.T) {
-	definition := strings.ReplaceAll(string(statemachine.Rotation), "arn:aws:", "arn:${Partition}:")
-	quoted := &bytes.Buffer{}
-	enc := json.NewEncoder(quoted)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(definition); err != nil {
-		t.Fatal(err)
-	}
 	for _, tpl := range templates {
 		t.Run(tpl.name, func(t *testing.T) {
-			got := strings.Replace(string(tpl.src), strings.TrimSpace(quoted.String()), `"(statemachine/rotation.asl.json)"`, 1)
-			if got == string(tpl.src) {
+			got := string(tpl.src)
+			for _, definition := range []struct {
+				file   string
+				source []byte
+			}{{"rotation.asl.json", statemachine.Rotation}, {"fleet.asl.json", statemachine.Fleet}} {
+				got = strings.ReplaceAll(got, quoted(t, definition.source), `"(statemachine/`+definition.file+`)"`)
+			}
+			if !strings.Contains(got, "(statemachine/rotation.asl.json)") {
 				t.Error("the template does not hold the definition as it stands in its file")
 			}
 			checkGolden(t, tpl.name+".template.json", got)
 		})
 	}
+}
+
+// quoted is the definition as the template holds it.
+func quoted(t *testing.T, definition []byte) string {
+	t.Helper()
+	buffer := &bytes.Buffer{}
+	enc := json.NewEncoder(buffer)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(strings.ReplaceAll(string(definition), "arn:aws:", "arn:${Partition}:")); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(buffer.String())
 }
 
 func TestSameBytesTwice(t *testing.T) {
@@ -79,7 +90,7 @@ func TestOtherRotationsStayPut(t *testing.T) {
 func TestNoPartitionIsAssumed(t *testing.T) {
 	for _, tpl := range templates {
 		rest := string(tpl.src)
-		for _, given := range []string{"arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/billing/app-AbCdEf", "arn:aws:kms:eu-central-1:111122223333:key/"} {
+		for _, given := range []string{billing, "arn:aws:kms:eu-central-1:111122223333:key/", "arn:aws:lambda:eu-central-1:111122223333:function:db2-rotation"} {
 			rest = strings.ReplaceAll(rest, given, "")
 		}
 		if i := strings.Index(rest, "arn:aws:"); i >= 0 {

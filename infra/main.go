@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/tumbler-rotation/tumbler/infra/rotation"
 )
 
 func main() {
@@ -31,6 +35,20 @@ func requireNode() error {
 	return nil
 }
 
+// synthesisTime is SOURCE_DATE_EPOCH (reproducible-builds.org) where it is set,
+// or the clock: a rate begins at its next window, and so the template of one
+// depends on the time.
+func synthesisTime(epoch string) (func() time.Time, error) {
+	if epoch == "" {
+		return time.Now, nil
+	}
+	seconds, err := strconv.ParseInt(epoch, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("SOURCE_DATE_EPOCH is %q: give seconds since 1970, or unset it", epoch)
+	}
+	return func() time.Time { return time.Unix(seconds, 0).UTC() }, nil
+}
+
 func run() error {
 	if err := requireNode(); err != nil {
 		return err
@@ -42,7 +60,11 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if _, err := newStack(app, cfg, nil); err != nil {
+	now, err := synthesisTime(os.Getenv("SOURCE_DATE_EPOCH"))
+	if err != nil {
+		return err
+	}
+	if _, err := newStack(app, cfg, rotation.Options{Now: now}); err != nil {
 		return err
 	}
 	app.Synth(nil)

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/jsii-runtime-go"
 
+	"github.com/tumbler-rotation/tumbler/infra/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
@@ -17,8 +17,8 @@ func TestNotBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = newStack(awscdk.NewApp(nil), cfg, jsii.String(t.TempDir()))
-	if err == nil || !strings.Contains(err.Error(), "the function plan is not built") || !strings.Contains(err.Error(), "run `make build`") {
+	_, err = newStack(awscdk.NewApp(nil), cfg, rotation.Options{CodeDir: t.TempDir()})
+	if err == nil || !strings.Contains(err.Error(), "the function plan is not built") || !strings.Contains(err.Error(), "run `make build ARCH=arm64`") {
 		t.Errorf("got %v", err)
 	}
 }

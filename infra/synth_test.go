@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/tumbler-rotation/tumbler/infra/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
@@ -18,6 +20,14 @@ import (
 // jsii's own Close fails.
 
 var update = flag.Bool("update", false, "rewrite the golden files")
+
+// stubbed are the functions; TestFunctionsExist compares them with functions/.
+var stubbed = []string{
+	"plan", "createsecret", "setsecret", "testsecret", "finishsecret", "restore", "listsecrets", "rotator", "rotateimmediately",
+}
+
+// synthesised is when the tests' templates were.
+func synthesised() time.Time { return time.Date(2026, 10, 1, 12, 0, 0, 0, time.UTC) }
 
 const minimal = "rotations:\n  - secret: prod/app\n"
 
@@ -71,7 +81,7 @@ func runTests(m *testing.M) int {
 func prepare(dir string) error {
 	stubs = filepath.Join(dir, "lambda")
 	for _, arch := range []string{"arm64", "x86_64"} {
-		for _, f := range []string{"plan", "createsecret", "setsecret", "testsecret", "finishsecret", "restore"} {
+		for _, f := range stubbed {
 			bootstrap := filepath.Join(stubs, arch, f, "bootstrap")
 			if err := os.MkdirAll(filepath.Dir(bootstrap), 0o755); err != nil {
 				return err
@@ -112,7 +122,7 @@ func newTestApp(cfg *config.Config) (awscdk.App, awscdk.Stack, error) {
 		return nil, nil, err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(out), Context: settings})
-	stack, err := newStack(app, cfg, jsii.String(stubs))
+	stack, err := newStack(app, cfg, rotation.Options{CodeDir: stubs, Now: synthesised})
 	return app, stack, err
 }
 
@@ -143,6 +153,11 @@ func synthYAML(t *testing.T, yaml string) template {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return synthConfig(t, cfg)
+}
+
+func synthConfig(t *testing.T, cfg *config.Config) template {
+	t.Helper()
 	src, err := synth(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -2,9 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 func jsonOf(t *testing.T, v any) any {
@@ -16,30 +21,111 @@ func jsonOf(t *testing.T, v any) any {
 	return out
 }
 
+const billing = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/billing/app-AbCdEf"
+
+func (tpl template) schedule(t *testing.T, secret string) (properties, target map[string]any) {
+	t.Helper()
+	properties = tpl.named(t, "AWS::Scheduler::Schedule", "Name", registry.Name(secret)).Properties
+	return properties, properties["Target"].(map[string]any)
+}
+
 func TestScheduleStartsTheRotation(t *testing.T) {
-	s := templates[0].named(t, "AWS::Scheduler::Schedule", "ScheduleExpression", "rate(30 days)").Properties
-	target := s["Target"].(map[string]any)
+	s, target := templates[0].schedule(t, "prod/orders/app")
 	want := map[string]any{
-		"secretId":          "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/billing/app-AbCdEf",
-		"strategy":          "alternating-users",
-		"superuserSecretId": "prod/billing/admin",
-		"trigger":           map[string]any{"source": "schedule", "scheduledAt": "<aws.scheduler.scheduled-time>"},
+		"secretId":          "prod/orders/app",
+		"strategy":          "single-user",
+		"superuserSecretId": "prod/orders/admin",
+		"recoverPassword":   true,
+		"schedule": map[string]any{
+			"expression": "cron(0 2 ? * SUN *)", "duration": "3h", "freeze": []any{"2026-12-15..2027-01-05 year-end"},
+		},
+		"password": map[string]any{"length": 40.0, "excludeCharacters": `/@"'\:;`, "requireEachIncludedType": true},
+		"trigger":  map[string]any{"source": "schedule", "scheduledAt": "<aws.scheduler.scheduled-time>"},
 	}
 	if diff := cmp.Diff(any(want), jsonOf(t, target["Input"])); diff != "" {
 		t.Error(diff)
 	}
-	if s["ScheduleExpressionTimezone"] != "UTC" {
-		t.Errorf("the schedule is in %v, want UTC", s["ScheduleExpressionTimezone"])
+	for property, want := range map[string]any{
+		"ScheduleExpressionTimezone": "UTC", "State": "ENABLED", "ScheduleExpression": "cron(0 2 ? * 1 *)",
+		"FlexibleTimeWindow": map[string]any{"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 60.0},
+	} {
+		if diff := cmp.Diff(want, s[property]); diff != "" {
+			t.Errorf("%s: %s", property, diff)
+		}
 	}
-	if target["DeadLetterConfig"] == nil || target["RetryPolicy"] == nil {
+	// 3 h of window, less 1 h flexible start, less 15 min for the run.
+	if diff := cmp.Diff(any(map[string]any{"MaximumEventAgeInSeconds": 6300.0, "MaximumRetryAttempts": 185.0}), target["RetryPolicy"]); diff != "" {
+		t.Error(diff)
+	}
+	if target["DeadLetterConfig"] == nil {
 		t.Errorf("a start that fails is lost: %v", target)
 	}
 }
 
-func TestNoScheduleNoSchedule(t *testing.T) {
-	for id, r := range templates[1].Resources {
-		if r.Type == "AWS::Scheduler::Schedule" {
-			t.Errorf("the minimal configuration has the schedule %s", id)
+// TestRegistryIsComplete: every rotation has a schedule with a request that Plan
+// accepts; the one without a schedule of its own is disabled.
+func TestRegistryIsComplete(t *testing.T) {
+	for _, tpl := range templates {
+		for _, r := range tpl.cfg.Rotations {
+			s, target := tpl.schedule(t, r.Secret)
+			input := strings.Replace(target["Input"].(string), "<aws.scheduler.scheduled-time>", "2026-10-04T02:00:00Z", 1)
+			request, err := rotation.ParseRequest(json.RawMessage(input))
+			if err != nil || request.SecretID != r.Secret {
+				t.Errorf("%s: %s: %v", tpl.name, input, err)
+			}
+			want := map[bool]string{true: "DISABLED", false: "ENABLED"}[r.Schedule == ""]
+			if s["State"] != want {
+				t.Errorf("%s: the schedule of %s is %v, want %s", tpl.name, r.Secret, s["State"], want)
+			}
+		}
+	}
+}
+
+// TestNothingRotatesOnDeployment: a rate begins at one of its windows, in the
+// future; EventBridge Scheduler would start it at once otherwise.
+func TestNothingRotatesOnDeployment(t *testing.T) {
+	s, _ := templates[0].schedule(t, billing)
+	if s["ScheduleExpression"] != "rate(30 days)" || s["StartDate"] != "2026-10-04T00:00:00Z" {
+		t.Errorf("the schedule is %v from %v", s["ScheduleExpression"], s["StartDate"])
+	}
+	schedule, _, _ := templates[0].cfg.Rotations[1].Timetable()
+	if next := schedule.Next(synthesised()).OpensAt.Format("2006-01-02T15:04:05Z"); s["StartDate"] != next {
+		t.Errorf("it starts %v, and the next window opens %s", s["StartDate"], next)
+	}
+	for _, tpl := range templates {
+		for id, r := range tpl.Resources {
+			expression, _ := r.Properties["ScheduleExpression"].(string)
+			if r.Type == "AWS::Scheduler::Schedule" && strings.HasPrefix(expression, "rate") && r.Properties["StartDate"] == nil {
+				t.Errorf("%s: %s starts when it is deployed", tpl.name, id)
+			}
+		}
+	}
+}
+
+// TestRemovedRotationLeavesNothing: what belongs to one rotation is only there
+// because of it, and nothing of the others changes.
+func TestRemovedRotationLeavesNothing(t *testing.T) {
+	const first = "  - secret: a\n    schedule: rate(10 days)\n    rotateImmediately: true\n    nativeBackstop: 90d\n"
+	const second = "  - secret: b\n    schedule: rate(10 days)\n    rotateImmediately: true\n    nativeBackstop: 90d\n"
+	both, alone := synthYAML(t, "rotations:\n"+first+second), synthYAML(t, "rotations:\n"+second)
+	for id, r := range alone.Resources {
+		switch r.Type {
+		case "AWS::Scheduler::Schedule", "Custom::TumblerRotateImmediately", "AWS::SecretsManager::RotationSchedule":
+			if diff := cmp.Diff(r, both.Resources[id]); diff != "" {
+				t.Errorf("%s changes when another rotation is removed: %s", id, diff)
+			}
+		}
+	}
+	for id := range alone.Resources {
+		if strings.Contains(id, "Schedulea"+registry.Name("a")[2:]) {
+			t.Errorf("%s is left behind", id)
+		}
+	}
+	for _, tpl := range []template{both, alone} {
+		for id, r := range tpl.Resources {
+			if strings.HasPrefix(r.Type, "AWS::SecretsManager::Secret") {
+				t.Errorf("%s is a %s: a stack must not own secrets", id, r.Type)
+			}
 		}
 	}
 }
@@ -62,22 +148,44 @@ func TestRotateNowEvent(t *testing.T) {
 	}
 }
 
-// TestRotateNowKeepsTheStrategy: an event names a secret; how it is rotated comes
-// from the configuration.
-func TestRotateNowKeepsTheStrategy(t *testing.T) {
-	const secret = "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/billing/app-AbCdEf"
-	special := templates[0].named(t, "AWS::Events::Rule", "Name", "tumbler-rotate-now-69d32d0b").Properties
-	if diff := cmp.Diff(any(map[string]any{"secretId": []any{secret}}), special["EventPattern"].(map[string]any)["detail"]); diff != "" {
+// TestRotateNowFindsTheNetwork: an event reaches the workflow of its secret; one
+// about a secret that nobody knows reaches the main one, which refuses it.
+func TestRotateNowFindsTheNetwork(t *testing.T) {
+	other := templates[0].named(t, "AWS::Events::Rule", "Name", "tumbler-reporting-rotate-now").Properties
+	want := map[string]any{"secretId": []any{
+		map[string]any{"wildcard": "prod/ledger/app"}, map[string]any{"wildcard": "arn:*:secret:prod/ledger/app-*"},
+	}}
+	if diff := cmp.Diff(any(want), other["EventPattern"].(map[string]any)["detail"]); diff != "" {
 		t.Error(diff)
 	}
-	template := special["Targets"].([]any)[0].(map[string]any)["InputTransformer"].(map[string]any)["InputTemplate"]
-	request := jsonOf(t, template).(map[string]any)
-	if request["strategy"] != "alternating-users" || request["superuserSecretId"] != "prod/billing/admin" {
-		t.Errorf("the request is %v", request)
-	}
-	general := templates[0].named(t, "AWS::Events::Rule", "Name", "tumbler-rotate-now").Properties
-	want := map[string]any{"secretId": []any{map[string]any{"anything-but": []any{secret}}, map[string]any{"exists": false}}}
-	if diff := cmp.Diff(any(want), general["EventPattern"].(map[string]any)["detail"]); diff != "" {
+	main := templates[0].named(t, "AWS::Events::Rule", "Name", "tumbler-rotate-now").Properties
+	want = map[string]any{"secretId": []any{
+		map[string]any{"anything-but": map[string]any{"wildcard": []any{
+			"prod/ledger/app", "arn:*:secret:prod/ledger/app-*", "prod/status/app", "arn:*:secret:prod/status/app-*",
+		}}},
+		map[string]any{"exists": false},
+	}}
+	if diff := cmp.Diff(any(want), main["EventPattern"].(map[string]any)["detail"]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestRotateImmediately: the resource holds the rotation's own configuration and
+// nothing else, so that CloudFormation calls the function for no other reason.
+func TestRotateImmediately(t *testing.T) {
+	r := templates[0].only(t, "Custom::TumblerRotateImmediately").Properties
+	request := jsonOf(t, r["Configuration"]).(map[string]any)
+	if r["SecretId"] != billing || request["secretId"] != billing || request["trigger"] != nil {
+		t.Errorf("the resource is %v", r)
+	}
+	if len(r) != 4 {
+		t.Errorf("the resource has other properties: %v", r)
+	}
+	cfg := *templates[0].cfg
+	cfg.LogRetentionDays, cfg.Tracing, cfg.Alerts = 30, false, config.Alerts{}
+	cfg.Rotations = append([]config.Rotation{{Secret: "new", Strategy: "single-user"}}, cfg.Rotations...)
+	again := synthConfig(t, &cfg).only(t, "Custom::TumblerRotateImmediately").Properties
+	if diff := cmp.Diff(r, again); diff != "" {
+		t.Errorf("a change of something else would rotate: %s", diff)
 	}
 }

@@ -1,40 +1,120 @@
 package rotation
 
 import (
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// alerts is the topic for people. The AWS managed key does here, and costs
-// nothing: Step Functions publishes as the state machine's role, which the key's
-// policy admits like every principal of the account that may use SNS. (A service
-// that publishes as itself, such as a CloudWatch alarm, would need a key of one's
-// own; changing KmsMasterKeyId later keeps the topic.)
-func (d *deployment) alerts() awssns.CfnTopic {
-	topic := awssns.NewCfnTopic(d.scope, jsii.String("AlertTopic"), &awssns.CfnTopicProps{
-		TopicName:      jsii.String(d.named("alerts")),
+// alerts is the topic for people: one that exists, or the stack's own.
+func (s *shared) alerts(scope constructs.Construct) {
+	if s.cfg.Alerts.Topic != "" {
+		s.topicARN = jsii.String(s.cfg.Alerts.Topic)
+		s.subscribe(scope)
+		return
+	}
+	// The AWS managed key does as long as only Step Functions publishes: it does
+	// so as the state machine's role, which that key's policy admits. CloudWatch
+	// publishes as itself, which takes a key of one's own.
+	key := jsii.String("alias/aws/sns")
+	alarms := s.cfg.Alerts.Anybody()
+	if alarms {
+		own := s.topicKey(scope)
+		key, s.topicKeyARN = own.Ref(), own.AttrArn()
+	}
+	topic := awssns.NewCfnTopic(scope, jsii.String("AlertTopic"), &awssns.CfnTopicProps{
+		TopicName:      jsii.String(s.named("alerts")),
 		DisplayName:    jsii.String("Tumbler"),
-		KmsMasterKeyId: jsii.String("alias/aws/sns"),
+		KmsMasterKeyId: key,
 	})
-	awssns.NewCfnTopicPolicy(d.scope, jsii.String("AlertTopicPolicy"), &awssns.CfnTopicPolicyProps{
-		Topics: &[]*string{topic.Ref()},
-		PolicyDocument: policy(statement{
-			Deny:      true,
-			Principal: map[string]any{"AWS": "*"},
+	s.topicARN = topic.Ref()
+	statements := []statement{{
+		Deny:      true,
+		Principal: map[string]any{"AWS": "*"},
+		Actions:   []string{"sns:Publish"},
+		Resources: []string{*topic.Ref()},
+		Condition: withoutTLS,
+	}}
+	if alarms {
+		statements = append(statements, statement{
+			Principal: map[string]any{"Service": "cloudwatch.amazonaws.com"},
 			Actions:   []string{"sns:Publish"},
 			Resources: []string{*topic.Ref()},
-			Condition: withoutTLS,
-		}),
-	})
-	for _, email := range d.cfg.Alerts.Emails {
-		// Named by the address: when another is removed, this one need not confirm anew.
-		awssns.NewCfnSubscription(d.scope, jsii.String("AlertEmail-"+shortHash(email)), &awssns.CfnSubscriptionProps{
-			TopicArn: topic.Ref(),
-			Protocol: jsii.String("email"),
-			Endpoint: jsii.String(email),
+			Condition: s.fromAlarms(),
 		})
 	}
-	return topic
+	awssns.NewCfnTopicPolicy(scope, jsii.String("AlertTopicPolicy"), &awssns.CfnTopicPolicyProps{
+		Topics: &[]*string{topic.Ref()}, PolicyDocument: policy(statements...),
+	})
+	s.subscribe(scope)
+}
+
+// fromAlarms is the condition that the stack's own alarms meet.
+func (s *shared) fromAlarms() map[string]any {
+	return map[string]any{
+		"StringEquals": map[string]any{"aws:SourceAccount": *awscdk.Aws_ACCOUNT_ID()},
+		"ArnLike":      map[string]any{"aws:SourceArn": s.arn("cloudwatch", "alarm:"+s.named("*"))},
+	}
+}
+
+// subscribe is named by the address: when another is removed, this one need not
+// confirm anew.
+func (s *shared) subscribe(scope constructs.Construct) {
+	for _, email := range s.cfg.Alerts.Emails {
+		props := &awssns.CfnSubscriptionProps{
+			TopicArn: s.topicARN, Protocol: jsii.String("email"), Endpoint: jsii.String(email),
+		}
+		if least := slices.Index(config.Severities, s.cfg.Alerts.Severity); least > 0 {
+			wanted := []any{}
+			for _, severity := range config.Severities[least:] {
+				wanted = append(wanted, string(severity))
+			}
+			// What has no severity is an alarm.
+			wanted = append(wanted, map[string]any{"exists": false})
+			props.FilterPolicy = map[string]any{"severity": wanted}
+		}
+		awssns.NewCfnSubscription(scope, jsii.String("AlertEmail-"+shortHash(email)), props)
+	}
+}
+
+// topicKey costs a dollar a month. Its actions are listed one by one, as
+// everywhere; what is not here can be added by whoever may PutKeyPolicy.
+func (s *shared) topicKey(scope constructs.Construct) awskms.CfnKey {
+	account := map[string]any{"AWS": "arn:" + *awscdk.Aws_PARTITION() + ":iam::" + *awscdk.Aws_ACCOUNT_ID() + ":root"}
+	return awskms.NewCfnKey(scope, jsii.String("AlertKey"), &awskms.CfnKeyProps{
+		Description:       jsii.String("Tumbler: encrypts the alerts of " + s.cfg.Name),
+		EnableKeyRotation: jsii.Bool(true),
+		KeyPolicy: policy(
+			statement{
+				Principal: account,
+				Actions: []string{
+					"kms:CancelKeyDeletion", "kms:DescribeKey", "kms:DisableKey", "kms:EnableKey", "kms:EnableKeyRotation",
+					"kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListKeyPolicies", "kms:ListResourceTags",
+					"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource",
+					"kms:UpdateKeyDescription",
+				},
+				Resources: anyResource,
+			},
+			statement{
+				Principal: account,
+				Actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
+				Resources: anyResource,
+				Condition: map[string]any{"StringEquals": map[string]any{"kms:ViaService": "sns." + *awscdk.Aws_REGION() + ".amazonaws.com"}},
+			},
+			statement{
+				Principal: map[string]any{"Service": "cloudwatch.amazonaws.com"},
+				Actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
+				Resources: anyResource,
+				Condition: s.fromAlarms(),
+			},
+		),
+	})
 }
 
 var withoutTLS = map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}}

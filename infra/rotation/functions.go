@@ -2,8 +2,10 @@ package rotation
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -11,10 +13,10 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// function is one step of the workflow. Its code is functions/<name>.
+// function is one Lambda function. Its code is functions/<name>.
 type function struct {
 	name        string
-	id          string // in CDK, and as ${<id>FunctionArn} in the state machine
+	id          string // in CDK, and as ${<id>FunctionArn} in the state machines
 	description string
 	memory      float64 // MB
 	// timeout in seconds. Shorter than the TimeoutSeconds of the state that calls
@@ -23,55 +25,55 @@ type function struct {
 	// database says that it talks to the database, and is in the VPC if there is one.
 	database bool
 	allowed  func(*deployment) []statement
+	wanted   func(*deployment) bool // nil: always
 }
 
 func functions() []function {
 	return []function{
-		{"plan", "Plan", "Decides from the secret's metadata whether to rotate now", 128, 30, false, (*deployment).planMay},
-		{"createsecret", "CreateSecret", "Stores a new password in a version staged AWSPENDING", 128, 30, false, (*deployment).createSecretMay},
-		{"setsecret", "SetSecret", "Gives the database the new password", 256, 60, true, (*deployment).setSecretMay},
-		{"testsecret", "TestSecret", "Logs in with the new password", 256, 30, true, (*deployment).testSecretMay},
-		{"finishsecret", "FinishSecret", "Moves AWSCURRENT to the new version", 128, 30, false, (*deployment).finishSecretMay},
-		{"restore", "Restore", "Makes AWSCURRENT a password that works after a failure", 256, 60, true, (*deployment).restoreMay},
+		{"plan", "Plan", "Decides from the secret's metadata whether to rotate now", 128, 30, false, (*deployment).planMay, nil},
+		{"createsecret", "CreateSecret", "Stores a new password in a version staged AWSPENDING", 128, 30, false, (*deployment).createSecretMay, nil},
+		{"setsecret", "SetSecret", "Gives the database the new password", 256, 60, true, (*deployment).setSecretMay, nil},
+		{"testsecret", "TestSecret", "Logs in with the new password", 256, 30, true, (*deployment).testSecretMay, nil},
+		{"finishsecret", "FinishSecret", "Moves AWSCURRENT to the new version", 128, 30, false, (*deployment).finishSecretMay, nil},
+		{"restore", "Restore", "Makes AWSCURRENT a password that works after a failure", 256, 60, true, (*deployment).restoreMay, nil},
+		{"listsecrets", "ListSecrets", "Chooses the next secrets of a fleet", 512, 300, false, (*deployment).listSecretsMay, (*deployment).hasFleet},
+		{"rotator", "Rotator", "Rotates natively, when Secrets Manager calls it", 256, 60, true, (*deployment).rotatorMay, (*deployment).hasRotator},
+		{"rotateimmediately", "RotateImmediately", "Starts a rotation when its configuration is deployed", 128, 30, false, (*deployment).rotateImmediatelyMay, (*deployment).rotatesImmediately},
 	}
 }
 
-func (d *deployment) bootstrapDir(f function) string {
-	return filepath.Join(d.codeDir, string(d.cfg.Architecture), f.name)
+func (s *shared) bootstrapDir(f function) string {
+	return filepath.Join(s.codeDir, string(s.cfg.Architecture), f.name)
 }
 
 // checkCode comes before the first construct: a missing asset is a panic in CDK.
-func (d *deployment) checkCode() error {
+func (s *shared) checkCode() error {
 	for _, f := range functions() {
-		path := filepath.Join(d.bootstrapDir(f), "bootstrap")
+		path := filepath.Join(s.bootstrapDir(f), "bootstrap")
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			return fmt.Errorf("the function %s is not built (there is no %s): run `make build`", f.name, path)
+			return fmt.Errorf("the function %s is not built (there is no %s): run `make build ARCH=%s`", f.name, path, s.cfg.Architecture)
 		}
 	}
 	return nil
 }
 
-// functions creates the functions and returns them in the order of the table.
-func (d *deployment) functions(vpc *awslambda.CfnFunction_VpcConfigProperty) []awslambda.CfnFunction {
-	var created []awslambda.CfnFunction
+// functions creates the functions that the deployment wants, by name.
+func (d *deployment) functions() map[string]awslambda.CfnFunction {
+	created := map[string]awslambda.CfnFunction{}
 	for _, f := range functions() {
-		if f.database {
-			created = append(created, d.function(f, vpc))
-		} else {
-			created = append(created, d.function(f, nil))
+		if f.wanted == nil || f.wanted(d) {
+			created[f.name] = d.function(f)
 		}
 	}
 	return created
 }
 
-func (d *deployment) function(f function, vpc *awslambda.CfnFunction_VpcConfigProperty) awslambda.CfnFunction {
+func (d *deployment) function(f function) awslambda.CfnFunction {
 	name := d.named(f.name)
-	logs := awslogs.NewCfnLogGroup(d.scope, jsii.String(f.id+"Logs"), &awslogs.CfnLogGroupProps{
-		LogGroupName:    jsii.String("/aws/lambda/" + name),
-		RetentionInDays: jsii.Number(d.cfg.LogRetentionDays),
-	})
+	logs := d.logGroup(f.id+"Logs", "/aws/lambda/"+name)
 	statements := append(f.allowed(d), d.runtimeMay(*logs.AttrArn())...)
-	if vpc != nil {
+	inVPC := f.database && d.place != nil
+	if inVPC {
 		statements = append(statements, d.vpcMay(d.arn("lambda", "function:"+name))...)
 	}
 	role := d.role(f.id+"Role", "Tumbler: "+f.description, d.trust("lambda.amazonaws.com", ""), statements)
@@ -96,17 +98,54 @@ func (d *deployment) function(f function, vpc *awslambda.CfnFunction_VpcConfigPr
 			LogFormat: jsii.String("JSON"),
 			LogGroup:  logs.Ref(),
 		},
+		Environment: &awslambda.CfnFunction_EnvironmentProperty{Variables: d.environment(f)},
 	}
-	if vpc != nil {
-		props.VpcConfig = vpc
+	if inVPC {
+		props.VpcConfig = d.place.config
 	}
 	if d.cfg.Tracing {
 		props.TracingConfig = &awslambda.CfnFunction_TracingConfigProperty{Mode: jsii.String("Active")}
 	}
-	if f.name == "plan" && d.rotator != nil {
-		props.Environment = &awslambda.CfnFunction_EnvironmentProperty{
-			Variables: map[string]any{"TUMBLER_ROTATOR_ARN": *d.rotator},
+	return awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
+}
+
+// environment is what internal/lambdaboot reads, and no function is told more
+// than it uses.
+func (d *deployment) environment(f function) map[string]any {
+	env := map[string]any{"TUMBLER_DEPLOYMENT": d.name}
+	switch f.name {
+	case "plan":
+		env["TUMBLER_SCHEDULE_GROUP"] = d.name
+		if arns := d.rotationFunctions(); len(arns) > 0 {
+			env["TUMBLER_ROTATION_FUNCTIONS"] = strings.Join(arns, ",")
+		}
+	case "listsecrets", "rotator":
+		env["TUMBLER_SCHEDULE_GROUP"] = d.name
+	}
+	if d.hasRotator() && (f.name == "plan" || f.name == "listsecrets") {
+		env["TUMBLER_ROTATOR_ARN"] = d.rotatorARN()
+	}
+	if f.database && d.place != nil {
+		maps.Copy(env, d.place.environment)
+	}
+	return env
+}
+
+// rotationFunctions are the existing functions that requests may name.
+func (d *deployment) rotationFunctions() []string {
+	var arns []string
+	for _, r := range d.rotations {
+		if r.RotationFunction != "" {
+			arns = appendNew(arns, r.RotationFunction)
 		}
 	}
-	return awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
+	return arns
+}
+
+func (d *deployment) logGroup(id, name string) awslogs.CfnLogGroup {
+	props := &awslogs.CfnLogGroupProps{LogGroupName: jsii.String(name), RetentionInDays: jsii.Number(d.cfg.LogRetentionDays)}
+	if d.cfg.LogKMSKey != "" {
+		props.KmsKeyId = jsii.String(d.cfg.LogKMSKey)
+	}
+	return awslogs.NewCfnLogGroup(d.scope, jsii.String(id), props)
 }

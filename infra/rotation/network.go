@@ -1,32 +1,247 @@
 package rotation
 
 import (
+	"fmt"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// network is where the functions that talk to the database run, and their
-// security group; nil without a VPC. The configuration has at most one network.
-func (d *deployment) network() (*awslambda.CfnFunction_VpcConfigProperty, *string) {
-	network := d.cfg.Rotations[0].Network
-	if network == nil {
-		return nil, nil
+// place is where the functions that talk to the database run.
+type place struct {
+	group  *string // their own security group
+	config *awslambda.CfnFunction_VpcConfigProperty
+	// rules and endpoints that have to be there before the first rotation.
+	ways []awscdk.CfnResource
+	// environment tells the AWS SDK of the deployment's own endpoints.
+	environment map[string]any
+}
+
+const (
+	https = 443
+	// anywhere is where a database may be that no security group stands for.
+	anywhere, anywhereIPv6 = "0.0.0.0/0", "::/0"
+)
+
+// newPlace is nil without a VPC.
+func (d *deployment) newPlace() *place {
+	n := d.network
+	if n == nil {
+		return nil
 	}
+	vpc, subnets := d.vpc()
 	group := awsec2.NewCfnSecurityGroup(d.scope, jsii.String("DatabaseClients"), &awsec2.CfnSecurityGroupProps{
 		GroupDescription: jsii.String("Functions of Tumbler that log in to databases. Let it in where the database listens."),
-		VpcId:            jsii.String(network.VPC),
-		SecurityGroupEgress: []any{awsec2.CfnSecurityGroup_EgressProperty{
-			// The port of a database is in its secret, which a deployment does not read.
-			Description: jsii.String("Databases on any port, and the endpoint of Secrets Manager"),
-			IpProtocol:  jsii.String("tcp"),
-			FromPort:    jsii.Number(0),
-			ToPort:      jsii.Number(65535),
-			CidrIp:      jsii.String("0.0.0.0/0"),
+		VpcId:            vpc,
+		// A way that is not listed does not exist; without any, AWS would allow all.
+		SecurityGroupEgress: d.egress(),
+	})
+	p := &place{
+		group: group.AttrGroupId(),
+		config: &awslambda.CfnFunction_VpcConfigProperty{
+			SubnetIds:        &subnets,
+			SecurityGroupIds: jsii.Strings(append([]string{*group.AttrGroupId()}, n.SecurityGroups...)...),
+		},
+	}
+	if n.DualStack {
+		p.config.Ipv6AllowedForDualStack = jsii.Bool(true)
+	}
+	for i, database := range n.DatabaseSecurityGroups {
+		for _, ports := range portRanges(n) {
+			id := fmt.Sprintf("%d-%d", i, ports.from)
+			p.allow(d, "ToDatabase"+id, p.group, database, ports, "Databases")
+			p.admit(d, "FromFunctions"+id, database, ports)
+		}
+	}
+	for i, endpoint := range n.EndpointSecurityGroups {
+		p.allow(d, fmt.Sprintf("ToEndpoint%d", i), p.group, endpoint, onePort(https), "Endpoints of AWS")
+		p.admit(d, fmt.Sprintf("EndpointFromFunctions%d", i), endpoint, onePort(https))
+	}
+	if n.Endpoints == config.CreateEndpoints {
+		p.endpoints(d, vpc, subnets)
+	}
+	return p
+}
+
+// vpc is what the configuration names, or finds by tags in the account.
+func (d *deployment) vpc() (id *string, subnets []*string) {
+	n := d.network
+	for _, subnet := range n.Subnets {
+		subnets = append(subnets, jsii.String(subnet))
+	}
+	if len(n.VPCTags) == 0 {
+		return jsii.String(n.VPC), subnets
+	}
+	tags := map[string]*string{}
+	for key, value := range n.VPCTags {
+		tags[key] = jsii.String(value)
+	}
+	vpc := awsec2.Vpc_FromLookup(d.scope, jsii.String("Vpc"), &awsec2.VpcLookupOptions{Tags: &tags})
+	if len(subnets) > 0 {
+		return vpc.VpcId(), subnets
+	}
+	found := *vpc.PrivateSubnets()
+	if len(found) == 0 {
+		found = *vpc.IsolatedSubnets()
+	}
+	if len(found) == 0 {
+		awscdk.Annotations_Of(d.scope).AddError(jsii.String("the VPC that vpcTags find has no private subnets: name subnets in the network " + n.Name))
+	}
+	for _, subnet := range found {
+		subnets = append(subnets, subnet.SubnetId())
+	}
+	return vpc.VpcId(), subnets
+}
+
+type portRange struct{ from, to int }
+
+func onePort(port int) portRange { return portRange{port, port} }
+
+// portRanges are the databases' ports. The port of a database is in its secret,
+// which a deployment does not read: without databasePorts it may be any.
+func portRanges(n *config.Network) []portRange {
+	if len(n.DatabasePorts) == 0 {
+		return []portRange{{0, 65535}}
+	}
+	var ranges []portRange
+	for _, port := range n.DatabasePorts {
+		ranges = append(ranges, onePort(port))
+	}
+	return ranges
+}
+
+// egress is what the group may reach by address: databases that no group is
+// known of, and AWS unless it is reached through endpoints. Ways to groups are
+// rules of their own.
+func (d *deployment) egress() []any {
+	n := d.network
+	var rules []any
+	add := func(ports portRange, what string) {
+		rule := awsec2.CfnSecurityGroup_EgressProperty{
+			Description: jsii.String(what), IpProtocol: jsii.String("tcp"),
+			FromPort: jsii.Number(ports.from), ToPort: jsii.Number(ports.to), CidrIp: jsii.String(anywhere),
+		}
+		rules = append(rules, rule)
+		if n.DualStack {
+			rule.CidrIp, rule.CidrIpv6 = nil, jsii.String(anywhereIPv6)
+			rules = append(rules, rule)
+		}
+	}
+	if len(n.DatabaseSecurityGroups) == 0 {
+		for _, ports := range portRanges(n) {
+			add(ports, "Databases")
+		}
+	}
+	if n.Endpoints == config.NoEndpoints && (len(n.DatabaseSecurityGroups) > 0 || len(n.DatabasePorts) > 0) {
+		add(onePort(https), "Secrets Manager, and RDS for managed superusers")
+	}
+	if len(rules) == 0 {
+		// CloudFormation takes an empty list for none and allows everything.
+		rules = append(rules, awsec2.CfnSecurityGroup_EgressProperty{
+			Description: jsii.String("Nowhere: the ways to groups are rules of their own"), IpProtocol: jsii.String("icmp"),
+			FromPort: jsii.Number(252), ToPort: jsii.Number(86), CidrIp: jsii.String("255.255.255.255/32"),
+		})
+	}
+	return rules
+}
+
+// allow lets one group out to another.
+func (p *place) allow(d *deployment, id string, from *string, to string, ports portRange, what string) {
+	p.ways = append(p.ways, awsec2.NewCfnSecurityGroupEgress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupEgressProps{
+		GroupId: from, DestinationSecurityGroupId: jsii.String(to), Description: jsii.String(what),
+		IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(ports.from), ToPort: jsii.Number(ports.to),
+	}))
+}
+
+// admit lets the functions in to a group.
+func (p *place) admit(d *deployment, id, to string, ports portRange) {
+	p.ways = append(p.ways, awsec2.NewCfnSecurityGroupIngress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupIngressProps{
+		GroupId: jsii.String(to), SourceSecurityGroupId: p.group, Description: jsii.String("Tumbler " + d.name),
+		IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(ports.from), ToPort: jsii.Number(ports.to),
+	}))
+}
+
+// endpoints are those of the services that the functions in the VPC call. They
+// have no private DNS names: those hold for the whole VPC, and would send the
+// calls of its applications to endpoints that are for Tumbler alone, or collide
+// with endpoints that exist. The functions are told the endpoints' own names.
+func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
+	group := awsec2.NewCfnSecurityGroup(d.scope, jsii.String("EndpointGroup"), &awsec2.CfnSecurityGroupProps{
+		GroupDescription: jsii.String("Interface endpoints of Tumbler"),
+		VpcId:            vpc,
+		SecurityGroupIngress: []any{awsec2.CfnSecurityGroup_IngressProperty{
+			Description: jsii.String("Tumbler " + d.name), IpProtocol: jsii.String("tcp"),
+			FromPort: jsii.Number(https), ToPort: jsii.Number(https), SourceSecurityGroupId: p.group,
 		}},
 	})
-	return &awslambda.CfnFunction_VpcConfigProperty{
-		SubnetIds:        jsii.Strings(network.Subnets...),
-		SecurityGroupIds: jsii.Strings(append([]string{*group.AttrGroupId()}, network.SecurityGroups...)...),
-	}, group.AttrGroupId()
+	p.allow(d, "ToEndpoints", p.group, *group.AttrGroupId(), onePort(https), "Endpoints of AWS")
+	p.environment = map[string]any{}
+	for _, s := range d.services() {
+		props := &awsec2.CfnVPCEndpointProps{
+			ServiceName:       jsii.String("com.amazonaws." + *awscdk.Aws_REGION() + "." + s.service),
+			VpcEndpointType:   jsii.String("Interface"),
+			VpcId:             vpc,
+			SubnetIds:         anyOf(subnets),
+			SecurityGroupIds:  &[]any{*group.AttrGroupId()},
+			PolicyDocument:    policy(s.allowed...),
+			PrivateDnsEnabled: jsii.Bool(false),
+		}
+		if d.network.DualStack {
+			props.IpAddressType = jsii.String("dualstack")
+		}
+		endpoint := awsec2.NewCfnVPCEndpoint(d.scope, jsii.String(s.id+"Endpoint"), props)
+		p.ways = append(p.ways, endpoint)
+		// The first entry is the name of the endpoint in all its zones, as ZONE:NAME.
+		entry := awscdk.Fn_Select(jsii.Number(0), endpoint.AttrDnsEntries())
+		name := awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(":"), entry, nil))
+		p.environment[s.variable] = "https://" + *name
+	}
+}
+
+// service is an AWS API that the functions in the VPC call, and what its endpoint
+// lets through. The functions' roles have to allow it, too.
+type service struct {
+	id, service string
+	variable    string // that the AWS SDK reads
+	allowed     []statement
+}
+
+func (d *deployment) services() []service {
+	within := func(actions []string, resources []string) statement {
+		return statement{
+			Principal: map[string]any{"AWS": "*"}, Actions: actions, Resources: resources,
+			Condition: map[string]any{"StringEquals": map[string]any{"aws:PrincipalAccount": *awscdk.Aws_ACCOUNT_ID()}},
+		}
+	}
+	secrets := service{"SecretsManager", "secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", []statement{within([]string{
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:UpdateSecretVersionStage",
+	}, append(d.secrets(), d.superusers(d.rotations)...))}}
+	list := []service{}
+	if d.hasRotator() {
+		secrets.allowed = append(secrets.allowed,
+			within([]string{"secretsmanager:PutSecretValue"}, d.arns(d.backstopped())),
+			within([]string{"secretsmanager:GetRandomPassword"}, anyResource))
+		list = append(list, service{"Scheduler", "scheduler", "AWS_ENDPOINT_URL_SCHEDULER", []statement{
+			within([]string{"scheduler:GetSchedule"}, []string{d.arn("scheduler", "schedule/"+d.name+"/*")}),
+		}})
+	}
+	if len(d.superusers(d.rotations)) > 0 {
+		list = append(list, service{"Rds", "rds", "AWS_ENDPOINT_URL_RDS", []statement{within([]string{
+			"rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
+			"rds:DescribeDBProxyEndpoints", "rds:DescribeDBProxyTargets",
+		}, anyResource)}})
+	}
+	return append(list, secrets)
+}
+
+func anyOf(values []*string) *[]any {
+	list := make([]any, len(values))
+	for i, v := range values {
+		list[i] = *v
+	}
+	return &list
 }

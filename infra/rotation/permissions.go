@@ -5,16 +5,19 @@ import (
 	"slices"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+
+	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// What each function may do, and nothing else. The one that talks to the
-// database cannot write the secret; the one that writes the secret has no way to
-// the database (infra's tests hold this).
+// What each function may do, and nothing else. A function that talks to the
+// database cannot write a secret; one that writes a secret has no way to the
+// database (infra's tests hold this). The exception is the rotator, see there.
 
 func (d *deployment) planMay() []statement {
 	return []statement{
 		{Actions: []string{"secretsmanager:DescribeSecret"}, Resources: d.secrets()},
 		d.mayListExecutions(),
+		d.mayLookUp(),
 	}
 }
 
@@ -27,24 +30,21 @@ func (d *deployment) createSecretMay() []statement {
 			},
 			Resources: d.secrets(),
 		},
-		{
-			Actions: []string{"secretsmanager:GetRandomPassword"}, Resources: anyResource,
-			Why: "GetRandomPassword has no resource: IAM allows it on * only.",
-		},
+		mayGetRandomPassword,
 		d.mayListExecutions(),
-	}, d.keysMay([]string{"kms:Decrypt", "kms:GenerateDataKey"}, false)...)
+	}, d.keysMay(d.rotations, []string{"kms:Decrypt", "kms:GenerateDataKey"}, false)...)
 }
 
 func (d *deployment) setSecretMay() []statement {
-	return append([]statement{
-		{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: append(d.secrets(), d.superusers()...)},
-	}, d.keysMay([]string{"kms:Decrypt"}, true)...)
+	statements := []statement{{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: d.secrets()}}
+	statements = append(statements, d.superusersMay(d.rotations)...)
+	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
 
 func (d *deployment) testSecretMay() []statement {
 	return append([]statement{
 		{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: d.secrets()},
-	}, d.keysMay([]string{"kms:Decrypt"}, false)...)
+	}, d.keysMay(d.rotations, []string{"kms:Decrypt"}, false)...)
 }
 
 func (d *deployment) finishSecretMay() []statement {
@@ -61,17 +61,101 @@ func (d *deployment) restoreMay() []statement {
 		},
 		Resources: d.secrets(),
 	}}
-	if superusers := d.superusers(); len(superusers) > 0 {
-		// The last way back, when neither password of the user works.
-		statements = append(statements, statement{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: superusers})
+	// The last way back, when neither password of the user works.
+	statements = append(statements, d.superusersMay(d.rotations)...)
+	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
+}
+
+// listSecretsMay: ListSecrets tells names, tags and labels of all secrets of the
+// account, and no value.
+func (d *deployment) listSecretsMay() []statement {
+	return []statement{
+		{
+			Actions: []string{"secretsmanager:ListSecrets"}, Resources: anyResource,
+			Why: "ListSecrets has no resource: IAM allows it on * only.",
+		},
+		{Actions: []string{"secretsmanager:DescribeSecret"}, Resources: d.secrets()},
+		{
+			Actions: []string{"scheduler:ListSchedules"}, Resources: anyResource,
+			Why: "ListSchedules has no resource: IAM allows it on * only.",
+		},
+		{
+			Actions: []string{"states:DescribeExecution"}, Resources: []string{d.arn("states", "execution:"+d.named("rotation")+":*")},
+			Why: "The names of executions are not known before.",
+		},
 	}
-	return append(statements, d.keysMay([]string{"kms:Decrypt"}, true)...)
+}
+
+// rotatorMay: the native contract wants one function that creates, sets, tests
+// and finishes. It is the one function that both reaches the database and writes
+// the secret, and so is deployed for nativeBackstop only, for the secrets that
+// ask for it.
+func (d *deployment) rotatorMay() []statement {
+	rotations := d.backstopped()
+	statements := []statement{
+		{
+			Actions: []string{
+				"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+				"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage",
+			},
+			Resources: d.arns(rotations),
+		},
+		mayGetRandomPassword,
+		d.mayLookUp(),
+	}
+	statements = append(statements, d.superusersMay(rotations)...)
+	return append(statements, d.keysMay(rotations, []string{"kms:Decrypt", "kms:GenerateDataKey"}, true)...)
+}
+
+func (d *deployment) rotateImmediatelyMay() []statement {
+	return []statement{{Actions: []string{"states:StartExecution"}, Resources: []string{d.stateMachineARN()}}}
+}
+
+var mayGetRandomPassword = statement{
+	Actions: []string{"secretsmanager:GetRandomPassword"}, Resources: anyResource,
+	Why: "GetRandomPassword has no resource: IAM allows it on * only.",
 }
 
 // mayListExecutions: whether an AWSPENDING version belongs to a running
 // execution is seen from the list of those.
 func (d *deployment) mayListExecutions() statement {
 	return statement{Actions: []string{"states:ListExecutions"}, Resources: []string{d.stateMachineARN()}}
+}
+
+// mayLookUp reads the registry. A secret may have been configured by name or by
+// ARN, so that a schedule may be asked for that is not there.
+func (d *deployment) mayLookUp() statement {
+	return statement{
+		Actions: []string{"scheduler:GetSchedule"}, Resources: []string{d.arn("scheduler", "schedule/"+d.name+"/*")},
+		Why: "The schedules of the deployment's own group.",
+	}
+}
+
+// superusersMay reads the superusers' secrets and asks RDS and Redshift where the
+// databases of those are that AWS manages, and whether two hosts are one server.
+func (d *deployment) superusersMay(rotations []config.Rotation) []statement {
+	superusers := d.superusers(rotations)
+	if len(superusers) == 0 {
+		return nil
+	}
+	return []statement{
+		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, Resources: superusers},
+		{
+			Actions: []string{
+				"rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
+				"rds:DescribeDBProxyEndpoints", "rds:DescribeDBProxyTargets",
+			},
+			Resources: []string{
+				d.arn("rds", "cluster:*"), d.arn("rds", "db:*"), d.arn("rds", "db-proxy:*"),
+				d.arn("rds", "db-proxy-endpoint:*"), d.arn("rds", "target-group:*"),
+			},
+			Why: "Which server a host name belongs to is only found by going through them; the calls read no data.",
+		},
+		{
+			Actions: []string{"redshift:DescribeClusters"}, Resources: anyResource,
+			Why: "DescribeClusters has no resource: IAM allows it on * only.",
+		},
+	}
 }
 
 // runtimeMay is what every function needs to say what it does.
@@ -109,46 +193,75 @@ func (d *deployment) vpcMay(functionARN string) []statement {
 }
 
 // keysMay allows the use of each customer managed key, through Secrets Manager
-// and for the secrets that are encrypted with it alone.
-func (d *deployment) keysMay(actions []string, superusers bool) []statement {
-	var keys []string
-	secrets := map[string][]string{}
-	for _, r := range d.cfg.Rotations {
-		if r.KMSKey == "" {
-			continue
-		}
-		if !slices.Contains(keys, r.KMSKey) {
-			keys = append(keys, r.KMSKey)
-		}
-		secrets[r.KMSKey] = appendNew(secrets[r.KMSKey], d.secretARN(r.Secret))
+// and for the secrets that are encrypted with it alone. A superuser's secret is
+// never written.
+func (d *deployment) keysMay(rotations []config.Rotation, actions []string, superusers bool) []statement {
+	var own, read keyring
+	for _, r := range rotations {
+		own.add(r.KMSKey, d.secretARN(r.Secret))
 		if superusers && r.SuperuserSecret != "" {
-			secrets[r.KMSKey] = appendNew(secrets[r.KMSKey], d.secretARN(r.SuperuserSecret))
+			key := r.SuperuserKMSKey
+			if key == "" {
+				key = r.KMSKey
+			}
+			read.add(key, d.secretARN(r.SuperuserSecret))
 		}
 	}
+	if slices.Equal(actions, []string{"kms:Decrypt"}) {
+		for _, key := range read.keys {
+			for _, secret := range read.secrets[key] {
+				own.add(key, secret)
+			}
+		}
+		read = keyring{}
+	}
+	return append(own.statements(actions), read.statements([]string{"kms:Decrypt"})...)
+}
+
+// keyring says which secrets are encrypted with which key.
+type keyring struct {
+	keys    []string
+	secrets map[string][]string
+}
+
+func (k *keyring) add(key, secretARN string) {
+	if key == "" {
+		return
+	}
+	if k.secrets == nil {
+		k.secrets = map[string][]string{}
+	}
+	k.keys = appendNew(k.keys, key)
+	k.secrets[key] = appendNew(k.secrets[key], secretARN)
+}
+
+func (k *keyring) statements(actions []string) []statement {
 	var statements []statement
-	for _, key := range keys {
+	for _, key := range k.keys {
 		statements = append(statements, statement{
 			Actions: actions, Resources: []string{key},
 			Condition: map[string]any{
 				"StringEquals": map[string]any{"kms:ViaService": fmt.Sprintf("secretsmanager.%s.amazonaws.com", *awscdk.Aws_REGION())},
-				"StringLike":   map[string]any{"kms:EncryptionContext:SecretARN": list(secrets[key])},
+				"StringLike":   map[string]any{"kms:EncryptionContext:SecretARN": list(k.secrets[key])},
 			},
 		})
 	}
 	return statements
 }
 
-func (d *deployment) secrets() []string {
+func (d *deployment) secrets() []string { return d.arns(d.rotations) }
+
+func (d *deployment) arns(rotations []config.Rotation) []string {
 	var arns []string
-	for _, r := range d.cfg.Rotations {
+	for _, r := range rotations {
 		arns = append(arns, d.secretARN(r.Secret))
 	}
 	return arns
 }
 
-func (d *deployment) superusers() []string {
+func (d *deployment) superusers(rotations []config.Rotation) []string {
 	var arns []string
-	for _, r := range d.cfg.Rotations {
+	for _, r := range rotations {
 		if r.SuperuserSecret != "" {
 			arns = appendNew(arns, d.secretARN(r.SuperuserSecret))
 		}

@@ -15,7 +15,7 @@ type statement struct {
 	Actions   []string
 	Resources []string // nil in a trust policy
 	Condition map[string]any
-	// Why explains Resources of "*". Required with it: it becomes the recorded
+	// Why explains Resources with a "*". Required with it: it becomes the recorded
 	// reason in the template.
 	Why string
 }
@@ -58,36 +58,50 @@ func policy(statements ...statement) map[string]any {
 // trust lets a service assume a role, but only on behalf of one resource of this
 // account: without the condition, anybody's resource could have the service
 // act with it (the confused deputy).
-func (d *deployment) trust(service, sourceARN string) statement {
-	s := statement{Principal: map[string]any{"Service": service}, Actions: []string{"sts:AssumeRole"}}
+func (s *shared) trust(service, sourceARN string) statement {
+	t := statement{Principal: map[string]any{"Service": service}, Actions: []string{"sts:AssumeRole"}}
 	if sourceARN != "" {
-		s.Condition = map[string]any{
+		t.Condition = map[string]any{
 			"StringEquals": map[string]any{"aws:SourceAccount": *awscdk.Aws_ACCOUNT_ID()},
 			"ArnEquals":    map[string]any{"aws:SourceArn": sourceARN},
 		}
 	}
-	return s
+	return t
 }
 
 func (d *deployment) role(id, description string, trusted statement, statements []statement) awsiam.CfnRole {
-	role := awsiam.NewCfnRole(d.scope, jsii.String(id), &awsiam.CfnRoleProps{
+	props := &awsiam.CfnRoleProps{
 		Description:              jsii.String(description),
 		AssumeRolePolicyDocument: policy(trusted),
 		Policies: []any{awsiam.CfnRole_PolicyProperty{
 			PolicyName:     jsii.String("tumbler"),
 			PolicyDocument: policy(statements...),
 		}},
-	})
-	var why []string
+	}
+	if d.cfg.PermissionsBoundary != "" {
+		props.PermissionsBoundary = jsii.String(d.cfg.PermissionsBoundary)
+	}
+	role := awsiam.NewCfnRole(d.scope, jsii.String(id), props)
+	var why, findings []string
 	for _, s := range statements {
-		if s.Why != "" {
-			why = append(why, s.Why)
+		if s.Why == "" {
+			continue
+		}
+		why = appendNew(why, s.Why)
+		for _, resource := range s.Resources {
+			findings = appendNew(findings, "Resource::"+asFound(resource))
 		}
 	}
 	if len(why) > 0 {
-		accept(role, "AwsSolutions-IAM5", strings.Join(why, " "), "Resource::*")
+		accept(role, "AwsSolutions-IAM5", strings.Join(why, " "), findings...)
 	}
 	return role
+}
+
+// asFound writes an ARN as cdk-nag does in its findings.
+func asFound(arn string) string {
+	return strings.NewReplacer(*awscdk.Aws_PARTITION(), "<AWS::Partition>", *awscdk.Aws_REGION(), "<AWS::Region>",
+		*awscdk.Aws_ACCOUNT_ID(), "<AWS::AccountId>").Replace(arn)
 }
 
 // accept records in the template why a finding of cdk-nag is accepted. The

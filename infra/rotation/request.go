@@ -5,24 +5,46 @@ import (
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// request is the rotation request that a trigger hands to the state machine. The
-// order of its fields is the order in the template.
+// request is the complete rotation request of a secret: what the registry holds,
+// and what a schedule sends. Its fields, and their order in the template, are
+// those of [rotation.Request], but for the trigger's time, which is not one yet.
 type request struct {
-	SecretID          string  `json:"secretId"`
-	Strategy          string  `json:"strategy,omitempty"`
-	SuperuserSecretID string  `json:"superuserSecretId,omitempty"`
-	Trigger           trigger `json:"trigger"`
+	SecretID          string                    `json:"secretId"`
+	Strategy          string                    `json:"strategy,omitempty"`
+	Schedule          *rotation.Schedule        `json:"schedule,omitempty"`
+	SuperuserSecretID string                    `json:"superuserSecretId,omitempty"`
+	RecoverPassword   bool                      `json:"recoverPassword,omitempty"`
+	Password          *rotation.PasswordOptions `json:"password,omitempty"`
+	RotationFunction  string                    `json:"rotationFunction,omitempty"`
+	OutsideWindow     string                    `json:"outsideWindow,omitempty"`
+	Trigger           *trigger                  `json:"trigger,omitempty"`
 }
 
 type trigger struct {
 	Source      string `json:"source"`
 	ScheduledAt string `json:"scheduledAt,omitempty"`
+	Reason      string `json:"reason,omitempty"`
 }
 
-func requestFor(r config.Rotation, t trigger) request {
-	return request{SecretID: r.Secret, Strategy: string(r.Strategy), SuperuserSecretID: r.SuperuserSecret, Trigger: t}
+func requestFor(r config.Rotation, t *trigger) request {
+	made := request{
+		SecretID: r.Secret, Strategy: string(r.Strategy), SuperuserSecretID: r.SuperuserSecret,
+		RecoverPassword: r.RecoverPassword, RotationFunction: r.RotationFunction, Trigger: t,
+	}
+	if r.Schedule != "" {
+		made.Schedule = &rotation.Schedule{Expression: r.Schedule, Duration: r.Duration, Freeze: r.Freeze}
+	}
+	if p := r.Password; p != nil {
+		made.Password = &rotation.PasswordOptions{
+			Length: p.Length, ExcludeCharacters: p.ExcludeCharacters, ExcludeNumbers: p.ExcludeNumbers,
+			ExcludePunctuation: p.ExcludePunctuation, ExcludeUppercase: p.ExcludeUppercase,
+			ExcludeLowercase: p.ExcludeLowercase, RequireEachIncludedType: p.RequireEachIncludedType,
+		}
+	}
+	return made
 }
 
 // encode leaves < and > alone: EventBridge's placeholders have them.
@@ -31,7 +53,7 @@ func (r request) encode() string {
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(r); err != nil {
-		panic(err) // strings only: cannot fail
+		panic(err) // strings, numbers and truth values: cannot fail
 	}
 	return strings.TrimSpace(b.String())
 }

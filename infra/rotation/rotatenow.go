@@ -1,11 +1,7 @@
 package rotation
 
 import (
-	"fmt"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
@@ -20,64 +16,64 @@ import (
 // "tumbler", and so cannot ask for the next rotation.
 const RotateNowSource = "tumbler.rotate-now"
 
-// rotateNow starts the workflow on such an event. One rule passes the secret on.
-// A rotation that needs more than its secret has a rule of its own that adds
-// it, because an event should not choose a superuser.
-func (d *deployment) rotateNow(machine awsstepfunctions.CfnStateMachine, undelivered awssqs.CfnQueue) {
-	var special []config.Rotation
-	for _, r := range d.cfg.Rotations {
-		if r.Strategy != config.SingleUser || r.SuperuserSecret != "" {
-			special = append(special, r)
-		}
-	}
-	pattern := map[string]any{"source": []any{RotateNowSource}}
-	if len(special) > 0 {
-		ids := make([]any, len(special))
-		for i, r := range special {
-			ids[i] = r.Secret
-		}
-		// An event without secretId is let through, to be found among the undelivered.
-		pattern["detail"] = map[string]any{
-			"secretId": []any{map[string]any{"anything-but": ids}, map[string]any{"exists": false}},
-		}
-	}
-	d.rotateNowRule("RotateNow", "rotate-now", pattern,
-		`{"secretId":<secretId>,"trigger":{"source":"event"}}`, machine, undelivered)
-	for _, r := range special {
-		d.rotateNowRule("RotateNow-"+scheduleName(r.Secret), "rotate-now-"+shortHash(r.Secret), map[string]any{
-			"source": []any{RotateNowSource},
-			"detail": map[string]any{"secretId": []any{r.Secret}},
-		}, requestFor(r, trigger{Source: "event"}).encode(), machine, undelivered)
-	}
+// rotateNow starts the workflow on such an event. The secret is all that is taken
+// from it: Plan looks up how it is rotated.
+func (d *deployment) rotateNow() {
+	role := d.role("RotateNowRole", "Tumbler: lets rotate-now events start rotations",
+		d.trust("events.amazonaws.com", d.arn("events", "rule/"+d.named("rotate-now"))),
+		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*d.machine.Ref()}}})
+	awsevents.NewCfnRule(d.scope, jsii.String("RotateNow"), &awsevents.CfnRuleProps{
+		Name:         jsii.String(d.named("rotate-now")),
+		Description:  jsii.String("Rotates a secret when an event from " + RotateNowSource + " asks for it"),
+		EventBusName: jsii.String(eventBusName),
+		EventPattern: d.asksForRotation(),
+		State:        jsii.String("ENABLED"),
+		Targets: []any{awsevents.CfnRule_TargetProperty{
+			Id:      jsii.String("workflow"),
+			Arn:     d.machine.Ref(),
+			RoleArn: role.AttrArn(),
+			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
+				MaximumRetryAttempts:     jsii.Number(startRetries),
+				MaximumEventAgeInSeconds: jsii.Number(eventAge.Seconds()),
+			},
+			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: d.undelivered.AttrArn()},
+			InputTransformer: &awsevents.CfnRule_InputTransformerProperty{
+				InputPathsMap: map[string]any{"secretId": "$.detail.secretId"},
+				InputTemplate: jsii.String(`{"secretId":<secretId>,"trigger":{"source":"event"}}`),
+			},
+		}},
+	})
 }
 
-func (d *deployment) rotateNowRule(id, part string, pattern map[string]any, template string,
-	machine awsstepfunctions.CfnStateMachine, undelivered awssqs.CfnQueue,
-) {
-	ruleARN := d.arn("events", "rule/"+d.named(part))
-	role := d.role(id+"Role", "Tumbler: lets rotate-now events start rotations",
-		d.trust("events.amazonaws.com", ruleARN),
-		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*machine.Ref()}}})
-	target := awsevents.CfnRule_TargetProperty{
-		Id:      jsii.String("workflow"),
-		Arn:     machine.Ref(),
-		RoleArn: role.AttrArn(),
-		RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
-			MaximumRetryAttempts:     jsii.Number(startRetries),
-			MaximumEventAgeInSeconds: jsii.Number(startDeadline),
-		},
-		DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: undelivered.AttrArn()},
-		InputTransformer: &awsevents.CfnRule_InputTransformerProperty{
-			InputPathsMap: map[string]any{"secretId": "$.detail.secretId"},
-			InputTemplate: jsii.String(template),
-		},
+// asksForRotation is the event pattern. With several networks each workflow hears
+// of its own secrets; the main one also of those that nobody knows, whose
+// refusal tells people, and of events without a secret, which end undelivered.
+func (d *deployment) asksForRotation() map[string]any {
+	pattern := map[string]any{"source": []any{RotateNowSource}}
+	if len(d.others) == 0 {
+		return pattern
 	}
-	awsevents.NewCfnRule(d.scope, jsii.String(id), &awsevents.CfnRuleProps{
-		Name:         jsii.String(d.named(part)),
-		Description:  jsii.String(fmt.Sprintf("Rotates a secret when an event from %s asks for it", RotateNowSource)),
-		EventBusName: jsii.String(eventBusName),
-		EventPattern: pattern,
-		State:        jsii.String("ENABLED"),
-		Targets:      []any{target},
-	})
+	var ids []any
+	if d.name != d.cfg.Name {
+		for _, id := range identifiers(d.rotations) {
+			ids = append(ids, map[string]any{"wildcard": id})
+		}
+	} else {
+		ids = []any{
+			map[string]any{"anything-but": map[string]any{"wildcard": identifiers(d.others)}},
+			map[string]any{"exists": false},
+		}
+	}
+	pattern["detail"] = map[string]any{"secretId": ids}
+	return pattern
+}
+
+// identifiers are the ways to name the secrets, as wildcards of EventBridge.
+func identifiers(rotations []config.Rotation) []string {
+	var ids []string
+	for _, r := range rotations {
+		name := config.SecretName(r.Secret)
+		ids = append(ids, name, "arn:*:secret:"+name+"-*")
+	}
+	return ids
 }

@@ -1,5 +1,6 @@
 // Package rotation has the CDK construct that deploys Tumbler. [NewRotation] is
-// what to call, from Tumbler's own app or from any other CDK app in Go.
+// what to call from any CDK app in Go; [FromConfig] is what Tumbler's own app
+// calls with a rotations.yaml.
 //
 // It uses L1 constructs throughout: a reviewer finds in the template exactly the
 // roles and statements that stand here, nothing is added behind one's back, and
@@ -8,88 +9,177 @@ package rotation
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// RotationProps says what [NewRotation] deploys.
-type RotationProps struct {
-	// Config is what rotations.yaml says. Required.
-	Config *config.Config
-	// CodeDir holds the compiled functions as ARCHITECTURE/FUNCTION/bootstrap.
-	// Optional; build/lambda, where `make build` puts them.
-	CodeDir *string
-	// RotatorArn is the ARN of this deployment's own native rotation function.
-	// Plan accepts a secret that rotates natively only when it does so through
-	// this function. Optional.
-	RotatorArn *string
-}
-
 // Rotation is a deployed workflow with its triggers and alerts.
 type Rotation struct {
 	constructs.Construct
 	// StateMachineArn is what to start with a rotation request.
 	StateMachineArn *string
+	// FleetStateMachineArn is what to start with a fleet request; nil with a
+	// single secret.
+	FleetStateMachineArn *string
 	// AlertTopicArn is what to subscribe to.
 	AlertTopicArn *string
 	// ScheduleGroupName is the EventBridge Scheduler group of all schedules.
 	ScheduleGroupName *string
 	// SecurityGroupID is what a database has to let in; nil without a network.
 	SecurityGroupID *string
+	// RotatorArn is Tumbler's own native rotation function; nil without a native
+	// backstop.
+	RotatorArn *string
+	// DashboardName is the CloudWatch dashboard; nil without one.
+	DashboardName *string
+	// Others are the workflows of further networks, by the network's name.
+	Others map[string]*Rotation
 }
 
-// deployment carries what the parts of the construct have in common.
-type deployment struct {
-	scope   constructs.Construct
+// Options are what [FromConfig] takes beside the configuration.
+type Options struct {
+	// CodeDir holds the compiled functions as ARCHITECTURE/FUNCTION/bootstrap.
+	// Optional; build/lambda, where `make build` puts them.
+	CodeDir string
+	// Now is the time of the synthesis: a rate that is no cron expression starts
+	// at its next window. Optional; time.Now.
+	Now func() time.Time
+}
+
+// shared is what all workflows of a stack have in common.
+type shared struct {
 	cfg     *config.Config
 	codeDir string
-	rotator *string
+	now     func() time.Time
+
+	topicARN    *string
+	topicKeyARN *string // nil when the topic is not ours or has AWS's key
+	undelivered awssqs.CfnQueue
 }
 
-// NewRotation adds the workflow to scope. Its error is about what a person can
-// put right, such as functions that are not built.
-func NewRotation(scope constructs.Construct, id *string, props *RotationProps) (*Rotation, error) {
-	d := &deployment{cfg: props.Config, codeDir: "build/lambda", rotator: props.RotatorArn}
-	if props.CodeDir != nil {
-		d.codeDir = *props.CodeDir
+// deployment is one workflow: a state machine with its functions, schedules and
+// triggers. A stack has one for each network.
+type deployment struct {
+	*shared
+	scope     constructs.Construct
+	name      string // as in --name of the CLI
+	rotations []config.Rotation
+	network   *config.Network
+	others    []config.Rotation // of the stack's other workflows
+
+	place   *place
+	machine awsstepfunctions.CfnStateMachine
+	fleet   awsstepfunctions.CfnStateMachine // nil for a single secret
+}
+
+// FromConfig adds what cfg describes to scope. Its error is about what a person
+// can put right, such as functions that are not built.
+func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Options) (*Rotation, error) {
+	s := &shared{cfg: cfg, codeDir: "build/lambda", now: time.Now}
+	if o.CodeDir != "" {
+		s.codeDir = o.CodeDir
 	}
-	if err := d.checkCode(); err != nil {
+	if o.Now != nil {
+		s.now = o.Now
+	}
+	if err := s.checkCode(); err != nil {
 		return nil, err
 	}
-	d.scope = constructs.NewConstruct(scope, id)
-	awscdk.Tags_Of(d.scope).Add(jsii.String("tumbler:deployment"), jsii.String(d.cfg.Name), nil)
-	d.warn()
+	root := constructs.NewConstruct(scope, id)
+	awscdk.Tags_Of(root).Add(jsii.String("tumbler:deployment"), jsii.String(cfg.Name), nil)
+	for _, key := range slices.Sorted(maps.Keys(cfg.Tags)) {
+		awscdk.Tags_Of(root).Add(jsii.String(key), jsii.String(cfg.Tags[key]), nil)
+	}
+	s.alerts(root)
+	s.queue(root)
 
-	topic := d.alerts()
-	vpc, securityGroup := d.network()
-	functions := d.functions(vpc)
-	machine := d.stateMachine(functions, topic)
-	undelivered := d.undelivered()
-	d.schedules(machine, undelivered)
-	d.rotateNow(machine, undelivered)
+	var all []*deployment
+	var main *Rotation
+	for _, set := range cfg.Sets() {
+		d := &deployment{shared: s, scope: root, name: cfg.Name, rotations: set.Rotations, network: set.Network}
+		for _, other := range cfg.Sets() {
+			if other.Name != set.Name {
+				d.others = append(d.others, other.Rotations...)
+			}
+		}
+		if set.Name != "" {
+			d.scope, d.name = constructs.NewConstruct(root, jsii.String("Network-"+set.Name)), cfg.Name+"-"+set.Name
+		}
+		made := d.deploy()
+		if all = append(all, d); main == nil {
+			main = made
+			continue
+		}
+		if main.Others == nil {
+			main.Others = map[string]*Rotation{}
+		}
+		main.Others[set.Name] = made
+	}
+	if cfg.Dashboard {
+		main.DashboardName = s.dashboard(root, all)
+	}
+	return main, nil
+}
 
+func (d *deployment) deploy() *Rotation {
+	d.place = d.newPlace()
+	functions := d.functions()
+	d.machine = d.stateMachine(functions)
+	if d.hasFleet() {
+		d.fleet = d.fleetMachine(functions)
+	}
+	schedules := d.schedules()
+	d.rotateNow()
+	d.backstop(functions)
+	d.rotateImmediately(functions, schedules)
+	if d.cfg.Alerts.Anybody() {
+		d.alarms()
+	}
 	// The Ref of a state machine and of a topic is its ARN; more emulators of
 	// CloudFormation know it than know Fn::GetAtt on them.
-	return &Rotation{
+	made := &Rotation{
 		Construct:         d.scope,
-		StateMachineArn:   machine.Ref(),
-		AlertTopicArn:     topic.Ref(),
-		ScheduleGroupName: jsii.String(d.cfg.Name),
-		SecurityGroupID:   securityGroup,
-	}, nil
+		StateMachineArn:   d.machine.Ref(),
+		AlertTopicArn:     d.topicARN,
+		ScheduleGroupName: jsii.String(d.name),
+	}
+	if d.fleet != nil {
+		made.FleetStateMachineArn = d.fleet.Ref()
+	}
+	if d.place != nil {
+		made.SecurityGroupID = d.place.group
+	}
+	if d.hasRotator() {
+		made.RotatorArn = jsii.String(d.rotatorARN())
+	}
+	return made
 }
+
+// hasFleet: rotating one secret as a fleet would say the same in more words.
+func (d *deployment) hasFleet() bool { return len(d.rotations) > 1 }
+
+func (d *deployment) hasRotator() bool { return len(d.backstopped()) > 0 }
+
+func (d *deployment) rotatorARN() string { return d.arn("lambda", "function:"+d.named("rotator")) }
 
 // named is the physical name of a part. Names are fixed, so that policies can
 // name resources that do not exist yet and a second deployment with another
 // name fits beside the first.
-func (d *deployment) named(part string) string { return d.cfg.Name + "-" + part }
+func (d *deployment) named(part string) string { return d.name + "-" + part }
+
+func (s *shared) named(part string) string { return s.cfg.Name + "-" + part }
 
 // arn is the ARN of a resource in the stack's own account and Region.
-func (d *deployment) arn(service, resource string) string {
+func (s *shared) arn(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s",
 		*awscdk.Aws_PARTITION(), service, *awscdk.Aws_REGION(), *awscdk.Aws_ACCOUNT_ID(), resource)
 }
@@ -98,36 +188,11 @@ func (d *deployment) stateMachineARN() string {
 	return d.arn("states", "stateMachine:"+d.named("rotation"))
 }
 
-func (d *deployment) secretARN(secret string) string {
+func (s *shared) secretARN(secret string) string {
 	if config.IsARN(secret) {
 		return secret
 	}
 	// Secrets Manager adds a hyphen and six random characters to the name; "*"
 	// would also match every longer name.
-	return d.arn("secretsmanager", "secret:"+secret+"-??????")
-}
-
-// warn says at synthesis what is accepted and yet not what it seems.
-func (d *deployment) warn() {
-	for _, r := range d.cfg.Rotations {
-		if r.Strategy == config.AlternatingUsers {
-			awscdk.Annotations_Of(d.scope).AddWarningV2(jsii.String("tumbler:alternating-users"), jsii.String(fmt.Sprintf(
-				"%s: strategy alternating-users is not implemented yet; its rotations end in Refused and change nothing", r.Secret,
-			)))
-		}
-		if r.Schedule == "" {
-			continue
-		}
-		if expr := schedulerExpression(r.Schedule); expr[:4] == "rate" {
-			awscdk.Annotations_Of(d.scope).AddWarningV2(jsii.String("tumbler:rate"), jsii.String(fmt.Sprintf(
-				"%s: EventBridge Scheduler starts %s as soon as it is deployed, so the secret is rotated then; use cron(...) to choose the time",
-				r.Secret, r.Schedule,
-			)))
-		}
-		if r.Duration != "" {
-			awscdk.Annotations_Of(d.scope).AddWarningV2(jsii.String("tumbler:duration"), jsii.String(fmt.Sprintf(
-				"%s: duration %s is not enforced yet; a rotation starts when the schedule says", r.Secret, r.Duration,
-			)))
-		}
-	}
+	return s.arn("secretsmanager", "secret:"+secret+"-??????")
 }

@@ -4,9 +4,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awssns"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
 
@@ -16,40 +15,48 @@ import (
 // eventBusName is the bus on which outcomes are announced and rotations asked for.
 const eventBusName = "default"
 
-func (d *deployment) stateMachine(called []awslambda.CfnFunction, topic awssns.CfnTopic) awsstepfunctions.CfnStateMachine {
-	// The definition is kept as it is, comments and all: it is what people read in
-	// the console. Only the partition is not known to the file.
-	definition := strings.ReplaceAll(string(statemachine.Rotation), "arn:aws:", "arn:${Partition}:")
-	substitutions := map[string]any{
+func (d *deployment) stateMachine(called map[string]awslambda.CfnFunction) awsstepfunctions.CfnStateMachine {
+	substitutions := d.announcements()
+	var functionARNs []string
+	for _, f := range functions() {
+		placeholder := f.id + "FunctionArn"
+		if strings.Contains(string(statemachine.Rotation), "${"+placeholder+"}") {
+			arn := *called[f.name].AttrArn()
+			substitutions[placeholder] = arn
+			functionARNs = append(functionARNs, arn)
+		}
+	}
+	functionARNs = append(functionARNs, d.rotationFunctions()...)
+	role := d.role("StateMachineRole", "Tumbler: what the workflow itself may do",
+		d.trust("states.amazonaws.com", d.stateMachineARN()), d.workflowMay(functionARNs))
+	return d.newMachine("StateMachine", "rotation", statemachine.Rotation, substitutions, role)
+}
+
+// announcements are the substitutions that both machines have.
+func (d *deployment) announcements() map[string]any {
+	return map[string]any{
 		"Partition":     *awscdk.Aws_PARTITION(),
-		"AlertTopicArn": *topic.Ref(),
+		"AlertTopicArn": *d.topicARN,
 		"EventBusName":  eventBusName,
 	}
-	var functionARNs []string
-	for i, f := range functions() {
-		arn := *called[i].AttrArn()
-		substitutions[f.id+"FunctionArn"] = arn
-		functionARNs = append(functionARNs, arn)
-	}
+}
+
+// newMachine keeps the definition as it is, comments and all: it is what people
+// read in the console. Only the partition is not known to the file.
+func (d *deployment) newMachine(id, part string, definition []byte, substitutions map[string]any, role awsiam.CfnRole) awsstepfunctions.CfnStateMachine {
 	// Log groups with this prefix share one resource policy of the account, which
 	// would otherwise outgrow its limit.
-	logs := awslogs.NewCfnLogGroup(d.scope, jsii.String("StateMachineLogs"), &awslogs.CfnLogGroupProps{
-		LogGroupName:    jsii.String("/aws/vendedlogs/states/" + d.named("rotation")),
-		RetentionInDays: jsii.Number(d.cfg.LogRetentionDays),
-	})
-	role := d.role("StateMachineRole", "Tumbler: what the workflow itself may do",
-		d.trust("states.amazonaws.com", d.stateMachineARN()), d.workflowMay(functionARNs, *topic.Ref()))
-
-	return awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String("StateMachine"), &awsstepfunctions.CfnStateMachineProps{
-		StateMachineName:        jsii.String(d.named("rotation")),
+	logs := d.logGroup(id+"Logs", "/aws/vendedlogs/states/"+d.named(part))
+	return awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String(id), &awsstepfunctions.CfnStateMachineProps{
+		StateMachineName:        jsii.String(d.named(part)),
 		StateMachineType:        jsii.String("STANDARD"),
 		RoleArn:                 role.AttrArn(),
-		DefinitionString:        jsii.String(definition),
+		DefinitionString:        jsii.String(strings.ReplaceAll(string(definition), "arn:aws:", "arn:${Partition}:")),
 		DefinitionSubstitutions: substitutions,
 		LoggingConfiguration: &awsstepfunctions.CfnStateMachine_LoggingConfigurationProperty{
 			Level: jsii.String("ALL"),
 			// Inputs and outputs hold no secret value; the history has them anyway.
-			IncludeExecutionData: jsii.Bool(false),
+			IncludeExecutionData: jsii.Bool(d.cfg.LogExecutionData),
 			Destinations: []any{awsstepfunctions.CfnStateMachine_LogDestinationProperty{
 				CloudWatchLogsLogGroup: &awsstepfunctions.CfnStateMachine_CloudWatchLogsLogGroupProperty{
 					LogGroupArn: logs.AttrArn(),
@@ -62,10 +69,11 @@ func (d *deployment) stateMachine(called []awslambda.CfnFunction, topic awssns.C
 	})
 }
 
-func (d *deployment) workflowMay(functionARNs []string, topicARN string) []statement {
+// workflowMay invoke what it calls, tell people and machines, and log.
+func (d *deployment) workflowMay(functionARNs []string) []statement {
 	statements := []statement{
 		{Actions: []string{"lambda:InvokeFunction"}, Resources: functionARNs},
-		{Actions: []string{"sns:Publish"}, Resources: []string{topicARN}},
+		{Actions: []string{"sns:Publish"}, Resources: []string{*d.topicARN}},
 		{Actions: []string{"events:PutEvents"}, Resources: []string{d.arn("events", "event-bus/"+eventBusName)}},
 		{
 			// Source: Step Functions developer guide, "Logging using CloudWatch Logs".
@@ -77,6 +85,12 @@ func (d *deployment) workflowMay(functionARNs []string, topicARN string) []state
 			Resources: anyResource,
 			Why:       "CloudWatch Logs defines no resource for log deliveries: IAM allows them on * only.",
 		},
+	}
+	if d.topicKeyARN != nil {
+		statements = append(statements, statement{
+			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resources: []string{*d.topicKeyARN},
+			Condition: map[string]any{"StringEquals": map[string]any{"kms:ViaService": "sns." + *awscdk.Aws_REGION() + ".amazonaws.com"}},
+		})
 	}
 	if d.cfg.Tracing {
 		statements = append(statements, statement{

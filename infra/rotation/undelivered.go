@@ -3,19 +3,20 @@ package rotation
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// undelivered keeps the requests of schedules and events that could not start
-// the workflow, for 14 days, which is the longest SQS keeps anything.
-func (d *deployment) undelivered() awssqs.CfnQueue {
-	queue := awssqs.NewCfnQueue(d.scope, jsii.String("Undelivered"), &awssqs.CfnQueueProps{
-		QueueName:              jsii.String(d.named("undelivered")),
+// queue keeps the requests of schedules and events that could not start the
+// workflow, for 14 days, which is the longest SQS keeps anything.
+func (s *shared) queue(scope constructs.Construct) {
+	queue := awssqs.NewCfnQueue(scope, jsii.String("Undelivered"), &awssqs.CfnQueueProps{
+		QueueName:              jsii.String(s.named("undelivered")),
 		MessageRetentionPeriod: jsii.Number(14 * 24 * 60 * 60),
 		SqsManagedSseEnabled:   jsii.Bool(true),
 	})
 	accept(queue, "AwsSolutions-SQS3", "This is the dead-letter queue of the schedules and rules.")
-	awssqs.NewCfnQueuePolicy(d.scope, jsii.String("UndeliveredPolicy"), &awssqs.CfnQueuePolicyProps{
+	awssqs.NewCfnQueuePolicy(scope, jsii.String("UndeliveredPolicy"), &awssqs.CfnQueuePolicyProps{
 		Queues: &[]*string{queue.Ref()},
 		PolicyDocument: policy(
 			statement{
@@ -25,7 +26,7 @@ func (d *deployment) undelivered() awssqs.CfnQueue {
 				Resources: []string{*queue.AttrArn()},
 				Condition: map[string]any{
 					"StringEquals": map[string]any{"aws:SourceAccount": *awscdk.Aws_ACCOUNT_ID()},
-					"ArnLike":      map[string]any{"aws:SourceArn": d.arn("events", "rule/"+d.named("rotate-now*"))},
+					"ArnLike":      map[string]any{"aws:SourceArn": s.arn("events", "rule/"+s.named("*"))},
 				},
 			},
 			statement{
@@ -37,5 +38,5 @@ func (d *deployment) undelivered() awssqs.CfnQueue {
 			},
 		),
 	})
-	return queue
+	s.undelivered = queue
 }

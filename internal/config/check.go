@@ -2,31 +2,29 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // What the values look like. Sources: the API references of Secrets Manager
-// (CreateSecret, RotationRulesType), EC2, KMS and CloudWatch Logs
-// (PutRetentionPolicy).
+// (CreateSecret, RotationRulesType), EC2, KMS, Lambda, SNS, IAM and CloudWatch
+// Logs (PutRetentionPolicy). docs/rotations.schema.json has the same patterns.
 var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	emailPattern    = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
-	schedulePattern = regexp.MustCompile(`^(rate|cron)\([0-9A-Za-z#?*\-/, ]+\)$`)
-	durationPattern = regexp.MustCompile(`^([0-9]{1,2})h$`)
-	vpcPattern      = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
-	subnetPattern   = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
-	groupPattern    = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+	topicPattern    = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 	keyPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9A-Za-z-]+$`)
+	policyPattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]{1,512}$`)
+	functionPattern = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?$`)
 
 	logRetentionDays = []int{
 		1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
 		1096, 1827, 2192, 2557, 2922, 3288, 3653,
 	}
 )
+
+const keyRemedy = "write the key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); an alias cannot stand in an IAM policy"
 
 // checker finds values that are well-formed YAML and yet cannot be meant.
 type checker struct{ *decoder }
@@ -35,12 +33,12 @@ func (c *checker) config(cfg *Config) {
 	c.match("name", cfg.Name, namePattern, "use 1-32 small letters, digits and hyphens, a letter first")
 	c.oneOf("architecture", string(cfg.Architecture), string(ARM64), string(X8664))
 	c.retention(cfg.LogRetentionDays)
-	for i, email := range cfg.Alerts.Emails {
-		field := fmt.Sprintf("alerts.emails[%d]", i)
-		c.match(field, email, emailPattern, "write an e-mail address such as oncall@example.com")
-		if slices.Contains(cfg.Alerts.Emails[:i], email) {
-			c.problem(field, fmt.Sprintf("%q is listed twice", email), "remove one of the two")
-		}
+	c.matchGiven("logKmsKey", cfg.LogKMSKey, keyPattern, keyRemedy)
+	c.matchGiven("permissionsBoundary", cfg.PermissionsBoundary, policyPattern, "write the ARN of an IAM policy (arn:aws:iam::ACCOUNT:policy/NAME)")
+	c.tags("tags", cfg.Tags)
+	c.alerts(&cfg.Alerts)
+	for _, name := range sortedKeys(cfg.Networks) {
+		c.namedNetwork(name, cfg.Networks[name])
 	}
 	if len(cfg.Rotations) == 0 {
 		c.problem("rotations", "there is nothing to rotate", exampleRemedy)
@@ -49,7 +47,23 @@ func (c *checker) config(cfg *Config) {
 		c.rotation(fmt.Sprintf("rotations[%d]", i), &cfg.Rotations[i])
 	}
 	c.distinct(cfg.Rotations)
-	c.oneNetwork(cfg.Rotations)
+	c.onePlace(cfg)
+	c.networksHaveNames(cfg)
+}
+
+func (c *checker) alerts(a *Alerts) {
+	c.matchGiven("alerts.topic", a.Topic, topicPattern, "write the ARN of a standard topic (arn:aws:sns:REGION:ACCOUNT:NAME)")
+	for i, email := range a.Emails {
+		c.match(fmt.Sprintf("alerts.emails[%d]", i), email, emailPattern, "write an e-mail address such as oncall@example.com")
+	}
+	c.once("alerts.emails", a.Emails)
+	if !c.given("alerts.severity") {
+		return
+	}
+	c.oneOf("alerts.severity", string(a.Severity), "info", "warning", "critical")
+	if len(a.Emails) == 0 {
+		c.problem("alerts.severity", "limits what is sent to emails, and there are none", "add emails, or remove severity and filter the subscriptions of your topic by the attribute severity")
+	}
 }
 
 func (c *checker) rotation(field string, r *Rotation) {
@@ -61,81 +75,70 @@ func (c *checker) rotation(field string, r *Rotation) {
 	c.oneOf(field+".strategy", string(r.Strategy), string(SingleUser), string(AlternatingUsers))
 	c.superuser(field, r)
 	c.schedule(field, r)
-	if n := r.Network; n != nil {
-		c.network(field+".network", n)
+	c.backstop(field, r)
+	if n := r.Network; n != nil && n.Name == "" && !c.inherited(field+".network") {
+		c.place(field+".network", n)
 	}
-	if c.given(field + ".kmsKey") {
-		c.match(field+".kmsKey", r.KMSKey, keyPattern, "write the key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); an alias cannot stand in an IAM policy")
-	}
+	c.matchGiven(field+".rotationFunction", r.RotationFunction, functionPattern, "write the function's ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME)")
+	c.password(field+".password", r.Password)
+	c.matchGiven(field+".kmsKey", r.KMSKey, keyPattern, keyRemedy)
+	c.matchGiven(field+".superuserKmsKey", r.SuperuserKMSKey, keyPattern, keyRemedy)
 }
 
 func (c *checker) superuser(field string, r *Rotation) {
-	if !c.given(field + ".superuserSecret") {
-		if r.Strategy == AlternatingUsers {
-			c.problem(field, "strategy alternating-users needs a superuserSecret",
-				"add superuserSecret with the name or ARN of the secret of a user who may create users, or use strategy single-user")
+	at := field + ".superuserSecret"
+	if r.RecoverPassword && r.Strategy == AlternatingUsers {
+		c.problem(field+".recoverPassword", "is about the strategy single-user", "remove it: with alternating-users the superuser sets the password anyway")
+	}
+	if c.given(at) {
+		c.secret(at, r.SuperuserSecret)
+		if r.SuperuserSecret == r.Secret {
+			c.problem(at, fmt.Sprintf("%q is the secret that is rotated", r.SuperuserSecret), "name the secret of another user")
 		}
 		return
 	}
-	c.secret(field+".superuserSecret", r.SuperuserSecret)
-	if r.SuperuserSecret == r.Secret {
-		c.problem(field+".superuserSecret", fmt.Sprintf("%q is the secret that is rotated", r.Secret), "name the secret of another user")
+	switch {
+	case r.Strategy == AlternatingUsers && r.RotationFunction == "":
+		c.problem(field, "strategy alternating-users needs a superuserSecret",
+			"add superuserSecret with the name or ARN of the secret of a user who may create users, or use strategy single-user")
+	case r.RecoverPassword:
+		c.problem(field+".recoverPassword", "needs a superuserSecret", "add superuserSecret with the secret of a user who may change others' passwords, or remove recoverPassword")
+	case c.given(field + ".superuserKmsKey"):
+		c.problem(field+".superuserKmsKey", "there is no superuserSecret", "add superuserSecret, or remove superuserKmsKey")
 	}
 }
 
-// schedule checks the outer shape; the grammar inside is checked at deployment.
-func (c *checker) schedule(field string, r *Rotation) {
-	at := field + ".schedule"
-	if c.given(at) && (len(r.Schedule) > 256 || !schedulePattern.MatchString(r.Schedule)) {
-		c.problem(at, fmt.Sprintf("%q is not a schedule", r.Schedule), "write rate(10 days) or cron(0 2 ? * SUN *), in UTC")
-	}
-	at = field + ".duration"
-	if !c.given(at) {
+// The bounds of a password's length; the same as in a rotation request.
+const (
+	shortestPassword = 8
+	longestPassword  = 128
+)
+
+func (c *checker) password(field string, p *Password) {
+	if p == nil {
 		return
 	}
-	m := durationPattern.FindStringSubmatch(r.Duration)
-	if m == nil {
-		c.problem(at, fmt.Sprintf("%q is not a duration", r.Duration), "write whole hours, such as 3h")
-		return
+	if c.given(field+".length") && (p.Length < shortestPassword || p.Length > longestPassword) {
+		c.problem(field+".length", fmt.Sprintf("%d is no length for a password", p.Length),
+			fmt.Sprintf("use %d to %d, within what the database allows", shortestPassword, longestPassword))
 	}
-	if hours, _ := strconv.Atoi(m[1]); hours < 1 || hours > 24 {
-		c.problem(at, fmt.Sprintf("%s is no length for a rotation window", r.Duration), "use 1h to 24h: a window stays within one UTC day")
+	if p.ExcludeNumbers && p.ExcludePunctuation && p.ExcludeUppercase && p.ExcludeLowercase {
+		c.problem(field, "excludes every class of characters", "leave at least one class in")
 	}
-	if !c.given(field + ".schedule") {
-		c.problem(at, "a window needs a schedule that opens it", "add a schedule, or remove duration")
-	}
-}
-
-func (c *checker) network(field string, n *Network) {
-	if n.VPC == "" {
-		c.problem(field, "field vpc is missing", "add the id of the database's VPC, such as vpc-0a1b2c3d4e5f60718")
-	} else {
-		c.match(field+".vpc", n.VPC, vpcPattern, "write the id of a VPC, such as vpc-0a1b2c3d4e5f60718")
-	}
-	if len(n.Subnets) == 0 {
-		c.problem(field, "there are no subnets", "add the ids of subnets from which the database can be reached, best in two Availability Zones")
-	}
-	for i, id := range n.Subnets {
-		c.match(fmt.Sprintf("%s.subnets[%d]", field, i), id, subnetPattern, "write the id of a subnet, such as subnet-0a1b2c3d4e5f60718")
-	}
-	for i, id := range n.SecurityGroups {
-		c.match(fmt.Sprintf("%s.securityGroups[%d]", field, i), id, groupPattern, "write the id of a security group, such as sg-0a1b2c3d4e5f60718")
+	if s := p.ExcludeCharacters; s != nil && len(*s) > 4096 {
+		c.problem(field+".excludeCharacters", fmt.Sprintf("has %d characters", len(*s)), "write each character once; GetRandomPassword takes 4096")
 	}
 }
 
-// oneNetwork holds because a deployment has one set of functions, and a Lambda
-// function is in one VPC.
-func (c *checker) oneNetwork(rotations []Rotation) {
-	for i := range rotations {
-		if reflect.DeepEqual(rotations[i].Network, rotations[0].Network) {
-			continue
+func (c *checker) tags(field string, tags map[string]string) {
+	for _, key := range sortedKeys(tags) {
+		at := field + "." + key
+		switch {
+		case key == "" || len(key) > 128 || strings.HasPrefix(key, "aws:"):
+			c.problem(at, fmt.Sprintf("%q is no key for a tag", key), "use 1-128 characters that do not begin with aws:")
+		case len(tags[key]) > 256:
+			c.problem(at, fmt.Sprintf("the value has %d characters", len(tags[key])), "use at most 256")
 		}
-		field, what := fmt.Sprintf("rotations[%d].network", i), "differs from the network of rotations[0]"
-		if !c.given(field) {
-			field, what = fmt.Sprintf("rotations[%d]", i), "has no network, and rotations[0] has one"
-		}
-		c.problem(field, what,
-			"give all rotations of this file the same network (&name and *name save repeating it), or put this one in a file of its own with another name")
 	}
 }
 
@@ -150,9 +153,20 @@ func (c *checker) retention(days int) {
 	c.problem("logRetentionDays", fmt.Sprintf("CloudWatch Logs cannot keep logs for %d days", days), fmt.Sprintf("use %d", next))
 }
 
+// isToken reports whether CDK knows the value only at deployment; such values
+// come from the construct's users, not from files.
+func isToken(value string) bool { return strings.Contains(value, "${Token[") }
+
 func (c *checker) match(field, value string, pattern *regexp.Regexp, remedy string) {
-	if !pattern.MatchString(value) {
+	if !pattern.MatchString(value) && !isToken(value) {
 		c.problem(field, fmt.Sprintf("%q is not valid here", value), remedy)
+	}
+}
+
+// matchGiven is match for a field that may be left out, but not be empty.
+func (c *checker) matchGiven(field, value string, pattern *regexp.Regexp, remedy string) {
+	if c.given(field) {
+		c.match(field, value, pattern, remedy)
 	}
 }
 
@@ -165,6 +179,15 @@ func (c *checker) oneOf(field, value string, allowed ...string) {
 		remedy += " Use one of " + strings.Join(allowed, ", ")
 	}
 	c.problem(field, fmt.Sprintf("%q is not known", value), remedy)
+}
+
+// once refuses what is listed twice.
+func (c *checker) once(field string, values []string) {
+	for i, value := range values {
+		if slices.Contains(values[:i], value) {
+			c.problem(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q is listed twice", value), "remove one of the two")
+		}
+	}
 }
 
 // given reports whether the field stands in the file.

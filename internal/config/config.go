@@ -4,6 +4,8 @@
 // the file, the line and the column, the field, the value and the remedy, and
 // all mistakes of a file are reported at once.
 //
+// docs/rotations.schema.json says the same to editors, as far as a schema can.
+//
 // The CDK app and the CLI share this package, so it knows nothing of either.
 package config
 
@@ -29,17 +31,40 @@ type Config struct {
 	// LogRetentionDays is how long logs are kept. Optional; 90, which is also how
 	// long Step Functions keeps the history of an execution.
 	LogRetentionDays int `yaml:"logRetentionDays"`
+	// LogKMSKey is the ARN of a key that logs are encrypted with. Optional; the
+	// key of CloudWatch Logs.
+	LogKMSKey string `yaml:"logKmsKey"`
+	// LogExecutionData puts the inputs and outputs of states into the log of the
+	// state machine. They hold no secret value. Optional; false.
+	LogExecutionData bool `yaml:"logExecutionData"`
 	// Tracing turns X-Ray on. Optional; true.
 	Tracing bool `yaml:"tracing"`
+	// Dashboard adds a CloudWatch dashboard and saved queries. Optional; false.
+	Dashboard bool `yaml:"dashboard"`
+	// PermissionsBoundary is the ARN of a policy that bounds every role. Optional.
+	PermissionsBoundary string `yaml:"permissionsBoundary"`
+	// Tags are put on everything that can have tags. Optional.
+	Tags map[string]string `yaml:"tags"`
+	// Networks are places to which rotations refer by name. Optional.
+	Networks map[string]*Network `yaml:"networks"`
+	// Defaults hold for every rotation that does not say otherwise. Optional.
+	Defaults Rotation `yaml:"defaults"`
 	// Rotations lists the secrets. Required.
 	Rotations []Rotation `yaml:"rotations"`
 }
 
 // Alerts says who is told about failures.
 type Alerts struct {
+	// Topic is the ARN of an SNS topic that exists. Optional; one is created.
+	Topic string `yaml:"topic"`
 	// Emails are subscribed to the alert topic; each has to confirm. Optional.
 	Emails []string `yaml:"emails"`
+	// Severity is the least that is sent to Emails. Optional; everything.
+	Severity Severity `yaml:"severity"`
 }
+
+// Anybody reports whether somebody is known to listen.
+func (a Alerts) Anybody() bool { return a.Topic != "" || len(a.Emails) > 0 }
 
 // Rotation is one secret and how it is rotated.
 type Rotation struct {
@@ -50,28 +75,77 @@ type Rotation struct {
 	// SuperuserSecret is the name or complete ARN of the secret of a user who may
 	// change others' passwords. Required with alternating-users.
 	SuperuserSecret string `yaml:"superuserSecret"`
-	// Schedule is a rate() or cron() expression in UTC. Optional; without it the
-	// secret is rotated on demand only.
+	// RecoverPassword lets the superuser reset a password that is lost. Optional.
+	RecoverPassword bool `yaml:"recoverPassword"`
+	// Schedule is a rate() or cron() expression in UTC, or none. Optional; without
+	// it the secret is rotated on demand only.
 	Schedule string `yaml:"schedule"`
 	// Duration is the length of the rotation window in hours, as in "3h". Optional.
 	Duration string `yaml:"duration"`
-	// Network is where the database is reached. Optional; without it the functions
-	// run outside any VPC.
+	// FlexibleStart spreads the starts over the beginning of the window, as in
+	// "30m" or "2h". Optional.
+	FlexibleStart string `yaml:"flexibleStart"`
+	// Freeze lists periods without scheduled rotations. Optional.
+	Freeze []string `yaml:"freeze"`
+	// RotateImmediately rotates when the rotation is added or changed. Optional.
+	RotateImmediately bool `yaml:"rotateImmediately"`
+	// NativeBackstop is how often Secrets Manager rotates by itself, through
+	// Tumbler's rotator, as in "90d". Optional.
+	NativeBackstop string `yaml:"nativeBackstop"`
+	// Network is where the database is reached: a name from [Config.Networks], a
+	// network written out, or none. Optional; without it the functions run outside
+	// any VPC.
 	Network *Network `yaml:"network"`
+	// RotationFunction is the ARN of an existing rotation function that runs the
+	// set and test steps. Optional.
+	RotationFunction string `yaml:"rotationFunction"`
+	// Password says how new passwords look. Optional; the engine's defaults.
+	Password *Password `yaml:"password"`
 	// KMSKey is the ARN of the customer managed key the secret is encrypted with.
 	// Optional; aws/secretsmanager, which needs no permission.
 	KMSKey string `yaml:"kmsKey"`
+	// SuperuserKMSKey is the same for the superuser's secret. Optional; KMSKey.
+	SuperuserKMSKey string `yaml:"superuserKmsKey"`
+}
+
+// Password says how new passwords look. Source: AWS Secrets Manager API
+// reference, "GetRandomPassword".
+type Password struct {
+	Length                  int     `yaml:"length"` // 8-128
+	ExcludeCharacters       *string `yaml:"excludeCharacters"`
+	ExcludeNumbers          bool    `yaml:"excludeNumbers"`
+	ExcludePunctuation      bool    `yaml:"excludePunctuation"`
+	ExcludeUppercase        bool    `yaml:"excludeUppercase"`
+	ExcludeLowercase        bool    `yaml:"excludeLowercase"`
+	RequireEachIncludedType *bool   `yaml:"requireEachIncludedType"`
 }
 
 // Network is a place in a VPC from which a database can be reached.
 type Network struct {
-	// VPC is its id. Required.
+	// Name is what the file calls it; empty when it is written out in a rotation.
+	Name string `yaml:"-"`
+	// VPC is its id. Required, unless VPCTags finds it.
 	VPC string `yaml:"vpc"`
-	// Subnets are their ids. At least one.
+	// VPCTags find the VPC in the account at synthesis. Optional.
+	VPCTags map[string]string `yaml:"vpcTags"`
+	// Subnets are their ids. Required, unless VPCTags finds the VPC, where the
+	// private subnets are taken.
 	Subnets []string `yaml:"subnets"`
 	// SecurityGroups are attached to the functions beside the deployment's own
 	// one. Optional.
 	SecurityGroups []string `yaml:"securityGroups"`
+	// DatabaseSecurityGroups get a rule that lets the functions in. Optional.
+	DatabaseSecurityGroups []string `yaml:"databaseSecurityGroups"`
+	// DatabasePorts are the ports of those rules, and all that the functions reach
+	// beside AWS. Optional; any port.
+	DatabasePorts []int `yaml:"databasePorts"`
+	// Endpoints says how the functions reach AWS. Optional; none.
+	Endpoints Endpoints `yaml:"endpoints"`
+	// EndpointSecurityGroups are of endpoints that exist; they get a rule that lets
+	// the functions in. Required with reuse.
+	EndpointSecurityGroups []string `yaml:"endpointSecurityGroups"`
+	// DualStack lets the functions use IPv6 beside IPv4. Optional; false.
+	DualStack bool `yaml:"dualStack"`
 }
 
 // Architecture is a Lambda instruction set, as Lambda spells it.
@@ -93,11 +167,37 @@ const (
 	AlternatingUsers Strategy = "alternating-users"
 )
 
+// Severity is how bad an alert is.
+type Severity string
+
+// The severities, from the least.
+const (
+	Info     Severity = "info"
+	Warning  Severity = "warning"
+	Critical Severity = "critical"
+)
+
+// Severities are all of them, from the least.
+var Severities = []Severity{Info, Warning, Critical}
+
+// Endpoints says how functions in a VPC reach AWS.
+type Endpoints string
+
+// The ways to AWS.
+const (
+	NoEndpoints     Endpoints = "none"   // a NAT gateway, or endpoints open to the whole VPC
+	CreateEndpoints Endpoints = "create" // interface endpoints of the deployment's own
+	ReuseEndpoints  Endpoints = "reuse"  // interface endpoints that exist
+)
+
+// None is what a rotation writes to do without a default.
+const None = "none"
+
 // Load reads and checks the file. Mistakes in it are [Problems].
 func Load(path string) (*Config, error) {
 	src, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("no configuration at %s: copy rotations.example.yaml there and name your secrets in it: %w", path, err)
+		return nil, fmt.Errorf("no configuration at %s: write one with `tumbler init`, or copy rotations.example.yaml there and name your secrets in it: %w", path, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -109,16 +209,12 @@ func Load(path string) (*Config, error) {
 // [Problems].
 func Parse(file string, src []byte) (*Config, error) {
 	cfg := defaults()
-	d := &decoder{file: file, at: map[string]position{}}
+	d := &decoder{file: file, at: map[string]position{}, from: map[string]string{}}
 	if d.document(src, &cfg); len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}
-	for i := range cfg.Rotations {
-		if r := &cfg.Rotations[i]; r.Strategy == "" {
-			r.Strategy = SingleUser
-		}
-	}
 	c := &checker{decoder: d}
+	c.complete(&cfg)
 	if c.config(&cfg); len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}

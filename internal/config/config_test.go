@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,29 +30,103 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	network := &Network{
-		VPC:            "vpc-0a1b2c3d4e5f60718",
-		Subnets:        []string{"subnet-0a1b2c3d4e5f60718", "subnet-18f7e6d5c4b3a2901"},
-		SecurityGroups: []string{"sg-0a1b2c3d4e5f60718"},
+	database := &Network{
+		Name: "database", VPC: "vpc-0a1b2c3d4e5f60718",
+		Subnets:                []string{"subnet-0a1b2c3d4e5f60718", "subnet-18f7e6d5c4b3a2901"},
+		DatabaseSecurityGroups: []string{"sg-0a1b2c3d4e5f60718"}, DatabasePorts: []int{5432, 3306},
+		Endpoints: CreateEndpoints,
 	}
-	want := &Config{
-		Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true,
-		Alerts: Alerts{Emails: []string{"oncall@example.com"}},
-		Rotations: []Rotation{
-			{
-				Secret: "prod/orders/app", Strategy: SingleUser,
-				Schedule: "cron(0 2 ? * SUN *)", Duration: "3h", Network: network,
-				KMSKey: "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-			},
-			{
-				Secret:   "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/billing/app-AbCdEf",
-				Strategy: AlternatingUsers, SuperuserSecret: "prod/billing/admin",
-				Schedule: "rate(30 days)", Network: network,
-			},
+	reporting := &Network{
+		Name: "reporting", VPC: "vpc-18f7e6d5c4b3a2901", Subnets: []string{"subnet-00000000000000001"},
+		SecurityGroups: []string{"sg-18f7e6d5c4b3a2901"}, Endpoints: NoEndpoints,
+	}
+	freeze := []string{"2026-12-15..2027-01-05 year-end"}
+	want := []Rotation{
+		{
+			Secret: "prod/orders/app", Strategy: SingleUser, SuperuserSecret: "prod/orders/admin", RecoverPassword: true,
+			Schedule: "cron(0 2 ? * SUN *)", Duration: "3h", FlexibleStart: "1h", Freeze: freeze,
+			NativeBackstop: "90d", Network: database,
+			Password:        &Password{Length: 40, ExcludeCharacters: new(`/@"'\:;`), RequireEachIncludedType: new(true)},
+			KMSKey:          "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+			SuperuserKMSKey: "arn:aws:kms:eu-central-1:111122223333:key/3456abcd-12ab-34cd-56ef-1234567890ab",
 		},
+		{
+			Secret:   "arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/billing/app-AbCdEf",
+			Strategy: AlternatingUsers, SuperuserSecret: "prod/billing/admin",
+			Schedule: "rate(30 days)", Freeze: freeze, RotateImmediately: true, Network: database,
+		},
+		{
+			Secret: "prod/ledger/app", Strategy: SingleUser, Schedule: "cron(0 4 1 * ? *)", Duration: "2h", Freeze: freeze,
+			Network: reporting, RotationFunction: "arn:aws:lambda:eu-central-1:111122223333:function:db2-rotation",
+		},
+		{Secret: "prod/status/app", Strategy: SingleUser},
 	}
+	if diff := cmp.Diff(want, got.Rotations); diff != "" {
+		t.Error(diff)
+	}
+	var sets []string
+	for _, set := range got.Sets() {
+		sets = append(sets, fmt.Sprintf("%s:%d", set.Name, len(set.Rotations)))
+	}
+	if diff := cmp.Diff([]string{":2", "reporting:1", "no-vpc:1"}, sets); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDefaults: a rotation's own fields win, none does without, and a default that
+// is about schedules is no mistake of a rotation that has none.
+func TestDefaults(t *testing.T) {
+	cfg, err := Parse("r.yaml", []byte(`
+networks:
+  db: {vpc: vpc-00000001, subnets: [subnet-00000001]}
+defaults:
+  schedule: rate(1 day)
+  duration: 2h
+  strategy: alternating-users
+  superuserSecret: admin
+  network: db
+rotations:
+  - secret: a
+  - secret: b
+    schedule: rate(7 days)
+    strategy: single-user
+    network: none
+  - secret: c
+    schedule: none
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range cfg.Rotations {
+		got = append(got, fmt.Sprintf("%s|%s|%s|%s|%t", r.Secret, r.Schedule, r.Duration, r.Strategy, r.Network != nil))
+	}
+	want := []string{"a|rate(1 day)|2h|alternating-users|true", "b|rate(7 days)|2h|single-user|false", "c|||alternating-users|true"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestMainNetwork: the network of the defaults keeps the deployment's plain name,
+// whatever rotation is listed first.
+func TestMainNetwork(t *testing.T) {
+	const head = "networks:\n  one: {vpc: vpc-00000001, subnets: [subnet-00000001]}\n  two: {vpc: vpc-00000002, subnets: [subnet-00000002]}\n"
+	const rotations = "rotations:\n  - {secret: a, network: two}\n  - {secret: b, network: one}\n"
+	for src, want := range map[string]string{
+		head + rotations: "=two one=one",
+		head + "defaults: {network: one}\n" + rotations: "=one two=two",
+	} {
+		cfg, err := Parse("r.yaml", []byte(src))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, set := range cfg.Sets() {
+			got = append(got, set.Name+"="+set.Network.Name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("the sets are %v, want %s", got, want)
+		}
 	}
 }
 
@@ -70,7 +145,7 @@ func TestExampleShowsEveryField(t *testing.T) {
 
 func TestLoadMissingFile(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "rotations.yaml"))
-	if err == nil || !strings.Contains(err.Error(), "copy rotations.example.yaml there") {
+	if err == nil || !strings.Contains(err.Error(), "tumbler init") {
 		t.Errorf("got %v, want the remedy", err)
 	}
 	if !errors.Is(err, os.ErrNotExist) {

@@ -21,12 +21,16 @@ type position struct{ line, column int }
 type decoder struct {
 	file     string
 	at       map[string]position // field -> where its value stands
+	from     map[string]string   // field -> the field of the defaults that it was taken from
 	anchors  map[string]ast.Node
 	problems Problems
 }
 
 func (d *decoder) problem(field, what, remedy string) {
 	pos := d.at[field]
+	if own, ok := d.from[field]; ok {
+		field = own
+	}
 	d.problems = append(d.problems, Problem{
 		File: d.file, Line: pos.line, Column: pos.column, Field: field, What: what, Remedy: remedy,
 	})
@@ -118,7 +122,13 @@ func (d *decoder) value(n ast.Node, dst reflect.Value, field string) {
 		dst.Set(reflect.New(dst.Type().Elem()))
 		d.value(n, dst.Elem(), field)
 	case reflect.Struct:
+		if n.Type() == ast.StringType && dst.Type() == reflect.TypeFor[Network]() {
+			dst.FieldByName("Name").SetString(n.GetToken().Value) // a network by its name
+			return
+		}
 		d.mapping(n, dst, field)
+	case reflect.Map:
+		d.entries(n, dst, field)
 	case reflect.Slice:
 		d.sequence(n, dst, field)
 	default:
@@ -172,14 +182,8 @@ func (d *decoder) sequence(n ast.Node, dst reflect.Value, field string) {
 }
 
 func (d *decoder) mapping(n ast.Node, dst reflect.Value, field string) {
-	var entries []*ast.MappingValueNode
-	switch v := n.(type) {
-	case *ast.MappingNode:
-		entries = v.Values
-	case *ast.MappingValueNode:
-		entries = []*ast.MappingValueNode{v}
-		d.mark(field, v.Key)
-	default:
+	entries, ok := d.block(n, field)
+	if !ok {
 		d.problem(field, describe(n)+" but must be a block of fields", "write its fields as "+strings.Join(fieldNames(dst.Type()), ", "))
 		return
 	}
@@ -193,6 +197,33 @@ func (d *decoder) mapping(n ast.Node, dst reflect.Value, field string) {
 		d.mark(path, e.Key)
 		d.problem(path, "there is no such field", suggest(name, fieldNames(dst.Type())))
 	}
+}
+
+// entries decodes a block whose fields have names of the user's own.
+func (d *decoder) entries(n ast.Node, dst reflect.Value, field string) {
+	entries, ok := d.block(n, field)
+	if !ok {
+		d.problem(field, describe(n)+" but must be a block", "write NAME: VALUE, each on its own line")
+		return
+	}
+	dst.Set(reflect.MakeMap(dst.Type()))
+	for _, e := range entries {
+		name := e.Key.GetToken().Value
+		value := reflect.New(dst.Type().Elem()).Elem()
+		d.value(e.Value, value, field+"."+name)
+		dst.SetMapIndex(reflect.ValueOf(name), value)
+	}
+}
+
+func (d *decoder) block(n ast.Node, field string) ([]*ast.MappingValueNode, bool) {
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		return v.Values, true
+	case *ast.MappingValueNode:
+		d.mark(field, v.Key)
+		return []*ast.MappingValueNode{v}, true
+	}
+	return nil, false
 }
 
 // describe says what stands there, quoting it when it is short.
@@ -209,17 +240,21 @@ func describe(n ast.Node) string {
 	}
 }
 
+// fieldNames lists the struct's fields as the file spells them, in the order of
+// the struct, without those that it cannot give.
 func fieldNames(t reflect.Type) []string {
-	names := make([]string, t.NumField())
-	for i := range names {
-		names[i] = t.Field(i).Tag.Get("yaml")
+	var names []string
+	for f := range t.Fields() {
+		if name := f.Tag.Get("yaml"); name != "-" {
+			names = append(names, name)
+		}
 	}
 	return names
 }
 
 func fieldIndex(t reflect.Type, name string) int {
-	for i, n := range fieldNames(t) {
-		if n == name {
+	for i := range t.NumField() {
+		if tag := t.Field(i).Tag.Get("yaml"); tag == name && tag != "-" {
 			return i
 		}
 	}

@@ -42,10 +42,11 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted puts the problems in the order of the file.
+// sorted puts the problems in the order of the file. What is wrong with a default
+// is said once, not for each rotation.
 func (ps Problems) sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	return ps
+	return slices.Compact(ps)
 }

@@ -48,3 +48,34 @@ func (c *checker) distinct(rotations []Rotation) {
 		}
 	}
 }
+
+// onePlace refuses ARNs of several accounts or Regions: a deployment is a stack
+// in one, and Secrets Manager is asked where the stack is.
+func (c *checker) onePlace(cfg *Config) {
+	var first, at string
+	check := func(field, arn string, account bool) {
+		parts := strings.Split(arn, ":")
+		if len(parts) < 6 || isToken(arn) {
+			return
+		}
+		place := strings.Join(parts[3:5], " ")
+		if first == "" && account {
+			first, at = place, field
+		}
+		region, _, _ := strings.Cut(first, " ")
+		if first == "" || place == first || !account && parts[3] == region {
+			return
+		}
+		c.problem(field, fmt.Sprintf("is in %s, and %s is in %s", place, at, first), "put the secrets of another account or Region into a file of their own, and deploy that there")
+	}
+	for i, r := range cfg.Rotations {
+		field := fmt.Sprintf("rotations[%d]", i)
+		check(field+".secret", r.Secret, true)
+		check(field+".superuserSecret", r.SuperuserSecret, true)
+		check(field+".rotationFunction", r.RotationFunction, false)
+		check(field+".kmsKey", r.KMSKey, false)
+		check(field+".superuserKmsKey", r.SuperuserKMSKey, false)
+	}
+	check("alerts.topic", cfg.Alerts.Topic, false)
+	check("logKmsKey", cfg.LogKMSKey, false)
+}

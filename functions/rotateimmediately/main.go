@@ -1,0 +1,27 @@
+// Command rotateimmediately is a custom resource of CloudFormation: it starts a
+// rotation when one with rotateImmediately is added to the stack or changed in
+// it, and at no other deployment.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/cfn"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+)
+
+func main() {
+	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
+	cfg, err := config.LoadDefaultConfig(context.Background(), lambdaboot.ClientOptions)
+	if err != nil {
+		log.Error("loading the AWS configuration", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(cfn.LambdaWrap(starter{api: sfn.NewFromConfig(cfg), log: log}.handle))
+}

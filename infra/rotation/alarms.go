@@ -1,0 +1,3 @@
+package rotation
+
+func (d *deployment) alarms() {}

@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+)
+
+var (
+	networkPattern = regexp.MustCompile(`^[a-z][a-z0-9-]{0,15}$`)
+	vpcPattern     = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
+	subnetPattern  = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	groupPattern   = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+)
+
+// NoVPC names the set of functions outside any VPC, beside sets that are in one.
+const NoVPC = "no-vpc"
+
+// mostGroups is how many a function can have, without its own.
+// Source: Lambda API reference, "VpcConfig".
+const mostGroups = 4
+
+// Set is the rotations that share a network, and so a set of functions: a Lambda
+// function is in one VPC.
+type Set struct {
+	// Name is added to the deployment's name; empty for the main set.
+	Name      string
+	Network   *Network
+	Rotations []Rotation
+}
+
+// Sets divides the rotations by network, the main set first. The main network is
+// the one of the defaults, or else the first rotation's.
+func (cfg *Config) Sets() []Set {
+	sets := []Set{{Network: cfg.mainNetwork()}}
+next:
+	for _, r := range cfg.Rotations {
+		for i := range sets {
+			if sets[i].Network.same(r.Network) {
+				sets[i].Rotations = append(sets[i].Rotations, r)
+				continue next
+			}
+		}
+		name := NoVPC
+		if r.Network != nil {
+			name = r.Network.Name
+		}
+		sets = append(sets, Set{Name: name, Network: r.Network, Rotations: []Rotation{r}})
+	}
+	if len(sets[0].Rotations) == 0 { // no rotation takes the default
+		sets = sets[1:]
+		sets[0].Name = ""
+	}
+	return sets
+}
+
+func (cfg *Config) mainNetwork() *Network {
+	if n := cfg.Defaults.Network; n != nil {
+		if n.Name == None {
+			return nil
+		}
+		return n
+	}
+	if len(cfg.Rotations) == 0 {
+		return nil
+	}
+	return cfg.Rotations[0].Network
+}
+
+// same reports whether two networks are one, whatever they are called.
+func (n *Network) same(other *Network) bool {
+	if n == nil || other == nil {
+		return n == other
+	}
+	a, b := *n, *other
+	a.Name, b.Name = "", ""
+	return reflect.DeepEqual(a, b)
+}
+
+// networksHaveNames: the functions of a second network are named after it.
+func (c *checker) networksHaveNames(cfg *Config) {
+	for i, r := range cfg.Rotations {
+		if n := r.Network; n != nil && n.Name == "" && !n.same(cfg.mainNetwork()) {
+			c.problem(fmt.Sprintf("rotations[%d].network", i), "differs from the main network, and has no name",
+				"write it under networks and refer to it by its name, after which its functions are named")
+		}
+	}
+}
+
+func (c *checker) namedNetwork(name string, n *Network) {
+	field := "networks." + name
+	if !networkPattern.MatchString(name) || name == None || name == NoVPC {
+		c.problem(field, fmt.Sprintf("%q is no name for a network", name), "use 1-16 small letters, digits and hyphens, a letter first, and neither none nor "+NoVPC)
+	}
+	switch {
+	case n == nil:
+	case n.Name != "":
+		c.problem(field, fmt.Sprintf("is the text %q but must be a network", n.Name), "write vpc and subnets in it")
+	default:
+		c.place(field, n)
+	}
+}
+
+func (c *checker) place(field string, n *Network) {
+	switch byTags := len(n.VPCTags) > 0; {
+	case n.VPC == "" && !byTags:
+		c.problem(field, "field vpc is missing", "add the id of the database's VPC, such as vpc-0a1b2c3d4e5f60718, or vpcTags that find it")
+	case n.VPC != "" && byTags:
+		c.problem(field+".vpcTags", "there is a vpc, too", "keep one of the two")
+	case !byTags:
+		c.match(field+".vpc", n.VPC, vpcPattern, "write the id of a VPC, such as vpc-0a1b2c3d4e5f60718")
+	}
+	if len(n.Subnets) == 0 && len(n.VPCTags) == 0 {
+		c.problem(field, "there are no subnets", "add the ids of subnets from which the database can be reached, best in two Availability Zones")
+	}
+	c.ids(field+".subnets", n.Subnets, subnetPattern, "write the id of a subnet, such as subnet-0a1b2c3d4e5f60718")
+	for name, groups := range map[string][]string{
+		"securityGroups": n.SecurityGroups, "databaseSecurityGroups": n.DatabaseSecurityGroups, "endpointSecurityGroups": n.EndpointSecurityGroups,
+	} {
+		c.ids(field+"."+name, groups, groupPattern, "write the id of a security group, such as sg-0a1b2c3d4e5f60718")
+	}
+	if len(n.SecurityGroups) > mostGroups {
+		c.problem(field+".securityGroups", fmt.Sprintf("there are %d, and one is added", len(n.SecurityGroups)), fmt.Sprintf("list at most %d: a function can have five", mostGroups))
+	}
+	for i, port := range n.DatabasePorts {
+		if port < 1 || port > 65535 {
+			c.problem(fmt.Sprintf("%s.databasePorts[%d]", field, i), fmt.Sprintf("%d is no port", port), "use 1 to 65535, such as 5432")
+		}
+	}
+	c.endpoints(field, n)
+}
+
+func (c *checker) endpoints(field string, n *Network) {
+	c.oneOf(field+".endpoints", string(n.Endpoints), string(NoEndpoints), string(CreateEndpoints), string(ReuseEndpoints))
+	switch reuse := n.Endpoints == ReuseEndpoints; {
+	case reuse && len(n.EndpointSecurityGroups) == 0:
+		c.problem(field+".endpoints", "reuse needs the security groups of the endpoints", "add endpointSecurityGroups, or write none when the endpoints let in the whole VPC already")
+	case !reuse && len(n.EndpointSecurityGroups) > 0:
+		c.problem(field+".endpointSecurityGroups", "are of endpoints that exist", "write endpoints: reuse, or remove them")
+	}
+}
+
+func (c *checker) ids(field string, ids []string, pattern *regexp.Regexp, remedy string) {
+	for i, id := range ids {
+		c.match(fmt.Sprintf("%s[%d]", field, i), id, pattern, remedy)
+	}
+	c.once(field, ids)
+}
