@@ -55,7 +55,8 @@ func TestSchemaCheckFinds(t *testing.T) {
 		{"wrong-type", `"Timeout": 30`, `"Timeout": "30"`, "Timeout: is not an integer"},
 		{"wrong-value", `"Mode": "Active"`, `"Mode": "On"`, "Mode: is On, not one of Active,PassThrough"},
 		{"no-resource", `"Ref": "RotationPlanLogs`, `"Ref": "No`, "which does not exist"},
-		{"no-attribute", `"GroupId"`, `"Group"`, "AWS::EC2::SecurityGroup has no attribute Group"},
+		{"no-attribute", `"DnsEntries"`, `"DnsNames"`, "AWS::EC2::VPCEndpoint has no attribute DnsNames"},
+		{"no-service-token", `"ServiceToken"`, `"Service"`, "the required property ServiceToken is missing"},
 		{"no-substitution", `"PlanFunctionArn"`, `"PlanArn"`, "${PlanFunctionArn} has no substitution"},
 		{"definition", `\"StartAt\": \"Receive\"`, `\"StartAt\": \"Nowhere\"`, "MISSING_TRANSITION_TARGET"},
 	} {

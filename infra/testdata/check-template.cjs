@@ -109,6 +109,10 @@ function definition({ DefinitionString, DefinitionSubstitutions = {} }, where) {
 for (file of process.argv.slice(2)) {
   const template = JSON.parse(fs.readFileSync(file, "utf8"));
   for (const [id, resource] of Object.entries(template.Resources)) {
+    if (resource.Type.startsWith("Custom::")) { // any properties, and the function that reads them
+      if (!resource.Properties?.ServiceToken) say(id, "the required property ServiceToken is missing");
+      continue;
+    }
     const known = resourceSpec(resource.Type);
     if (!known) { say(id, `there is no resource type ${resource.Type}`); continue; }
     properties(resource.Properties ?? {}, known.properties, id);
