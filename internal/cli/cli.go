@@ -15,7 +15,7 @@ import (
 // Exit codes of the command.
 const (
 	ExitOK    = 0
-	ExitError = 1 // it failed, or a rotation did not end in Rotated
+	ExitError = 1 // it failed, a rotation did not end in Rotated, or something has to be looked at
 	ExitUsage = 2 // the command line is wrong
 )
 
@@ -58,7 +58,7 @@ To see it work without an AWS account: tumbler demo`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newList(), newRotate(), newWatch(), newSchedule(), newSandbox(), newDemo())
+	root.AddCommand(newList(), newStatus(), newRotate(), newWatch(), newSchedule(), newSandbox(), newDemo())
 	return root
 }
 

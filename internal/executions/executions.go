@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -33,22 +31,7 @@ func (c *Client) Running(ctx context.Context, executionARN string) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	var arns []string
-	pages := sfn.NewListExecutionsPaginator(c.api, &sfn.ListExecutionsInput{
-		StateMachineArn: &machine,
-		StatusFilter:    types.ExecutionStatusRunning,
-		MaxResults:      1000,
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, classify(err)
-		}
-		for _, e := range page.Executions {
-			arns = append(arns, aws.ToString(e.ExecutionArn))
-		}
-	}
-	return arns, nil
+	return c.RunningIn(ctx, machine)
 }
 
 // machineOf derives arn:P:states:R:A:stateMachine:NAME from

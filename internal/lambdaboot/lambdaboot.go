@@ -25,6 +25,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/executions"
+	"github.com/tumbler-rotation/tumbler/internal/metrics"
 	"github.com/tumbler-rotation/tumbler/internal/rdsapi"
 	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -37,23 +38,27 @@ type Env struct {
 	Log *slog.Logger
 	Now func() time.Time
 	Deployment
+
+	Metrics *metrics.Writer // nil: none are written
 }
 
 // Deployment is what a function is told about the deployment that it is part
 // of. All of it is optional.
 type Deployment struct {
+	Name          string            // TUMBLER_DEPLOYMENT
 	RotatorARN    string            // TUMBLER_ROTATOR_ARN: Tumbler's own native rotation function
 	Functions     []string          // TUMBLER_ROTATION_FUNCTIONS: ARNs that a request may name, separated by commas
 	ScheduleGroup string            // TUMBLER_SCHEDULE_GROUP: the registry; none: every request stands for itself
 	Strategy      rotation.Strategy // TUMBLER_STRATEGY: of secrets that the rotator does not find in the registry
 
-	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the function incident sends alerts
+	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the functions incident and audit send alerts
 	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the function audit looks at
 }
 
 // deployment reads the environment variables.
 func deployment(getenv func(string) string) Deployment {
 	d := Deployment{
+		Name:          getenv("TUMBLER_DEPLOYMENT"),
 		RotatorARN:    getenv("TUMBLER_ROTATOR_ARN"),
 		ScheduleGroup: getenv("TUMBLER_SCHEDULE_GROUP"),
 		Strategy:      rotation.Strategy(getenv("TUMBLER_STRATEGY")),
@@ -79,7 +84,11 @@ func Start(build Builder) {
 		log.Error("loading the AWS configuration", "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(build(Env{AWS: cfg, Log: log, Now: time.Now, Deployment: deployment(os.Getenv)}))
+	d := deployment(os.Getenv)
+	lambda.Start(build(Env{
+		AWS: cfg, Log: log, Now: time.Now, Deployment: d,
+		Metrics: &metrics.Writer{Out: os.Stdout, Deployment: d.Name},
+	}))
 }
 
 // ClientOptions make a VPC without a route to AWS fail within seconds and with

@@ -21,6 +21,7 @@ type Entry struct {
 	Enabled    bool            // false: rotated on demand only
 	Expression string          // in EventBridge Scheduler's words
 	StartDate  time.Time       // from which a rate counts; zero if there is none
+	ChangedAt  time.Time       // when the schedule was last changed
 	Input      json.RawMessage // the rotation request, without its trigger
 }
 

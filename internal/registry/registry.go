@@ -79,6 +79,7 @@ func (c *Client) get(ctx context.Context, name string) (entry Entry, found bool,
 		Enabled:    out.State != types.ScheduleStateDisabled,
 		Expression: aws.ToString(out.ScheduleExpression),
 		StartDate:  aws.ToTime(out.StartDate),
+		ChangedAt:  aws.ToTime(out.LastModificationDate),
 	}
 	if out.Target == nil || !entry.read(aws.ToString(out.Target.Input)) {
 		return Entry{}, false, fault.New(fault.InvalidRequest, "schedule "+name+" in group "+c.group+" does not hold a rotation request",

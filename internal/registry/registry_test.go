@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -199,6 +200,10 @@ func TestList(t *testing.T) {
 		Name: registry.Name("fleet/000"), SecretID: "fleet/000", Expression: "cron(0 2 ? * 1 *)",
 		Input: json.RawMessage(`{"secretId":"fleet/000","strategy":"single-user"}`),
 	}
+	if since := time.Since(entries[0].ChangedAt); since < 0 || since > time.Minute {
+		t.Errorf("changed at %s", entries[0].ChangedAt)
+	}
+	entries[0].ChangedAt = time.Time{}
 	if diff := cmp.Diff(first, entries[0]); diff != "" {
 		t.Error(diff)
 	}

@@ -1,0 +1,111 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Heartbeat logs in with AWSCURRENT of every configured rotation, as an application
+// would. It is a function of its own, and opt-in, because it reads secret values
+// and needs a route to every database; and because a refused login counts towards
+// an account's lockout, it makes one for each secret.
+type Heartbeat struct {
+	Registry Registry
+	Secrets  interface {
+		rotation.Describer
+		rotation.ValueReader
+	}
+	Databases rotation.Databases
+	Beats     func(Beats)               // the metrics
+	Log       func(secret, what string) // told of each that is not well. Optional.
+}
+
+// Beats counts what was found.
+type Beats struct {
+	Well        int `json:"well"`
+	Drift       int `json:"drift"`       // the database refuses AWSCURRENT
+	Unreachable int `json:"unreachable"` // no answer, or not even asked because something is wrong before
+	Skipped     int `json:"skipped"`     // a rotation is under way, or there is no engine for it
+}
+
+// Run asks every database. Codes: those of the registry.
+func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
+	entries, err := h.Registry.List(ctx)
+	if err != nil {
+		return Beats{}, err
+	}
+	var beats Beats
+	for _, e := range entries {
+		err := h.login(ctx, e.SecretID)
+		switch {
+		case err == nil:
+			beats.Well++
+			continue
+		case fault.Is(err, fault.AlreadyRotating, fault.InvalidSecret):
+			beats.Skipped++
+			continue
+		case fault.Is(err, fault.LoginRefused):
+			beats.Drift++
+		default:
+			beats.Unreachable++
+		}
+		if h.Log != nil {
+			h.Log(e.SecretID, fault.From(err).Error())
+		}
+	}
+	h.Beats(beats)
+	return beats, ctx.Err()
+}
+
+// login returns AlreadyRotating while a rotation is under way: between the change
+// in the database and the move of AWSCURRENT a refusal means nothing.
+func (h Heartbeat) login(ctx context.Context, secretID string) error {
+	before, err := h.resting(ctx, secretID)
+	if err != nil {
+		return err
+	}
+	value, _, err := h.Secrets.Value(ctx, secretID, rotation.Version{Label: rotation.Current})
+	if err != nil {
+		return err
+	}
+	doc, err := secretdoc.Parse(value)
+	if err != nil {
+		return err
+	}
+	database, err := h.Databases.For(doc)
+	if err != nil {
+		return err
+	}
+	session, err := database.Connect(ctx, doc)
+	if err == nil {
+		defer session.Close()
+		return session.Probe(ctx)
+	}
+	if fault.Is(err, fault.LoginRefused) {
+		after, again := h.resting(ctx, secretID)
+		if again != nil {
+			return again
+		}
+		if after != before {
+			return fault.New(fault.AlreadyRotating, "the secret was rotated meanwhile", "")
+		}
+	}
+	return err
+}
+
+// resting returns the version that is AWSCURRENT of a secret that no rotation is
+// working on.
+func (h Heartbeat) resting(ctx context.Context, secretID string) (string, error) {
+	secret, err := h.Secrets.Describe(ctx, secretID)
+	if err != nil {
+		return "", err
+	}
+	current, pending := secret.Labels[rotation.Current], secret.Labels[rotation.Pending]
+	if pending != "" && pending != current {
+		return "", fault.New(fault.AlreadyRotating, "AWSPENDING is set", "")
+	}
+	return current, nil
+}
