@@ -149,11 +149,16 @@ func synth(cfg *config.Config) ([]byte, error) {
 
 func synthYAML(t *testing.T, yaml string) template {
 	t.Helper()
+	return synthConfig(t, parse(t, yaml))
+}
+
+func parse(t *testing.T, yaml string) *config.Config {
+	t.Helper()
 	cfg, err := config.Parse("rotations.yaml", []byte(yaml))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return synthConfig(t, cfg)
+	return cfg
 }
 
 func synthConfig(t *testing.T, cfg *config.Config) template {

@@ -16,6 +16,9 @@ import (
 func (s *shared) alerts(scope constructs.Construct) {
 	if s.cfg.Alerts.Topic != "" {
 		s.topicARN = jsii.String(s.cfg.Alerts.Topic)
+		if s.cfg.Alerts.TopicKMSKey != "" {
+			s.topicKeyARN = jsii.String(s.cfg.Alerts.TopicKMSKey)
+		}
 		s.subscribe(scope)
 		return
 	}

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -76,25 +77,76 @@ func (d *deployment) vpc() (id *string, subnets []*string) {
 	if len(n.VPCTags) == 0 {
 		return jsii.String(n.VPC), subnets
 	}
-	tags := map[string]*string{}
-	for key, value := range n.VPCTags {
-		tags[key] = jsii.String(value)
+	found := d.lookUp()
+	if len(subnets) == 0 {
+		subnets = *jsii.Strings(found.private()...)
 	}
-	vpc := awsec2.Vpc_FromLookup(d.scope, jsii.String("Vpc"), &awsec2.VpcLookupOptions{Tags: &tags})
-	if len(subnets) > 0 {
-		return vpc.VpcId(), subnets
-	}
-	found := *vpc.PrivateSubnets()
-	if len(found) == 0 {
-		found = *vpc.IsolatedSubnets()
-	}
-	if len(found) == 0 {
+	if len(subnets) == 0 {
 		awscdk.Annotations_Of(d.scope).AddError(jsii.String("the VPC that vpcTags find has no private subnets: name subnets in the network " + n.Name))
 	}
-	for _, subnet := range found {
-		subnets = append(subnets, subnet.SubnetId())
+	return jsii.String(found.VPCID), subnets
+}
+
+// foundVPC is what the CDK CLI answers. Source: CDK's cx-api, "VpcContextResponse".
+type foundVPC struct {
+	VPCID        string `json:"vpcId"`
+	SubnetGroups []struct {
+		Type    string `json:"type"` // Public, Private or Isolated
+		Subnets []struct {
+			SubnetID string `json:"subnetId"`
+		} `json:"subnets"`
+	} `json:"subnetGroups"`
+}
+
+// private prefers subnets with a way out to those without.
+func (v foundVPC) private() []string {
+	for _, kind := range []string{"Private", "Isolated"} {
+		var ids []string
+		for _, group := range v.SubnetGroups {
+			for _, subnet := range group.Subnets {
+				if group.Type == kind {
+					ids = append(ids, subnet.SubnetID)
+				}
+			}
+		}
+		if len(ids) > 0 {
+			return ids
+		}
 	}
-	return vpc.VpcId(), subnets
+	return nil
+}
+
+// notYetFound stands for the VPC in the first of two syntheses, in which the CLI
+// learns that it has to look. CDK's own stand-in has an id that CDK's own
+// validation refuses.
+var notYetFound = map[string]any{
+	"vpcId": "vpc-00000000000000000",
+	"subnetGroups": []any{map[string]any{
+		"name": "Private", "type": "Private", "subnets": []any{map[string]any{"subnetId": "subnet-00000000000000000"}},
+	}},
+}
+
+// lookUp asks the CDK CLI, which keeps the answer in cdk.context.json.
+func (d *deployment) lookUp() foundVPC {
+	filter := map[string]any{}
+	for key, value := range d.network.VPCTags {
+		filter["tag:"+key] = value
+	}
+	answer := awscdk.ContextProvider_GetValue(d.scope, &awscdk.GetContextValueOptions{
+		Provider:   jsii.String("vpc-provider"),
+		Props:      &map[string]any{"filter": filter, "returnAsymmetricSubnets": true},
+		DummyValue: notYetFound,
+	})
+	var found foundVPC
+	encoded, err := json.Marshal(answer.Value)
+	if err == nil {
+		err = json.Unmarshal(encoded, &found)
+	}
+	if err != nil || found.VPCID == "" {
+		awscdk.Annotations_Of(d.scope).AddError(jsii.String("the answer about the VPC of network " + d.network.Name + " cannot be read: delete cdk.context.json and try again"))
+		return foundVPC{VPCID: "vpc-00000000000000000"}
+	}
+	return found
 }
 
 type portRange struct{ from, to int }

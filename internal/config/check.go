@@ -53,6 +53,10 @@ func (c *checker) config(cfg *Config) {
 
 func (c *checker) alerts(a *Alerts) {
 	c.matchGiven("alerts.topic", a.Topic, topicPattern, "write the ARN of a standard topic (arn:aws:sns:REGION:ACCOUNT:NAME)")
+	c.matchGiven("alerts.topicKmsKey", a.TopicKMSKey, keyPattern, keyRemedy)
+	if c.given("alerts.topicKmsKey") && a.Topic == "" {
+		c.problem("alerts.topicKmsKey", "is the key of a topic that exists, and none is named", "add topic, or remove topicKmsKey: a topic that is created has a key of its own")
+	}
 	for i, email := range a.Emails {
 		c.match(fmt.Sprintf("alerts.emails[%d]", i), email, emailPattern, "write an e-mail address such as oncall@example.com")
 	}

@@ -57,6 +57,8 @@ type Config struct {
 type Alerts struct {
 	// Topic is the ARN of an SNS topic that exists. Optional; one is created.
 	Topic string `yaml:"topic"`
+	// TopicKMSKey is the ARN of the customer managed key of Topic. Optional.
+	TopicKMSKey string `yaml:"topicKmsKey"`
 	// Emails are subscribed to the alert topic; each has to confirm. Optional.
 	Emails []string `yaml:"emails"`
 	// Severity is the least that is sent to Emails. Optional; everything.
