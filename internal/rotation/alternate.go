@@ -19,7 +19,9 @@ func (s Set) alternate(ctx context.Context, plan Planned, database engine.Engine
 	if err != nil {
 		return SetResult{}, err
 	}
-	superuser, err := s.superusers().credentials(ctx, plan, current)
+	before, cancel := plan.untilClosed(ctx, s.Now())
+	defer cancel()
+	superuser, err := s.superusers().credentials(before, plan, current)
 	if err != nil {
 		return SetResult{}, err
 	}
@@ -28,30 +30,33 @@ func (s Set) alternate(ctx context.Context, plan Planned, database engine.Engine
 			fmt.Sprintf("the superuser %q is one of the two users it is to change", superuser.Username),
 			"Name the secret of another superuser in superuserSecret or masterarn")
 	}
-	if err := s.Servers.Alternates(ctx, current.Host, plan.SecretARN); err != nil {
+	if err := s.Servers.Alternates(before, current.Host, plan.SecretARN); err != nil {
 		return SetResult{}, err
 	}
 	// Applications keep using AWSCURRENT until the end, and for a while after.
-	session, err := database.Connect(ctx, current)
+	session, err := database.Connect(before, current)
 	if err != nil {
 		return SetResult{}, err
 	}
 	session.Close()
 
-	admin, err := connectSuperuser(ctx, database, superuser)
+	admin, err := connectSuperuser(before, database, superuser)
 	if err != nil {
 		return SetResult{}, err
 	}
 	defer admin.Close()
 	request := engine.CloneRequest{
 		Original: users.original, Clone: users.clone, Mark: plan.SecretARN,
-		Proven: v.hasNamed(ctx, users.target, current),
+		Proven: v.hasNamed(before, users.target, current),
 	}
 	if users.target == users.clone {
 		request.Password = pending.Password
 	}
+	if err := plan.checkOpen(s.Now()); err != nil {
+		return SetResult{}, err
+	}
 	level, err := admin.EnsureClone(ctx, request)
-	if fault.Is(err, fault.AccountNotOurs) && provenByLogin(ctx, database, pending) {
+	if fault.Is(err, fault.AccountNotOurs) && provenByLogin(before, database, pending) {
 		request.Proven = true
 		level, err = admin.EnsureClone(ctx, request)
 	}

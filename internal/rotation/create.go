@@ -38,6 +38,8 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	if err := plan.checkOpen(c.Now()); err != nil {
 		return CreateResult{}, err
 	}
+	ctx, cancel := plan.untilClosed(ctx, c.Now())
+	defer cancel()
 	current, err := readCurrent(ctx, c.Secrets, plan)
 	if err != nil {
 		return CreateResult{}, err

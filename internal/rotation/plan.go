@@ -75,6 +75,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		Password:          request.Password,
 		Window:            window,
 		NextWindow:        next,
+		Schedule:          request.Schedule,
 	}
 	plan.Heals = plan.heldByAnother(plan.PendingVersionID) || plan.abandoned()
 	run := run{request: request, execution: in.Execution, plan: plan, now: now}
@@ -257,7 +258,7 @@ func (r run) closed() *fault.Error {
 
 func (r run) nextHint() string {
 	const otherwise = "Rotate all the same with outsideWindow \"rotate\" (tumbler rotate --outside-window)"
-	if next := r.plan.NextWindow; next != nil {
+	if next := r.plan.nextWindow(r.now); next != nil {
 		return fmt.Sprintf("The next window is from %s to %s. %s", stamp(next.OpensAt), stamp(next.ClosesAt), otherwise)
 	}
 	return otherwise

@@ -144,6 +144,7 @@ type Planned struct {
 	Password          *PasswordOptions `json:"password,omitempty"`
 	Window            *Window          `json:"window,omitempty"`     // nil: rotate at any time
 	NextWindow        *Window          `json:"nextWindow,omitempty"` // the first one after now; nil without a schedule
+	Schedule          *Schedule        `json:"schedule,omitempty"`   // to name the next window when NextWindow is over, too
 	Ending            *Ending          `json:"ending,omitempty"`     // set when the decision is Reject
 }
 

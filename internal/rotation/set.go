@@ -48,7 +48,9 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 	if err := plan.checkOpen(s.Now()); err != nil {
 		return SetResult{}, err
 	}
-	current, err := readCurrent(ctx, s.Secrets, plan)
+	before, cancel := plan.untilClosed(ctx, s.Now())
+	defer cancel()
+	current, err := readCurrent(before, s.Secrets, plan)
 	if err != nil {
 		return SetResult{}, err
 	}
@@ -57,7 +59,7 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 		return SetResult{}, err
 	}
 	v := versions{secrets: s.Secrets, secretARN: plan.SecretARN}
-	pending, err := v.read(ctx, Version{ID: plan.VersionID, Label: Pending}, account)
+	pending, err := v.read(before, Version{ID: plan.VersionID, Label: Pending}, account)
 	if err != nil {
 		return SetResult{}, err
 	}
@@ -72,36 +74,53 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 }
 
 // singleUser changes the user's password in place.
+func (s Set) singleUser(ctx context.Context, plan Planned, database engine.Engine, v versions, current, pending secretdoc.Document) (SetResult, error) {
+	before, cancel := plan.untilClosed(ctx, s.Now())
+	defer cancel()
+	session, with, err := s.logIn(before, plan, database, v, current, pending)
+	if err != nil {
+		return SetResult{}, err
+	}
+	defer session.Close()
+	if with == Pending {
+		return SetResult{LoggedInWith: Pending}, nil // an earlier attempt changed it
+	}
+	if err := plan.checkOpen(s.Now()); err != nil {
+		return SetResult{}, err
+	}
+	if err := session.SetPassword(ctx, pending.Username, pending.Password); err != nil {
+		return SetResult{}, err
+	}
+	return SetResult{ChangedAt: new(s.Now().UTC()), LoggedInWith: with}, nil
+}
+
+// logIn says with what the database let it in.
 //
 // AWSCURRENT comes first: on a first attempt nothing else can be right, and
 // every refused login counts towards an account lockout.
-func (s Set) singleUser(ctx context.Context, plan Planned, database engine.Engine, v versions, current, pending secretdoc.Document) (SetResult, error) {
+func (s Set) logIn(ctx context.Context, plan Planned, database engine.Engine, v versions, current, pending secretdoc.Document) (engine.Session, string, error) {
 	session, refused := database.Connect(ctx, current)
-	if refused == nil {
-		return s.change(ctx, session, pending, Current)
-	}
-	if !fault.Is(refused, fault.LoginRefused) {
-		return SetResult{}, refused
+	if refused == nil || !fault.Is(refused, fault.LoginRefused) {
+		return session, Current, refused
 	}
 	session, err := database.Connect(ctx, pending)
-	if err == nil {
-		session.Close()
-		return SetResult{LoggedInWith: Pending}, nil
-	}
-	if !fault.Is(err, fault.LoginRefused) {
-		return SetResult{}, err
+	if err == nil || !fault.Is(err, fault.LoginRefused) {
+		return session, Pending, err
 	}
 	session, with, err := v.connectOlder(ctx, database, plan, current)
-	if err == nil {
-		return s.change(ctx, session, pending, with)
+	if err == nil || !fault.Is(err, fault.LoginRefused) {
+		return session, with, err
 	}
-	if !fault.Is(err, fault.LoginRefused) {
-		return SetResult{}, err
+	if !plan.RecoverPassword {
+		return nil, "", noneAccepted(refused, current)
 	}
-	if plan.RecoverPassword {
-		return s.recover(ctx, plan, database, current, pending)
+	// Nobody knows the password any more; the superuser resets it.
+	superuser, err := s.superusers().credentials(ctx, plan, current)
+	if err != nil {
+		return nil, "", err
 	}
-	return SetResult{}, noneAccepted(refused, current)
+	session, err = connectSuperuser(ctx, database, superuser)
+	return session, WithSuperuser, err
 }
 
 func noneAccepted(refused error, current secretdoc.Document) error {
@@ -111,29 +130,8 @@ func noneAccepted(refused error, current secretdoc.Document) error {
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
 }
 
-// recover lets the superuser reset a password that nobody knows any more.
-func (s Set) recover(ctx context.Context, plan Planned, database engine.Engine, current, pending secretdoc.Document) (SetResult, error) {
-	superuser, err := s.superusers().credentials(ctx, plan, current)
-	if err != nil {
-		return SetResult{}, err
-	}
-	session, err := connectSuperuser(ctx, database, superuser)
-	if err != nil {
-		return SetResult{}, err
-	}
-	return s.change(ctx, session, pending, WithSuperuser)
-}
-
 // WithSuperuser stands for a label in [SetResult].
 const WithSuperuser = "superuser"
-
-func (s Set) change(ctx context.Context, session engine.Session, to secretdoc.Document, with string) (SetResult, error) {
-	defer session.Close()
-	if err := session.SetPassword(ctx, to.Username, to.Password); err != nil {
-		return SetResult{}, err
-	}
-	return SetResult{ChangedAt: new(s.Now().UTC()), LoggedInWith: with}, nil
-}
 
 func (s Set) superusers() superusers {
 	return superusers{secrets: s.Secrets, servers: s.Servers}

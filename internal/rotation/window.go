@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -30,6 +31,34 @@ func (p Planned) checkOpen(now time.Time) error {
 		return nil
 	}
 	return run{plan: p, now: now}.closed()
+}
+
+// nextWindow is the first one after now. A run may be redriven days after it was
+// planned.
+func (p Planned) nextWindow(now time.Time) *Window {
+	if p.Schedule == nil || p.NextWindow == nil || now.Before(p.NextWindow.OpensAt) {
+		return p.NextWindow
+	}
+	t, err := p.Schedule.parse()
+	if err != nil {
+		return nil // Plan has parsed it before
+	}
+	return t.next(now)
+}
+
+// untilClosed ends a context when the plan's window closes, for everything that
+// comes before the commit point: what waits for an answer then gives up, and the
+// next attempt finds the window closed.
+//
+// The change itself is not cut off: a server goes on with a statement whose
+// client has gone, and a password that is set after Restore has looked would lock
+// applications out. It is not begun after the window has closed, and the engines
+// bound how long it takes.
+func (p Planned) untilClosed(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
+	if p.Window == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, p.Window.ClosesAt.Sub(now))
 }
 
 // timetable is a parsed [Schedule].

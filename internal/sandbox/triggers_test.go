@@ -34,7 +34,7 @@ type triggered struct {
 	undelivered []string
 }
 
-func newTriggered(t *testing.T) *triggered {
+func newTriggered(t *testing.T, change ...func(*triggered, *sandbox.Config)) *triggered {
 	t.Helper()
 	w := &triggered{clock: asl.NewVirtualClock(time.Date(2026, 3, 4, 5, 30, 0, 0, time.UTC))} // a Wednesday
 	t.Cleanup(w.clock.Hold())
@@ -45,6 +45,9 @@ func newTriggered(t *testing.T) *triggered {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.undelivered = append(w.undelivered, text)
+		}
+		for _, f := range change {
+			f(w, cfg)
 		}
 	})
 	w.createSecret(w.db.Document(nil).Encode().Reveal())
