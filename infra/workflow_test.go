@@ -75,7 +75,7 @@ func workflows(t *testing.T) []workflow {
 func (w workflow) called(t *testing.T, resource string) (id string, f resource) {
 	t.Helper()
 	name := strings.TrimSuffix(strings.TrimPrefix(resource, "${"), "}")
-	substitution, ok := w.Properties["DefinitionSubstitutions"].(map[string]any)[name].(map[string]any)
+	substitution, ok := w.Properties["DefinitionString"].(map[string]any)["Fn::Sub"].([]any)[1].(map[string]any)[name].(map[string]any)
 	if !ok {
 		t.Fatalf("%s: %s has no substitution", w.template, resource)
 	}

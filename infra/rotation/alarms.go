@@ -57,20 +57,34 @@ func (d *deployment) alarms() {
 		}},
 	})
 	alarms := []alarm{
-		{id: "NeedsAttention", part: "needs-attention", metric: attention,
-			description: "AWSCURRENT of a secret may not log in: see the failed execution and docs/runbook.md"},
-		{id: "Failed", part: "failed", metric: machineMetric(d.machine, "ExecutionsFailed"),
-			description: "A rotation did not end in Rotated: see the failed execution"},
-		{id: "TimedOut", part: "timed-out", metric: machineMetric(d.machine, "ExecutionsTimedOut"),
-			description: "A rotation ran into the time limit of the state machine"},
-		{id: "Throttled", part: "throttled", metric: machineMetric(d.machine, "ExecutionThrottled"),
-			description: "Step Functions slows rotations down: its quota of state transitions is used up"},
-		{id: "Overdue", part: "overdue", metric: d.own(metrics.Overdue, "Maximum"), period: 3600,
-			description: "The last rotation window of a secret passed without a rotation"},
-		{id: "Drift", part: "drift", metric: d.own(metrics.Drift, "Maximum"), period: 3600,
-			description: "A secret or its user is not as the last rotation left it"},
-		{id: "Gap", part: "credential-gap", metric: d.own(metrics.CredentialGapMs, "Maximum"), above: longestGap,
-			description: "Logins with AWSCURRENT were refused for more than ten seconds during a rotation"},
+		{
+			id: "NeedsAttention", part: "needs-attention", metric: attention,
+			description: "AWSCURRENT of a secret may not log in: see the failed execution and docs/runbook.md",
+		},
+		{
+			id: "Failed", part: "failed", metric: machineMetric(d.machine, "ExecutionsFailed"),
+			description: "A rotation did not end in Rotated: see the failed execution",
+		},
+		{
+			id: "TimedOut", part: "timed-out", metric: machineMetric(d.machine, "ExecutionsTimedOut"),
+			description: "A rotation ran into the time limit of the state machine",
+		},
+		{
+			id: "Throttled", part: "throttled", metric: machineMetric(d.machine, "ExecutionThrottled"),
+			description: "Step Functions slows rotations down: its quota of state transitions is used up",
+		},
+		{
+			id: "Overdue", part: "overdue", metric: d.own(metrics.Overdue, "Maximum"), period: 3600,
+			description: "The last rotation window of a secret passed without a rotation",
+		},
+		{
+			id: "Drift", part: "drift", metric: d.own(metrics.Drift, "Maximum"), period: 3600,
+			description: "A secret or its user is not as the last rotation left it",
+		},
+		{
+			id: "Gap", part: "credential-gap", metric: d.own(metrics.CredentialGapMs, "Maximum"), above: longestGap,
+			description: "Logins with AWSCURRENT were refused for more than ten seconds during a rotation",
+		},
 	}
 	if d.name == d.cfg.Name { // the queue is shared
 		alarms = append(alarms, alarm{id: "Undelivered", part: "undelivered", metric: metric{
@@ -78,8 +92,10 @@ func (d *deployment) alarms() {
 		}, description: "A schedule or an event could not start a rotation: its request is in the queue"})
 	}
 	if d.fleet != nil {
-		alarms = append(alarms, alarm{id: "FleetFailed", part: "fleet-failed", metric: machineMetric(d.fleet, "ExecutionsFailed"),
-			description: "A fleet did not end in AllRotated: see the failed execution"})
+		alarms = append(alarms, alarm{
+			id: "FleetFailed", part: "fleet-failed", metric: machineMetric(d.fleet, "ExecutionsFailed"),
+			description: "A fleet did not end in AllRotated: see the failed execution",
+		})
 	}
 	for _, a := range alarms {
 		d.alarm(a)

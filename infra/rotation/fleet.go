@@ -12,8 +12,8 @@ import (
 func (d *deployment) fleetMachine(called map[string]awslambda.CfnFunction) awsstepfunctions.CfnStateMachine {
 	substitutions := d.announcements()
 	chooses := *called["listsecrets"].AttrArn()
-	substitutions["ListSecretsFunctionArn"] = chooses
-	substitutions["RotationStateMachineArn"] = *d.machine.Ref()
+	substitutions["ListSecretsFunctionArn"] = &chooses
+	substitutions["RotationStateMachineArn"] = d.machine.Ref()
 	own := d.arn("states", "stateMachine:"+d.named("fleet"))
 	role := d.role("FleetRole", "Tumbler: what the rotation of many secrets may do",
 		d.trust("states.amazonaws.com", own), append(d.workflowMay([]string{chooses}), d.fleetMay(own)...))

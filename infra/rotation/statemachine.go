@@ -21,9 +21,9 @@ func (d *deployment) stateMachine(called map[string]awslambda.CfnFunction) awsst
 	for _, f := range functions() {
 		placeholder := f.id + "FunctionArn"
 		if strings.Contains(string(statemachine.Rotation), "${"+placeholder+"}") {
-			arn := *called[f.name].AttrArn()
+			arn := called[f.name].AttrArn()
 			substitutions[placeholder] = arn
-			functionARNs = append(functionARNs, arn)
+			functionARNs = append(functionARNs, *arn)
 		}
 	}
 	functionARNs = append(functionARNs, d.rotationFunctions()...)
@@ -33,26 +33,27 @@ func (d *deployment) stateMachine(called map[string]awslambda.CfnFunction) awsst
 }
 
 // announcements are the substitutions that both machines have.
-func (d *deployment) announcements() map[string]any {
-	return map[string]any{
-		"Partition":     *awscdk.Aws_PARTITION(),
-		"AlertTopicArn": *d.topicARN,
-		"EventBusName":  eventBusName,
+func (d *deployment) announcements() map[string]*string {
+	return map[string]*string{
+		"Partition":     awscdk.Aws_PARTITION(),
+		"AlertTopicArn": d.topicARN,
+		"EventBusName":  jsii.String(eventBusName),
 	}
 }
 
 // newMachine keeps the definition as it is, comments and all: it is what people
-// read in the console. Only the partition is not known to the file.
-func (d *deployment) newMachine(id, part string, definition []byte, substitutions map[string]any, role awsiam.CfnRole) awsstepfunctions.CfnStateMachine {
+// read in the console. Only the partition is not known to the file. Fn::Sub does
+// what DefinitionSubstitutions would, before Step Functions is asked, so that it
+// works wherever CloudFormation's functions do.
+func (d *deployment) newMachine(id, part string, definition []byte, substitutions map[string]*string, role awsiam.CfnRole) awsstepfunctions.CfnStateMachine {
 	// Log groups with this prefix share one resource policy of the account, which
 	// would otherwise outgrow its limit.
 	logs := d.logGroup(id+"Logs", "/aws/vendedlogs/states/"+d.named(part))
 	return awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String(id), &awsstepfunctions.CfnStateMachineProps{
-		StateMachineName:        jsii.String(d.named(part)),
-		StateMachineType:        jsii.String("STANDARD"),
-		RoleArn:                 role.AttrArn(),
-		DefinitionString:        jsii.String(strings.ReplaceAll(string(definition), "arn:aws:", "arn:${Partition}:")),
-		DefinitionSubstitutions: substitutions,
+		StateMachineName: jsii.String(d.named(part)),
+		StateMachineType: jsii.String("STANDARD"),
+		RoleArn:          role.AttrArn(),
+		DefinitionString: awscdk.Fn_Sub(jsii.String(strings.ReplaceAll(string(definition), "arn:aws:", "arn:${Partition}:")), &substitutions),
 		LoggingConfiguration: &awsstepfunctions.CfnStateMachine_LoggingConfigurationProperty{
 			Level: jsii.String("ALL"),
 			// Inputs and outputs hold no secret value; the history has them anyway.

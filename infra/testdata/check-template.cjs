@@ -92,16 +92,18 @@ function getAtt([id, attribute], template, where) {
   if (!resourceSpec(resource.Type)?.attributes[attribute]) say(where, `${resource.Type} has no attribute ${attribute}`);
 }
 
-function definition({ DefinitionString, DefinitionSubstitutions = {} }, where) {
+function definition({ DefinitionString }, where) {
+  if (!DefinitionString["Fn::Sub"]) return say(where, "DefinitionString is no Fn::Sub");
+  const [source, substitutions] = DefinitionString["Fn::Sub"];
   const unknown = new Set(), used = new Set();
-  const text = DefinitionString.replace(/\$\{(\w+)\}/g, (_, name) => {
+  const text = source.replace(/\$\{(\w+)\}/g, (_, name) => {
     used.add(name);
-    if (!(name in DefinitionSubstitutions)) unknown.add(name);
+    if (!(name in substitutions)) unknown.add(name);
     return { Partition: "aws-us-gov", EventBusName: "default" }[name] ??
       `arn:aws-us-gov:lambda:us-gov-west-1:111122223333:function:${name}`;
   });
   for (const name of unknown) say(where, `\${${name}} has no substitution`);
-  for (const name of Object.keys(DefinitionSubstitutions)) if (!used.has(name)) say(where, `the substitution ${name} is not used`);
+  for (const name of Object.keys(substitutions)) if (!used.has(name)) say(where, `the substitution ${name} is not used`);
   const result = validateASL(JSON.parse(text));
   if (!result.isValid) say(where, result.errorsText("; "));
 }
