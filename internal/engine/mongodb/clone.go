@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
@@ -128,7 +129,7 @@ func (s *session) ours(ctx context.Context, op string, r engine.CloneRequest, cl
 		return notOurs
 	}
 	as := s.target
-	as.user = r.Clone
+	as.User = r.Clone
 	other, err := s.engine.connect(ctx, as, s.ssl, r.Password)
 	switch {
 	case err == nil:
@@ -201,7 +202,7 @@ func (s *session) account(ctx context.Context, user string) (*account, error) {
 		Users []account `bson:"users"`
 	}
 	if err := bson.Unmarshal(answer, &found); err != nil {
-		return nil, errProtocol // what bson says may quote the answer
+		return nil, netfault.ErrAnswer // what bson says may quote the answer
 	}
 	if len(found.Users) == 0 {
 		return nil, nil

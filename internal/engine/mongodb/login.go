@@ -10,6 +10,7 @@ import (
 	"github.com/xdg-go/stringprep"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
@@ -72,12 +73,12 @@ func login(ctx context.Context, w *wire, mechanism, user string, password redact
 		}
 		_, challenge, ok := answer.Lookup("payload").BinaryOK()
 		if !ok {
-			return errProtocol
+			return netfault.ErrAnswer
 		}
 		done, _ := answer.Lookup("done").BooleanOK()
 		if conversation.Done() {
 			if len(challenge) > 0 && !done {
-				return errProtocol
+				return netfault.ErrAnswer
 			}
 			payload = ""
 		} else if payload, err = conversation.Step(string(challenge)); err != nil {
@@ -91,11 +92,11 @@ func login(ctx context.Context, w *wire, mechanism, user string, password redact
 		}
 		id, ok := answer.Lookup("conversationId").AsInt64OK()
 		if !ok {
-			return errProtocol
+			return netfault.ErrAnswer
 		}
 		answer, err = w.run(ctx, saslContinueCommand(int32(id), []byte(payload)))
 	}
-	return errProtocol
+	return netfault.ErrAnswer
 }
 
 // scramClient prepares the password as the mechanism wants it. Source: MongoDB

@@ -18,13 +18,12 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -47,42 +46,34 @@ var _ engine.Engine = Engine{}
 // that the server names, makes one attempt to log in, whatever happens, and no
 // second connection unless the server has no TLS (see dial).
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
-	return e.connect(ctx, target{host: doc.Host, port: doc.Port, user: doc.Username}, doc.SSL, doc.Password)
+	return e.connect(ctx, netfault.Target{
+		Host: doc.Host, Port: doc.Port, User: doc.Username,
+		Server: "a DocumentDB cluster or a MongoDB server", TLSHint: `DocumentDB: parameter "tls" of the cluster's parameter group`,
+	}, doc.SSL, doc.Password)
 }
 
-func (e Engine) connect(ctx context.Context, t target, ssl *bool, password redact.String) (*session, error) {
+func (e Engine) connect(ctx context.Context, t netfault.Target, ssl *bool, password redact.String) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
 	defer cancel()
-	if err := checkName("username", t.user); err != nil {
+	if err := checkName("username", t.User); err != nil {
 		return nil, err
 	}
 	w, greeting, err := e.dial(ctx, t, ssl)
 	if err != nil {
 		return nil, err
 	}
-	if err := login(ctx, w, mechanism(greeting), t.user, password); err != nil {
+	if err := login(ctx, w, mechanism(greeting), t.User, password); err != nil {
 		w.close()
-		return nil, t.loginFault(err)
+		return nil, loginFault(t, err)
 	}
 	return &session{engine: e, wire: w, target: t, ssl: ssl}, nil
 }
-
-// target says where a session goes, for messages.
-type target struct {
-	host string
-	port int
-	user string
-}
-
-func (t target) address() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
-
-func (t target) String() string { return fmt.Sprintf("%s as %q", t.address(), t.user) }
 
 // session is one logged-in connection.
 type session struct {
 	engine Engine
 	wire   *wire
-	target target
+	target netfault.Target
 	ssl    *bool
 }
 

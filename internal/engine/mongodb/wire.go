@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 )
 
 // The parts of MongoDB's wire protocol that a rotation needs. Source: MongoDB
@@ -26,19 +28,11 @@ const (
 	maxAnswer = 8 << 20
 )
 
-// errProtocol says that what came back is not MongoDB's protocol.
-var errProtocol = errors.New("not an answer of MongoDB's protocol")
-
 // refusal is a server's refusal of a command. Its text is left out on purpose:
 // it may quote the command.
 type refusal struct{ code int32 }
 
 func (r refusal) Error() string { return fmt.Sprintf("refused with code %d", r.code) }
-
-// notSent is a failure before the server can have had the whole command.
-type notSent struct{ error }
-
-func (n notSent) Unwrap() error { return n.error }
 
 // wire sends commands over one connection.
 type wire struct {
@@ -53,7 +47,7 @@ func (w *wire) close() { _ = w.raw.Close() }
 func (w *wire) hello(ctx context.Context, user string) (bson.Raw, error) {
 	body, err := bson.Marshal(helloCommand(user))
 	if err != nil {
-		return nil, notSent{err}
+		return nil, errors.Join(netfault.ErrNotSent, err)
 	}
 	var query []byte
 	query = binary.LittleEndian.AppendUint32(query, 4) // flags: a secondary may answer
@@ -68,7 +62,7 @@ func (w *wire) hello(ctx context.Context, user string) (bson.Raw, error) {
 func (w *wire) run(ctx context.Context, command bson.D) (bson.Raw, error) {
 	body, err := bson.Marshal(append(command[:len(command):len(command)], bson.E{Key: "$db", Value: adminDB}))
 	if err != nil {
-		return nil, notSent{err}
+		return nil, errors.Join(netfault.ErrNotSent, err)
 	}
 	// No flags, one section of kind 0: the body.
 	return w.exchange(ctx, opMsg, append([]byte{0, 0, 0, 0, 0}, body...))
@@ -77,7 +71,7 @@ func (w *wire) run(ctx context.Context, command bson.D) (bson.Raw, error) {
 // exchange sends a request and returns the server's answer.
 func (w *wire) exchange(ctx context.Context, code int32, payload []byte) (bson.Raw, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, notSent{err}
+		return nil, errors.Join(netfault.ErrNotSent, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = w.raw.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -88,7 +82,7 @@ func (w *wire) exchange(ctx context.Context, code int32, payload []byte) (bson.R
 	binary.LittleEndian.PutUint32(message[12:], uint32(code))
 	if _, err := w.conn.Write(append(message, payload...)); err != nil {
 		// A command that is cut off is not carried out.
-		return nil, notSent{errors.Join(ctx.Err(), err)}
+		return nil, errors.Join(netfault.ErrNotSent, ctx.Err(), err)
 	}
 	answer, err := w.read()
 	if err != nil {
@@ -106,7 +100,7 @@ func (w *wire) read() (bson.Raw, error) {
 	size := binary.LittleEndian.Uint32(header[0:])
 	answers := int32(binary.LittleEndian.Uint32(header[8:]))
 	if size <= headerSize || size > maxAnswer || answers != w.last {
-		return nil, errProtocol
+		return nil, netfault.ErrAnswer
 	}
 	body := make([]byte, size-headerSize)
 	if _, err := io.ReadFull(w.conn, body); err != nil {
@@ -127,14 +121,14 @@ func document(code uint32, body []byte) (bson.Raw, error) {
 			body = body[:max(skip, len(body)-4)] // a checksum at the end
 		}
 	default:
-		return nil, errProtocol
+		return nil, netfault.ErrAnswer
 	}
 	if len(body) < skip {
-		return nil, errProtocol
+		return nil, netfault.ErrAnswer
 	}
 	raw := bson.Raw(body[skip:])
 	if err := raw.Validate(); err != nil {
-		return nil, errProtocol
+		return nil, netfault.ErrAnswer
 	}
 	return raw, nil
 }

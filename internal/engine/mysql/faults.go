@@ -1,21 +1,14 @@
 package mysql
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
-	"syscall"
-	"time"
 
 	driverpkg "github.com/go-sql-driver/mysql"
 
-	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
@@ -26,16 +19,7 @@ const (
 	errMissingCurrentPassword = 3892
 )
 
-// Hints that several faults share. They speak to somebody who operates AWS.
-const (
-	hintSilence = "Check that the function's security group may send to the database's port, that the database's security group " +
-		"admits the function's, that network ACLs and route tables of both subnets let the traffic pass, and that the instance is running"
-	hintBusy = "Usually over by itself: the server is starting, failing over or out of connections or memory. " +
-		"If it lasts, look at the instance's events and at DatabaseConnections in CloudWatch"
-	hintLost    = "Usually over by itself: look at the instance's events for a failover or a restart"
-	hintLook    = "Look the error number up in the server's documentation, and the time in the server's error log"
-	hintCertify = "Rotate the server's certificate (RDS: modify the instance's certificate authority)"
-)
+const hintLook = "Look the error number up in the server's documentation, and the time in the server's error log"
 
 // number returns the server's error number, or 0.
 func number(err error) uint16 {
@@ -43,34 +27,6 @@ func number(err error) uint16 {
 		return refusal.Number
 	}
 	return 0
-}
-
-// dialFault classifies a failure before there was a TCP connection.
-func (t target) dialFault(err error) error {
-	op := "connecting to " + t.address() + ": "
-	unreachable := func(what, hint string) error {
-		return fault.Wrap(err, fault.DatabaseUnreachable, op+what, hint)
-	}
-	dns, isDNS := errors.AsType[*net.DNSError](err)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return unreachable("cancelled", "")
-	case isDNS && dns.IsNotFound:
-		return unreachable("the host name does not exist",
-			`Check "host" in the secret, and that the instance was not deleted or renamed; a private zone has to be associated with the function's VPC`)
-	case isTimeout(err) && !isDNS:
-		return unreachable("no answer within "+limit(), hintSilence)
-	case isDNS:
-		return unreachable("the host name could not be looked up",
-			"Check that DNS resolution is enabled in the function's VPC and that its DNS servers answer")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return unreachable("the host refuses connections on this port",
-			`Check "port" in the secret, and that the database is running`)
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return unreachable("there is no route to the host",
-			"Check the route tables of the function's subnets: a private address needs the same VPC, a peering or a transit gateway")
-	}
-	return unreachable("the connection could not be made", hintSilence)
 }
 
 // loginFault classifies a login that did not succeed on an open connection.
@@ -81,8 +37,7 @@ func (t target) loginFault(err error, encrypted bool) error {
 	}
 	switch {
 	case errors.Is(err, driverpkg.ErrNoTLS):
-		return fault.Wrap(err, fault.TLSUnavailable, t.address()+` has no TLS, and the secret says "ssl": true`,
-			`Switch TLS on in the server, or remove "ssl" from the secret to allow an unencrypted connection`)
+		return t.NoTLSFault(err, "Switch TLS on in the server")
 	case errors.Is(err, driverpkg.ErrCleartextPassword), errors.Is(err, driverpkg.ErrOldPassword), errors.Is(err, driverpkg.ErrOldProtocol),
 		errors.Is(err, driverpkg.ErrUnknownPlugin), errors.Is(err, driverpkg.ErrNativePassword):
 		return fault.Wrap(err, fault.DatabaseError, op+": the server asks for a way to authenticate that Tumbler does not use",
@@ -94,46 +49,10 @@ func (t target) loginFault(err error, encrypted bool) error {
 		return fault.Wrap(err, fault.LoginRefused, op+": the credentials are not accepted, and the server asks for another way to authenticate",
 			"The password in this version of the secret is not the account's. If it is, give the account one way to log in (ALTER USER ... IDENTIFIED VIA)")
 	}
-	if f := t.certificateFault(err); f != nil {
-		return f
+	if errors.Is(err, driverpkg.ErrInvalidConn) { // the driver's word for a connection that has ended
+		err = errors.Join(err, driver.ErrBadConn)
 	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fault.Wrap(err, fault.DatabaseUnreachable, op+": cancelled", "")
-	case isTimeout(err):
-		return fault.Wrap(err, fault.DatabaseUnreachable, op+": connected, but no answer within "+limit(),
-			`The host accepts connections and stays silent. Check that "host" and "port" are the database's. `+hintBusy)
-	case isTLS(err):
-		return fault.Wrap(err, fault.TLSUnavailable, "negotiating TLS with "+t.address()+": the server offers TLS, but none that we may use",
-			"It has to offer TLS 1.2 or later (RDS: tls_version of the parameter group)")
-	case isLost(err):
-		return fault.Wrap(err, fault.DatabaseUnavailable, op+": the server closed the connection", hintBusy)
-	}
-	return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood",
-		`Check that "host" and "port" are those of a MySQL or MariaDB server`)
-}
-
-// certificateFault returns nil if err is not about the server's certificate.
-func (t target) certificateFault(err error) error {
-	rejected := func(what, hint string) error {
-		return fault.Wrap(err, fault.CertificateRejected, "the certificate of "+t.address()+" "+what, hint)
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return rejected("is signed by an authority that is not trusted",
-			"For RDS and Aurora update Tumbler, which brings their authorities. Other servers need a certificate from a public authority. "+
-				"Should this have worked before, find out who answers at this address")
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return rejected("is for another host name",
-			`Put the endpoint that RDS shows into "host" of the secret: certificates are not issued for aliases and IP addresses`)
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return rejected("has expired or is not valid yet", hintCertify)
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return rejected("does not verify", hintCertify)
-	}
-	return nil
+	return t.BrokenFault(err, op, "")
 }
 
 // loginRefusal classifies an error that the server sends instead of letting us
@@ -171,7 +90,7 @@ func loginRefusal(err error, op string, encrypted bool) error {
 			"FLUSH HOSTS or TRUNCATE TABLE performance_schema.host_cache lifts it; look for what breaks connections, such as a health check")
 	}
 	if unavailable(number(err)) {
-		return answer(fault.DatabaseUnavailable, "the server takes no logins now", hintBusy)
+		return answer(fault.DatabaseUnavailable, "the server takes no logins now", netfault.HintBusy)
 	}
 	return answer(fault.DatabaseError, "the server refused", hintLook)
 }
@@ -186,9 +105,12 @@ const (
 
 // fault classifies a failed statement.
 func (s *session) fault(err error, op string, does effect) error {
+	if errors.Is(err, errAnswer) {
+		return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood", "Report this to Tumbler with the server's version")
+	}
 	refusal, ok := errors.AsType[*driverpkg.MySQLError](err)
 	if !ok {
-		return lostFault(err, op, does)
+		return netfault.LostFault(err, op, does == changing)
 	}
 	answer := func(code fault.Code, what, hint string) error {
 		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (error %d)", op, what, refusal.Number), hint)
@@ -231,30 +153,12 @@ func (s *session) fault(err error, op string, does effect) error {
 		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing",
 			"Somebody may hold a lock on the accounts: look at SHOW PROCESSLIST")
 	case 1053, 1927, 4031:
-		return lostFault(err, fmt.Sprintf("%s: the server ended the session (error %d)", op, refusal.Number), does)
+		return netfault.EndedFault(err, fmt.Sprintf("%s: the server ended the session (error %d)", op, refusal.Number), does == changing)
 	}
 	if unavailable(refusal.Number) {
-		return answer(fault.DatabaseUnavailable, "the server is short of resources", hintBusy)
+		return answer(fault.DatabaseUnavailable, "the server is short of resources", netfault.HintBusy)
 	}
 	return answer(fault.DatabaseError, "the server refused", hintLook)
-}
-
-// lostFault classifies a session that ended while we waited for an answer.
-func lostFault(err error, op string, does effect) error {
-	why := ": the connection was lost"
-	switch {
-	case errors.Is(err, errAnswer):
-		return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood", "Report this to Tumbler with the server's version")
-	case errors.Is(err, context.Canceled):
-		why = ": cancelled"
-	case isTimeout(err):
-		why = ": no answer in time"
-	}
-	if does == changing {
-		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
-			"Tumbler finds out by logging in. "+hintLost)
-	}
-	return fault.Wrap(err, fault.DatabaseUnavailable, op+why+" before anything was changed", hintLost)
 }
 
 // unavailable reports whether an error is of a server that will do better
@@ -266,45 +170,6 @@ func unavailable(n uint16) bool {
 	}
 	return false
 }
-
-func isTimeout(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
-}
-
-// isLost reports whether the other side, or the network, ended the connection.
-func isLost(err error) bool {
-	_, network := errors.AsType[*net.OpError](err)
-	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, driverpkg.ErrInvalidConn) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
-}
-
-// isTLS reports whether a TLS handshake failed for another reason than the
-// certificate.
-func isTLS(err error) bool {
-	_, alert := errors.AsType[tls.AlertError](err)
-	_, record := errors.AsType[tls.RecordHeaderError](err)
-	return alert || record || strings.HasPrefix(innermost(err).Error(), "tls: ") || strings.HasPrefix(innermost(err).Error(), "remote error: tls: ")
-}
-
-func innermost(err error) error {
-	for {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) > 0 {
-			err = joined.Unwrap()[len(joined.Unwrap())-1]
-			continue
-		}
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
-}
-
-func limit() string { return engine.ConnectTimeout.Round(time.Second).String() }
 
 // noSuchGrant reports whether an error says that there is nothing to revoke.
 func noSuchGrant(n uint16) bool { return n == 1141 || n == 1147 || n == 1403 || n == 3530 }

@@ -29,19 +29,16 @@ package mysql
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	driverpkg "github.com/go-sql-driver/mysql"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -79,16 +76,19 @@ var _ engine.Engine = Engine{}
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
 	defer cancel()
-	t := target{host: doc.Host, port: doc.Port, user: doc.Username}
+	t := target{user: doc.Username, Target: netfault.Target{
+		Host: doc.Host, Port: doc.Port, User: doc.Username,
+		Server: "a MySQL or MariaDB server", TLSHint: "RDS: tls_version of the parameter group",
+	}}
 	s := &session{target: t, password: doc.Password, plaintext: e.Plaintext}
 
 	cfg := driverpkg.NewConfig()
-	cfg.Net, cfg.Addr = "tcp", t.address()
+	cfg.Net, cfg.Addr = "tcp", t.Address()
 	cfg.User, cfg.Passwd, cfg.DBName = doc.Username, doc.Password.Reveal(), doc.DBName
 	cfg.Logger = &driverpkg.NopLogger{}
 	cfg.ConnectionAttributes = "program_name:tumbler"
 	if doc.SSL == nil || *doc.SSL {
-		cfg.TLS = e.tls(doc.Host)
+		cfg.TLS = rdsroots.TLS(e.Roots, doc.Host)
 		// The server says in its greeting whether it has TLS. The driver goes
 		// on without only if it has not; a failed handshake ends the attempt.
 		cfg.AllowFallbackToPlaintext = doc.SSL == nil
@@ -108,7 +108,7 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	if err != nil {
 		err = errors.Join(ctx.Err(), err) // the driver may hide that time is up
 		if !dialed {
-			return nil, t.dialFault(err)
+			return nil, t.DialFault(err)
 		}
 		return nil, t.loginFault(err, cfg.TLS != nil)
 	}
@@ -116,28 +116,13 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	return s, nil
 }
 
-func (e Engine) tls(host string) *tls.Config {
-	roots := e.Roots
-	if roots == nil {
-		roots = rdsroots.Pool()
-	}
-	return &tls.Config{
-		RootCAs:    roots,
-		ServerName: strings.TrimSuffix(host, "."), // certificates have no trailing dot
-		MinVersion: tls.VersionTLS12,
-	}
-}
-
 // target says where a session goes, for messages.
 type target struct {
-	host string
-	port int
+	netfault.Target
 	user string
 }
 
-func (t target) address() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
-
-func (t target) String() string { return fmt.Sprintf("%s as %q", t.address(), t.user) }
+func (t target) address() string { return t.Address() }
 
 // session is one logged-in connection.
 type session struct {

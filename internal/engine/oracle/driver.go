@@ -2,7 +2,6 @@ package oracle
 
 import (
 	"context"
-	"crypto/tls"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/sijms/go-ora/v2/configurations"
 	"github.com/sijms/go-ora/v2/network"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -30,14 +30,6 @@ import (
 type refusal struct{ code int }
 
 func (r refusal) Error() string { return fmt.Sprintf("ORA-%05d", r.code) }
-
-// notSent is a failure before the server can have had the statement.
-type notSent struct{ error }
-
-func (n notSent) Unwrap() error { return n.error }
-
-// errDefect stands for a panic of the driver on what the server sent.
-var errDefect = errors.New("the driver did not understand the server")
 
 // errElsewhere says that the listener wants to pass us on to another host.
 var errElsewhere = errors.New("the listener redirects to another host")
@@ -63,10 +55,7 @@ func (e Engine) login(ctx context.Context, t target, password redact.String) (_ 
 	l := &line{}
 	var dialErr error
 	cfg := t.config(password)
-	cfg.TLSConfig = &tls.Config{RootCAs: e.Roots, MinVersion: tls.VersionTLS12}
-	if e.Roots == nil {
-		cfg.TLSConfig.RootCAs = rdsroots.Pool()
-	}
+	cfg.TLSConfig = rdsroots.TLS(e.Roots, t.Host)
 	cfg.RegisterDial(func(_ context.Context, network, address string) (net.Conn, error) {
 		conn, err := t.dial(ctx, network, address)
 		if err != nil {
@@ -83,7 +72,7 @@ func (e Engine) login(ctx context.Context, t target, password redact.String) (_ 
 	defer stop()
 	conn, err := goora.NewConnection("", cfg)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Internal, "preparing the connection to "+t.address(), "")
+		return nil, fault.Wrap(err, fault.Internal, "preparing the connection to "+t.Address(), "")
 	}
 	// go-ora gets no deadline: it would wait for the server to agree.
 	err = guarded(func() error { return conn.OpenWithContext(context.WithoutCancel(ctx)) })
@@ -92,7 +81,7 @@ func (e Engine) login(ctx context.Context, t target, password redact.String) (_ 
 	}
 	l.close()
 	if dialErr != nil && !errors.Is(dialErr, errElsewhere) {
-		return nil, t.dialFault(dialErr)
+		return nil, t.DialFault(dialErr)
 	}
 	return nil, t.loginFault(errors.Join(ctx.Err(), dialErr, clean(err)))
 }
@@ -108,11 +97,11 @@ func (t target) dial(ctx context.Context, network, address string) (net.Conn, er
 	if !strings.EqualFold(host, t.tlsName()) {
 		return nil, errElsewhere
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(t.host, port))
+	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(t.Host, port))
 }
 
 // tlsName is the host's name as certificates have it: without a trailing dot.
-func (t target) tlsName() string { return strings.TrimSuffix(t.host, ".") }
+func (t target) tlsName() string { return strings.TrimSuffix(t.Host, ".") }
 
 // config is what go-ora makes of a connection string, without one: it would need
 // escapes, and errors would quote it.
@@ -122,8 +111,8 @@ func (t target) config(password redact.String) *configurations.ConnectionConfig 
 		protocol = "tcps"
 	}
 	cfg := &configurations.ConnectionConfig{PrefetchRows: 500}
-	cfg.UserID, cfg.Password, cfg.ServiceName = t.user, password.Reveal(), t.service
-	cfg.Servers = []configurations.ServerAddr{{Protocol: protocol, Addr: t.tlsName(), Port: t.port}}
+	cfg.UserID, cfg.Password, cfg.ServiceName = t.User, password.Reveal(), t.service
+	cfg.Servers = []configurations.ServerAddr{{Protocol: protocol, Addr: t.tlsName(), Port: t.Port}}
 	cfg.Protocol, cfg.SSL, cfg.SSLVerify = protocol, t.tls, true
 	cfg.Timeout = time.Minute // a backstop; see line
 	cfg.TransportDataUnitSize, cfg.SessionDataUnitSize = 0x200000, 0x200000
@@ -175,7 +164,7 @@ func (c *connection) query(ctx context.Context, sql string, args ...string) (lis
 // run calls the driver, and ends the connection when ctx is over.
 func (c *connection) run(ctx context.Context, call func() error) error {
 	if err := ctx.Err(); err != nil {
-		return notSent{err}
+		return errors.Join(netfault.ErrNotSent, err)
 	}
 	stop := context.AfterFunc(ctx, c.line.close)
 	defer stop()
@@ -197,7 +186,7 @@ func (c *connection) close(ctx context.Context) {
 func guarded(call func() error) (err error) {
 	defer func() {
 		if recover() != nil { // its value may hold anything
-			err = errDefect
+			err = netfault.ErrAnswer
 		}
 	}()
 	return call()

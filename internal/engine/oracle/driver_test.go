@@ -16,6 +16,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -275,7 +276,7 @@ func TestConnectChecksNames(t *testing.T) {
 // A panic of the driver becomes an error that does not say what it held.
 func TestGuarded(t *testing.T) {
 	err := guarded(func() error { panic("c4nary-Pa55word") })
-	if !errors.Is(err, errDefect) || strings.Contains(err.Error(), "c4nary") {
+	if !errors.Is(err, netfault.ErrAnswer) || strings.Contains(err.Error(), "c4nary") {
 		t.Error(err)
 	}
 }

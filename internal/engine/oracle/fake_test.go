@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // fakeDB stands for a database below the session: it keeps users and what was
@@ -48,7 +49,7 @@ func (f *fakeDB) fail(pattern string, err error) { f.failures[regexp.MustCompile
 // session is a session of a user.
 func (f *fakeDB) session(user string) *session {
 	s := &session{
-		db: f, user: identifier(user), target: target{host: "db.example", port: 1521, user: user, service: "ORCL"},
+		db: f, user: identifier(user), target: newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: user, DBName: "ORCL"}),
 		password: redact.New(f.users[user].password),
 	}
 	s.prove = func(_ context.Context, user identifier, password redact.String) (bool, error) {

@@ -18,11 +18,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -51,13 +50,11 @@ var _ engine.Engine = Engine{}
 // in, whatever happens. TLS is used when the document's ssl is true, and not
 // tried otherwise.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
-	return e.connect(ctx, target{
-		host: doc.Host, port: doc.Port, user: doc.Username, service: doc.DBName, tls: doc.SSL != nil && *doc.SSL,
-	}, doc.Password)
+	return e.connect(ctx, newTarget(doc), doc.Password)
 }
 
 func (e Engine) connect(ctx context.Context, t target, password redact.String) (*session, error) {
-	name, err := parseName("username", t.user)
+	name, err := parseName("username", t.User)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +77,7 @@ func (e Engine) connect(ctx context.Context, t target, password redact.String) (
 
 // prove reports whether an account accepts a password.
 func (e Engine) prove(ctx context.Context, t target, user identifier, password redact.String) (bool, error) {
-	t.user = user.quoted()
+	t.User = user.quoted()
 	s, err := e.connect(ctx, t, password)
 	if err == nil {
 		s.Close()
@@ -95,16 +92,17 @@ func (e Engine) prove(ctx context.Context, t target, user identifier, password r
 
 // target says where a session goes, for messages.
 type target struct {
-	host    string
-	port    int
-	user    string // as the secret has it
+	netfault.Target
 	service string
 	tls     bool
 }
 
-func (t target) address() string { return net.JoinHostPort(t.host, strconv.Itoa(t.port)) }
-
-func (t target) String() string { return fmt.Sprintf("%s as %q", t.address(), t.user) }
+func newTarget(doc secretdoc.Document) target {
+	return target{service: doc.DBName, tls: doc.SSL != nil && *doc.SSL, Target: netfault.Target{
+		Host: doc.Host, Port: doc.Port, User: doc.Username,
+		Server: "an Oracle listener", TLSHint: "RDS: SQLNET.SSL_VERSION and SQLNET.CIPHER_SUITE of the option SSL",
+	}}
+}
 
 // executor runs statements on a logged-in connection.
 type executor interface {

@@ -11,8 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -139,8 +141,8 @@ func TestStatementFaults(t *testing.T) {
 	}{
 		{errors.New("use of closed connection"), fault.OutcomeUnknown},
 		{context.DeadlineExceeded, fault.OutcomeUnknown},
-		{errDefect, fault.OutcomeUnknown},
-		{notSent{context.Canceled}, fault.DatabaseUnavailable},
+		{netfault.ErrAnswer, fault.OutcomeUnknown},
+		{errors.Join(netfault.ErrNotSent, context.Canceled), fault.DatabaseUnavailable},
 	} {
 		f := newFake(t)
 		f.add("APP", "c4nary-Pa55word")
@@ -151,7 +153,7 @@ func TestStatementFaults(t *testing.T) {
 
 // Refusals of a login, by their numbers.
 func TestLoginFaults(t *testing.T) {
-	db := target{host: "db.example", port: 1521, user: "APP", service: "ORCL"}
+	db := newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: "APP", DBName: "ORCL"})
 	for number, want := range map[int]fault.Code{
 		1017: fault.LoginRefused, 28000: fault.LoginRefused, 28001: fault.LoginRefused, 28002: fault.LoginRefused, 1045: fault.LoginRefused,
 		28040: fault.LoginRefused, 12541: fault.DatabaseUnreachable, 12170: fault.DatabaseUnreachable,

@@ -45,7 +45,7 @@ const maxName = 63
 
 // hints speak to somebody who operates RDS.
 var hints = pgwire.Hints{
-	Authority: "For RDS and Aurora update Tumbler, which brings their authorities. Other servers need a certificate from a public authority",
+	TLS: "RDS: ssl_min_protocol_version, ssl_max_protocol_version and ssl_ciphers of the parameter group",
 	DemandsTLS: `The server probably demands TLS (RDS: rds.force_ssl): set "ssl" to true in the secret or remove it. ` +
 		"Otherwise correct pg_hba.conf",
 	Admit: "Correct pg_hba.conf; on RDS check that the user does not need IAM authentication (rds_iam)",

@@ -1,7 +1,10 @@
 package postgres_test
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"net"
 	"strings"
 	"testing"
 
@@ -99,4 +102,22 @@ func TestNoRootsTrustNobody(t *testing.T) {
 	db := dbtest.Postgres(t, dbtest.TLS(certs.New("unknown").Server("127.0.0.1")))
 	_, err := postgres.Engine{Roots: x509.NewCertPool()}.Connect(t.Context(), db.Document(nil))
 	expect(t, err, fault.CertificateRejected, db.Document(nil))
+}
+
+// A server that ends the handshake with an alert has not closed the connection.
+func TestOldTLS(t *testing.T) {
+	t.Parallel()
+	pair := certs.New("our CA").Server("127.0.0.1")
+	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := listen(t, func(conn net.Conn) {
+		if _, err := io.ReadFull(conn, make([]byte, 8)); err != nil {
+			return
+		}
+		_, _ = conn.Write([]byte("S"))
+		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Handshake()
+	})
+	expect(t, connect(t, doc), fault.TLSUnavailable, doc, "TLS 1.2", "ssl_min_protocol_version")
 }

@@ -8,8 +8,10 @@
 package rdsroots
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	_ "embed"
+	"strings"
 	"sync"
 )
 
@@ -33,3 +35,16 @@ var pool = sync.OnceValue(func() *x509.CertPool {
 // Pool returns the system's authorities and those of RDS. The caller may add to
 // it.
 func Pool() *x509.CertPool { return pool().Clone() }
+
+// TLS verifies the certificate of a server and that it is for the host. Roots
+// nil are those of [Pool].
+func TLS(roots *x509.CertPool, host string) *tls.Config {
+	if roots == nil {
+		roots = Pool()
+	}
+	return &tls.Config{
+		RootCAs:    roots,
+		ServerName: strings.TrimSuffix(host, "."), // certificates have no trailing dot
+		MinVersion: tls.VersionTLS12,
+	}
+}

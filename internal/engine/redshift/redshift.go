@@ -42,7 +42,7 @@ var _ engine.Engine = Engine{}
 const maxName = 127
 
 var hints = pgwire.Hints{
-	Authority:  "Redshift's certificates are from Amazon's public authorities: update Tumbler. Should this have worked before, find out who answers at this address",
+	TLS:        "every Redshift server does",
 	DemandsTLS: `The cluster demands TLS (require_ssl in its parameter group): set "ssl" to true in the secret or remove it`,
 	Admit:      "Check that the user exists and that its password is not disabled (ALTER USER ... PASSWORD DISABLE)",
 	NotAllowed: "A user may change its own password unless that is disabled. To change another's it has to be a superuser, or have a role with the ALTER USER privilege",

@@ -37,7 +37,7 @@ func (s *session) find(ctx context.Context, user string) (*account, error) {
 		return nil, err
 	}
 	s.seesLogins = sees.Int64 == 1
-	if user == s.user {
+	if user == s.target.User {
 		if id == master {
 			return &account{name: user}, nil
 		}

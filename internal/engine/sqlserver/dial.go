@@ -36,6 +36,7 @@ func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
+		d.wire.unreached = err
 		return nil, err
 	}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -49,6 +50,7 @@ func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 // the network failed: the driver's errors tell neither.
 type wire struct {
 	net.Conn
+	unreached error // why there is no Conn
 
 	mu     sync.Mutex
 	first  []byte // of the server's first packet

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 	"unicode/utf16"
 
 	mssql "github.com/microsoft/go-mssqldb"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -18,11 +20,10 @@ import (
 
 // session is one logged-in connection.
 type session struct {
-	db    *sql.DB // of exactly one connection
-	conn  *sql.Conn
-	wire  *wire
-	where string // host and port, for errors
-	user  string
+	db     *sql.DB // of exactly one connection
+	conn   *sql.Conn
+	wire   *wire
+	target netfault.Target
 	// password is the one just used to log in: who changes his own has to give it.
 	password redact.String
 	// seesLogins tells that a login which is not found does not exist.
@@ -59,13 +60,13 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 		return s.noSuchAccount(user)
 	}
 	var old redact.String
-	if user == s.user {
+	if user == s.target.User {
 		old = s.password
 	}
 	if err := s.setPassword(ctx, *account, password, old); err != nil {
 		return err
 	}
-	if user == s.user {
+	if user == s.target.User {
 		s.password = password
 	}
 	return nil
@@ -104,10 +105,10 @@ func fitPassword(user string, password redact.String) error {
 // account without rights over others, others do not exist.
 func (s *session) noSuchAccount(user string) error {
 	if s.seesLogins {
-		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no login or contained user %q on %s", user, s.where),
+		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no login or contained user %q on %s", user, s.target.Address()),
 			"Correct the secret's username; a contained user is only found in databases that the superuser may open")
 	}
-	return fault.New(fault.PrivilegeMissing, fmt.Sprintf("user %q may not see a login %q on %s", s.user, user, s.where),
+	return fault.New(fault.PrivilegeMissing, fmt.Sprintf("user %q may not see a login %q on %s", s.target.User, user, s.target.Address()),
 		"Give the account that changes others ALTER ANY LOGIN, or use a superuser's secret")
 }
 
@@ -135,19 +136,22 @@ func (s *session) query(ctx context.Context, op string, scan func(*sql.Rows) err
 	if numbers := numbersOf(err); len(numbers) > 0 {
 		return statementFault(err, numbers, op)
 	}
-	if ctx.Err() != nil || s.wire.timedOut() {
-		return fault.Wrap(err, fault.DatabaseUnreachable, s.where+" did not answer in time to "+op,
-			"Look at the database's load and for sessions that block others")
+	return s.lost(ctx, err, op, false)
+}
+
+// lost classifies a session that ended while we waited for an answer.
+func (s *session) lost(ctx context.Context, err error, op string, changing bool) error {
+	if s.wire.timedOut() { // which the driver's errors do not tell
+		err = errors.Join(os.ErrDeadlineExceeded, err)
 	}
-	return fault.Wrap(err, fault.DatabaseUnavailable, "the connection to "+s.where+" was lost while "+op,
-		"The server may be failing over or restarting: look at the RDS events of the instance")
+	return netfault.LostFault(errors.Join(ctx.Err(), err), op+" on "+s.target.Address(), changing)
 }
 
 // exec changes something. Without the server's answer it is not known whether
 // it did.
 func (s *session) exec(ctx context.Context, op, statement string) error {
 	if err := ctx.Err(); err != nil {
-		return fault.Wrap(err, fault.DatabaseUnreachable, "there was no time left for "+op, "Nothing was sent; it is tried again")
+		return s.lost(ctx, netfault.ErrNotSent, op, true)
 	}
 	defer s.bound(ctx)()
 	_, err := s.conn.ExecContext(ctx, statement)
@@ -159,8 +163,7 @@ func (s *session) exec(ctx context.Context, op, statement string) error {
 	if numbers := numbersOf(err); len(numbers) > 0 && !fatal {
 		return statementFault(err, numbers, op)
 	}
-	return fault.Wrap(err, fault.OutcomeUnknown, "the connection to "+s.where+" was lost while "+op,
-		"It may or may not have happened: the next attempt finds out by logging in")
+	return s.lost(ctx, err, op, true)
 }
 
 // bound ends what waits for a silent server soon after the context does: the

@@ -36,6 +36,7 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -87,11 +88,14 @@ func fit(doc secretdoc.Document) error {
 }
 
 func (e Engine) connect(ctx context.Context, doc secretdoc.Document, encryption msdsn.Encryption) (engine.Session, error) {
-	a := attempt{host: doc.Host, port: doc.Port, user: doc.Username, database: doc.DBName, wire: &wire{}}
+	a := attempt{database: doc.DBName, wire: &wire{}, Target: netfault.Target{
+		Host: doc.Host, Port: doc.Port, User: doc.Username,
+		Server: "a SQL Server", TLSHint: "RDS: rds.tls12 and rds.ciphers of the parameter group",
+	}}
 	connector := mssql.NewConnectorConfig(msdsn.Config{
 		Host: doc.Host, Port: uint64(doc.Port), Protocols: []string{"tcp"},
 		User: loginField(doc.Username), Password: loginField(doc.Password.Reveal()), Database: loginField(doc.DBName),
-		AppName: application, Encryption: encryption, TLSConfig: e.tls(doc.Host, encryption, &a),
+		AppName: application, Encryption: encryption, TLSConfig: e.tls(encryption, &a),
 		DialTimeout:  -1, // the context's deadline is for all of it
 		DisableRetry: true,
 	})
@@ -105,41 +109,35 @@ func (e Engine) connect(ctx context.Context, doc secretdoc.Document, encryption 
 	}
 	_ = a.wire.SetDeadline(time.Time{})
 	return &session{
-		db: db, conn: conn, wire: a.wire,
-		where: fmt.Sprintf("%s:%d", doc.Host, doc.Port), user: doc.Username, password: doc.Password,
+		db: db, conn: conn, wire: a.wire, target: a.Target, password: doc.Password,
 	}, nil
 }
 
 // tls verifies the server's certificate in a callback, because the driver turns
 // the errors of crypto/tls into text.
-func (e Engine) tls(host string, encryption msdsn.Encryption, a *attempt) *tls.Config {
-	roots := e.Roots
-	if roots == nil {
-		roots = rdsroots.Pool()
+func (e Engine) tls(encryption msdsn.Encryption, a *attempt) *tls.Config {
+	cfg := rdsroots.TLS(e.Roots, a.Host)
+	cfg.DynamicRecordSizingDisabled = true // SQL Server wants a TDS packet in one TLS record
+	cfg.InsecureSkipVerify = true          //nolint:gosec // VerifyConnection does what this turns off
+	cfg.VerifyConnection = func(state tls.ConnectionState) error {
+		if encryption != msdsn.EncryptionOff {
+			a.certificate = verify(state, cfg)
+		}
+		a.handshaken = a.certificate == nil
+		return a.certificate
 	}
-	return &tls.Config{
-		ServerName: host,
-		MinVersion: tls.VersionTLS12,
-		// SQL Server wants a TDS packet in one TLS record.
-		DynamicRecordSizingDisabled: true,
-		InsecureSkipVerify:          true, //nolint:gosec // VerifyConnection does what this turns off
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if encryption != msdsn.EncryptionOff {
-				a.certificate = verify(state, host, roots)
-			}
-			a.handshaken = a.certificate == nil
-			return a.certificate
-		},
-	}
+	return cfg
 }
 
-func verify(state tls.ConnectionState, host string, roots *x509.CertPool) error {
-	options := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
+func verify(state tls.ConnectionState, cfg *tls.Config) error {
+	options := x509.VerifyOptions{Roots: cfg.RootCAs, DNSName: cfg.ServerName, Intermediates: x509.NewCertPool()}
 	for _, c := range state.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}
-	_, err := state.PeerCertificates[0].Verify(options)
-	return err
+	if _, err := state.PeerCertificates[0].Verify(options); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+	}
+	return nil
 }
 
 // loginField pads a text for the login packet. The driver states lengths in

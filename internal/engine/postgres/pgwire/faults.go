@@ -1,32 +1,16 @@
 package pgwire
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
-	"syscall"
-	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
-)
-
-// Hints that several faults share. They speak to somebody who operates AWS.
-const (
-	hintSilence = "Check that the function's security group may send to the database's port, that the database's security group " +
-		"admits the function's, that network ACLs and route tables of both subnets let the traffic pass, and that the instance is running"
-	hintBusy = "Usually over by itself: the server is starting, failing over or out of connections or memory. " +
-		"If it lasts, look at the instance's events and at DatabaseConnections in CloudWatch"
-	hintLost = "Usually over by itself: look at the instance's events for a failover or a restart"
 )
 
 // CheckName refuses a name that the product cannot have, or would cut off so that
@@ -56,80 +40,6 @@ func VerifierFault(err error, op string) error {
 	return fault.Wrap(err, fault.Internal, op+": the verifier could not be computed", "")
 }
 
-// dialFault classifies a failure before there was a TCP connection.
-func (t Target) dialFault(err error) error {
-	op := "connecting to " + t.Address() + ": "
-	unreachable := func(what, hint string) error {
-		return fault.Wrap(err, fault.DatabaseUnreachable, op+what, hint)
-	}
-	dns, isDNS := errors.AsType[*net.DNSError](err)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return unreachable("cancelled", "")
-	case isDNS && dns.IsNotFound:
-		return unreachable("the host name does not exist",
-			`Check "host" in the secret, and that the instance was not deleted or renamed; a private zone has to be associated with the function's VPC`)
-	case isDNS:
-		return unreachable("the host name could not be looked up",
-			"Check that DNS resolution is enabled in the function's VPC and that its DNS servers answer")
-	case isTimeout(err):
-		return unreachable("no answer within "+limit(), hintSilence)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return unreachable("the host refuses connections on this port",
-			`Check "port" in the secret, and that the database is running`)
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return unreachable("there is no route to the host",
-			"Check the route tables of the function's subnets: a private address needs the same VPC, a peering or a transit gateway")
-	}
-	return unreachable("the connection could not be made", hintSilence)
-}
-
-// brokenFault classifies a connection that failed before the login was over.
-// Nothing was changed.
-func (t Target) brokenFault(err error, op string) error {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return fault.Wrap(err, fault.DatabaseUnreachable, op+": cancelled", "")
-	case isTimeout(err):
-		return fault.Wrap(err, fault.DatabaseUnreachable, op+": connected, but no answer within "+limit(),
-			`The host accepts connections and stays silent. Check that "host" and "port" are the database's. `+hintBusy)
-	case isLost(err):
-		return fault.Wrap(err, fault.DatabaseUnavailable, op+": the server closed the connection", hintBusy)
-	}
-	return fault.Wrap(err, fault.DatabaseError, op+": the answer was not understood",
-		`Check that "host" and "port" are those of a `+t.Product+" server")
-}
-
-// tlsFault classifies a failed TLS handshake.
-func (t Target) tlsFault(err error) error {
-	rejected := func(what, hint string) error {
-		return fault.Wrap(err, fault.CertificateRejected, "the certificate of "+t.Address()+" "+what, hint)
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return rejected("is signed by an authority that is not trusted",
-			t.Hints.Authority+". Should this have worked before, find out who answers at this address")
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return rejected("is for another host name",
-			`Put the endpoint that RDS shows into "host" of the secret: certificates are not issued for aliases and IP addresses`)
-	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return rejected("has expired or is not valid yet",
-			"Rotate the server's certificate (RDS: modify the instance's certificate authority)")
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return rejected("does not verify", "Rotate the server's certificate (RDS: modify the instance's certificate authority)")
-	}
-	op := "negotiating TLS with " + t.Address()
-	_, alert := errors.AsType[tls.AlertError](err)
-	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
-	if alert || notTLS || !(isTimeout(err) || isLost(err) || errors.Is(err, context.Canceled)) {
-		return fault.Wrap(err, fault.TLSUnavailable, op+": the server offers TLS, but none that we may use",
-			"It has to offer TLS 1.2 or later (RDS: ssl_min_protocol_version, ssl_max_protocol_version and ssl_ciphers of the parameter group)")
-	}
-	return t.brokenFault(err, op)
-}
-
 // loginFault classifies a refused or broken login.
 func (t Target) loginFault(err error, password redact.String) error {
 	op := fmt.Sprintf("logging in to %s (database %q)", t, t.Database)
@@ -142,7 +52,7 @@ func (t Target) loginFault(err error, password redact.String) error {
 		if strings.Contains(err.Error(), "nknown authentication type") {
 			return fault.Wrap(err, fault.DatabaseError, op+": the server asks for a kind of login that only its maker's drivers know", t.Hints.Unknown)
 		}
-		return t.brokenFault(err, op)
+		return t.BrokenFault(err, op, "")
 	}
 	answer := func(code fault.Code, what, hint string) error {
 		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (SQLSTATE %s)", op, what, refusal.Code), hint)
@@ -165,9 +75,9 @@ func (t Target) loginFault(err error, password redact.String) error {
 			`GRANT CONNECT ON DATABASE to the user, or put another database into "dbname" of the secret`)
 	case refusal.Code == "53300":
 		return answer(fault.DatabaseUnavailable, "too many connections",
-			"The server's max_connections, or the limit of this user or database, is reached. "+hintBusy)
+			"The server's max_connections, or the limit of this user or database, is reached. "+netfault.HintBusy)
 	case unavailable(refusal.Code):
-		return answer(fault.DatabaseUnavailable, "the server takes no logins now", hintBusy)
+		return answer(fault.DatabaseUnavailable, "the server takes no logins now", netfault.HintBusy)
 	}
 	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
 }
@@ -203,14 +113,14 @@ const (
 func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
-		return lostFault(err, op, does)
+		return netfault.LostFault(err, op, does != Reading)
 	}
 	answer := func(code fault.Code, what, hint string) error {
 		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (SQLSTATE %s)", op, what, refusal.Code), hint)
 	}
 	// A session that the server ends (FATAL) may have got as far as the commit.
 	if fatal := refusal.SeverityUnlocalized != "ERROR" && refusal.Severity != "ERROR"; fatal || refusal.Code == "40003" {
-		return lostFault(err, fmt.Sprintf("%s: the server ended the session (SQLSTATE %s)", op, refusal.Code), does)
+		return netfault.EndedFault(err, fmt.Sprintf("%s: the server ended the session (SQLSTATE %s)", op, refusal.Code), does != Reading)
 	}
 	switch {
 	case refusal.Code == "42501":
@@ -233,25 +143,9 @@ func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	case refusal.Routine == "simple_heap_update" || refusal.Routine == "simple_heap_delete" || strings.HasPrefix(refusal.Code, "40"):
 		return answer(fault.DatabaseUnavailable, "somebody else changed the role at the same moment, and this change was not made", "Try again")
 	case unavailable(refusal.Code):
-		return answer(fault.DatabaseUnavailable, "the server is short of resources", hintBusy)
+		return answer(fault.DatabaseUnavailable, "the server is short of resources", netfault.HintBusy)
 	}
 	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
-}
-
-// lostFault classifies a session that ended while we waited for an answer.
-func lostFault(err error, op string, does Effect) error {
-	why := ": the connection was lost"
-	switch {
-	case errors.Is(err, context.Canceled):
-		why = ": cancelled"
-	case isTimeout(err):
-		why = ": no answer in time"
-	}
-	if does != Reading && !errors.Is(err, errNotSent) {
-		return fault.Wrap(err, fault.OutcomeUnknown, op+why+", and the change may or may not have been made",
-			"Tumbler finds out by logging in. "+hintLost)
-	}
-	return fault.Wrap(err, fault.DatabaseUnavailable, op+why+" before anything was changed", hintLost)
 }
 
 // unavailable reports whether a SQLSTATE is of a server that will do better
@@ -272,20 +166,3 @@ func unavailable(state string) bool {
 func passwordRefused(state string) bool {
 	return state == "22023" || state == "P0001" || state == "28000" || state == "28P01"
 }
-
-func isTimeout(err error) bool {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return true
-	}
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
-}
-
-// isLost reports whether the other side, or the network, ended the connection.
-func isLost(err error) bool {
-	_, network := errors.AsType[*net.OpError](err)
-	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
-}
-
-func limit() string { return engine.ConnectTimeout.Round(time.Second).String() }

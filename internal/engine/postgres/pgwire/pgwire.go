@@ -10,14 +10,13 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgconfig"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -49,7 +48,7 @@ type Dialect struct {
 
 // Hints say what to do in a product's own terms.
 type Hints struct {
-	Authority  string // the server's certificate is signed by an unknown one
+	TLS        string // where TLS versions are set
 	DemandsTLS string // the server does not admit the user without TLS
 	Admit      string // the server does not admit the user with TLS
 	NotAllowed string // a role may not change a password
@@ -66,7 +65,9 @@ func (d *Dialect) Connect(ctx context.Context, doc secretdoc.Document) (*Conn, e
 	if err := d.CheckName("username", doc.Username); err != nil {
 		return nil, err
 	}
-	t := Target{Dialect: d, Host: doc.Host, Port: doc.Port, User: doc.Username, Database: doc.DBName}
+	t := Target{Dialect: d, Database: doc.DBName, Target: netfault.Target{
+		Host: doc.Host, Port: doc.Port, User: doc.Username, Server: "a " + d.Product + " server", TLSHint: d.Hints.TLS,
+	}}
 	l, err := t.dial(ctx, doc.SSL)
 	if err != nil {
 		return nil, err
@@ -117,19 +118,11 @@ func (t Target) login(ctx context.Context, l link, password redact.String, redia
 
 // Target says where a session goes, for messages.
 type Target struct {
+	netfault.Target
 	*Dialect
-	Host      string
-	Port      int
-	User      string
 	Database  string
 	Encrypted bool
 }
-
-// Address is host and port.
-func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(t.Port)) }
-
-// String is the address and the user.
-func (t Target) String() string { return fmt.Sprintf("%s as %q", t.Address(), t.User) }
 
 // Conn is one logged-in connection. It is not safe for concurrent use.
 type Conn struct {
@@ -147,11 +140,6 @@ func (c *Conn) Probe(ctx context.Context) error {
 	return nil
 }
 
-// errNotSent marks a statement that never left. The driver's own SafeToRetry
-// does not tell: it also says yes to a connection that was lost while a result
-// was awaited (pgx 5.12, MultiResultReader.NextResult drops the first error).
-var errNotSent = errors.New("the statement was not sent")
-
 // Run runs the statements of one simple query and returns the first row of the
 // last one, nil if it has none. Its errors are for [Conn.StatementFault].
 func (c *Conn) Run(ctx context.Context, sql string) ([]string, error) {
@@ -165,12 +153,16 @@ func (c *Conn) Run(ctx context.Context, sql string) ([]string, error) {
 // Exec runs the statements of one simple query and returns the rows of those
 // that succeeded, even if one failed: all of them are then undone. Its errors
 // are for [Conn.StatementFault].
+//
+// The driver's SafeToRetry does not tell that a statement was not sent: it also
+// says yes to a connection that was lost while a result was awaited (pgx 5.12,
+// MultiResultReader.NextResult drops the first error).
 func (c *Conn) Exec(ctx context.Context, sql string) ([][][]string, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(errNotSent, err)
+		return nil, errors.Join(netfault.ErrNotSent, err)
 	}
 	if c.conn.IsClosed() {
-		return nil, errors.Join(errNotSent, pgconn.ErrConnClosed)
+		return nil, errors.Join(netfault.ErrNotSent, pgconn.ErrConnClosed)
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"time"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
@@ -29,9 +29,9 @@ var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
 // without TLS says so in its answer to our request, and only then the
 // connection goes on unencrypted: the same connection, not a second one.
 func (t Target) dial(ctx context.Context, ssl *bool) (_ link, err error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", t.Address())
+	raw, err := t.Dial(ctx)
 	if err != nil {
-		return link{}, t.dialFault(err)
+		return link{}, err
 	}
 	defer func() {
 		if err != nil {
@@ -43,22 +43,24 @@ func (t Target) dial(ctx context.Context, ssl *bool) (_ link, err error) {
 	}
 	answer, err := askForTLS(ctx, raw)
 	if err != nil {
-		return link{}, t.brokenFault(err, "asking "+t.Address()+" for TLS")
+		return link{}, t.BrokenFault(err, "asking "+t.Address()+" for TLS", "")
 	}
 	switch {
 	case answer == 'S':
-		conn, err := t.handshake(ctx, raw)
-		return link{conn: conn, raw: raw, encrypted: true}, err
+		conn := tls.Client(raw, rdsroots.TLS(t.Roots, t.Host))
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return link{}, t.BrokenFault(err, "negotiating TLS with "+t.Address(), "")
+		}
+		return link{conn: conn, raw: raw, encrypted: true}, nil
 	case answer == 'N' && ssl == nil:
 		return link{conn: raw, raw: raw}, nil
 	case answer == 'N':
-		return link{}, fault.New(fault.TLSUnavailable, t.Address()+` has no TLS, and the secret says "ssl": true`,
-			`Switch TLS on in the server (ssl=on), or remove "ssl" from the secret to allow an unencrypted connection`)
+		return link{}, t.NoTLSFault(nil, "Switch TLS on in the server (ssl=on)")
 	case answer == 'E':
 		// An error instead of an answer, which is what a server sends that
 		// cannot start a process for the connection. Its text is not to be
 		// trusted (CVE-2024-10977).
-		return link{}, fault.New(fault.DatabaseUnavailable, t.Address()+" refused the connection before it began", hintBusy)
+		return link{}, fault.New(fault.DatabaseUnavailable, t.Address()+" refused the connection before it began", netfault.HintBusy)
 	default:
 		return link{}, fault.New(fault.DatabaseError, t.Address()+" does not speak "+t.Product+"'s protocol",
 			`Check "host", "port" and "engine" in the secret`)
@@ -81,21 +83,4 @@ func askForTLS(ctx context.Context, conn net.Conn) (byte, error) {
 		return 0, ctx.Err()
 	}
 	return answer[0], nil
-}
-
-// handshake verifies the server's certificate and its name.
-func (t Target) handshake(ctx context.Context, raw net.Conn) (net.Conn, error) {
-	roots := t.Roots
-	if roots == nil {
-		roots = rdsroots.Pool()
-	}
-	conn := tls.Client(raw, &tls.Config{
-		RootCAs:    roots,
-		ServerName: strings.TrimSuffix(t.Host, "."), // certificates have no trailing dot
-		MinVersion: tls.VersionTLS12,
-	})
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, t.tlsFault(err)
-	}
-	return conn, nil
 }

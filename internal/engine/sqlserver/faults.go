@@ -2,24 +2,20 @@ package sqlserver
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"slices"
 
 	mssql "github.com/microsoft/go-mssqldb"
 
-	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
 // attempt is a login under way: whom to name in errors, and how far it got.
 type attempt struct {
-	host        string
-	port        int
-	user        string
+	netfault.Target
 	database    string
 	wire        *wire
 	handshaken  bool  // TLS stands
@@ -34,7 +30,7 @@ func unencrypted(err error) bool { return errors.Is(err, errNoEncryption) }
 
 // fault tells why a login failed.
 func (a *attempt) fault(ctx context.Context, err error) error {
-	at := fmt.Sprintf("%s:%d", a.host, a.port)
+	at, op := a.Address(), "logging in to "+a.String()
 	numbers := numbersOf(err)
 	switch {
 	case len(numbers) > 0:
@@ -43,38 +39,30 @@ func (a *attempt) fault(ctx context.Context, err error) error {
 		return fault.Wrap(err, fault.DatabaseError, at+" sends the client on to another server",
 			"Name the server that holds the databases in the secret's host, not one that only redirects")
 	case a.certificate != nil:
-		return fault.Wrap(a.certificate, fault.CertificateRejected,
-			fmt.Sprintf("the certificate of %s does not verify: %s", at, why(a.certificate)),
-			"Use the endpoint's own DNS name as the secret's host, and a server certificate of a current RDS authority. Nothing was sent to the server")
+		return a.BrokenFault(a.certificate, op, "")
 	case a.wire.Conn == nil:
-		return unreachable(ctx, err, at)
+		return a.DialFault(errors.Join(ctx.Err(), a.wire.unreached, err))
 	case ctx.Err() != nil || a.wire.timedOut():
-		return fault.Wrap(err, fault.DatabaseUnreachable,
-			fmt.Sprintf("%s took the connection and did not answer within %s", at, engine.ConnectTimeout),
-			"Check that the secret's port is SQL Server's and that no firewall swallows the packets, then look at the database's load")
+		return a.BrokenFault(errors.Join(ctx.Err(), os.ErrDeadlineExceeded, err), op, "")
 	case a.wire.encryption() == encryptNotSupported:
-		return fault.Wrap(errors.Join(errNoEncryption, err), fault.TLSUnavailable,
-			at+" says that it has no encryption, and the secret's ssl key requires it",
-			"Give the server a certificate, or set the secret's ssl key to false if the network may be trusted with passwords")
+		return a.NoTLSFault(errors.Join(errNoEncryption, err), "Give the server a certificate")
 	case a.wire.encryption() == encryptUnknown && !a.wire.lost():
 		return fault.Wrap(err, fault.DatabaseError, at+" does not speak SQL Server's protocol",
 			"Check the secret's host, port and engine")
 	case !a.handshaken && a.wire.encryption() != encryptUnknown && !a.wire.lost():
-		return fault.Wrap(err, fault.TLSUnavailable, at+" and Tumbler found no TLS version and cipher in common",
-			"Allow TLS 1.2 on the server (on RDS: the parameters rds.tls12 and rds.ciphers of its parameter group)")
+		return a.OldTLSFault(err)
 	}
-	return fault.Wrap(err, fault.DatabaseUnavailable, "the connection to "+at+" was lost during the login",
-		"The server may be starting, failing over or out of memory: look at the RDS events of the instance")
+	return a.ClosedFault(err, op, "")
 }
 
 // refused explains the server's own answer to a login.
 func (a *attempt) refused(at string, err error, numbers []int32) error {
-	who := fmt.Sprintf("%s refuses user %q", at, a.user)
+	who := fmt.Sprintf("%s refuses user %q", at, a.User)
 	for _, n := range numbers {
 		switch n {
 		case 4060, 4064: // cannot open database requested by the login; ... default database
 			return fault.Wrap(err, fault.DatabaseError,
-				fmt.Sprintf("%s knows no database %q that user %q may open", at, a.database, a.user),
+				fmt.Sprintf("%s knows no database %q that user %q may open", at, a.database, a.User),
 				"Correct the secret's dbname, or make the user in that database. The password was not the reason")
 		case 18486:
 			return fault.Wrap(err, fault.LoginRefused, who+": it is locked after failed logins",
@@ -92,7 +80,7 @@ func (a *attempt) refused(at string, err error, numbers []int32) error {
 			return fault.Wrap(err, fault.LoginRefused, who+": it takes Windows accounts only",
 				"Allow SQL Server authentication on the server")
 		case 17892:
-			return fault.Wrap(err, fault.DatabaseError, at+" has a logon trigger that refuses user "+fmt.Sprintf("%q", a.user),
+			return fault.Wrap(err, fault.DatabaseError, at+" has a logon trigger that refuses user "+fmt.Sprintf("%q", a.User),
 				"Let the trigger pass application "+application+"; the password was not the reason")
 		}
 	}
@@ -103,36 +91,6 @@ func (a *attempt) refused(at string, err error, numbers []int32) error {
 			"The password in the secret is not the account's, or the account does not exist: the server does not say which")
 	}
 	return statementFault(err, others, "logging in to "+at)
-}
-
-// unreachable tells name resolution and refusal apart from silence.
-func unreachable(ctx context.Context, err error, at string) error {
-	timeout := ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)
-	if _, ok := errors.AsType[*net.DNSError](err); ok && !timeout {
-		return fault.Wrap(err, fault.DatabaseUnreachable, "the name in "+at+" cannot be resolved",
-			"Check the secret's host, and that the function's VPC resolves the instance's name")
-	}
-	if timeout {
-		return fault.Wrap(err, fault.DatabaseUnreachable, fmt.Sprintf("no answer from %s within %s", at, engine.ConnectTimeout),
-			"Check that the function's security group may go out to the port and that the database's lets it in")
-	}
-	return fault.Wrap(err, fault.DatabaseUnreachable, at+" cannot be reached: the connection was refused or there is no route",
-		"Check that the instance runs, and the secret's host and port")
-}
-
-// why puts a certificate error in words that hold nothing of the certificate
-// but names and dates.
-func why(err error) string {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "no trusted authority has signed it"
-	}
-	if _, ok := errors.AsType[x509.HostnameError](err); ok {
-		return "it is for another host name"
-	}
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok && e.Reason == x509.Expired {
-		return "it has expired or is not valid yet"
-	}
-	return "it is not fit for a server"
 }
 
 // statementFault explains the server's refusal of a statement. Sources: SQL
