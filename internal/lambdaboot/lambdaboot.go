@@ -52,7 +52,7 @@ type Deployment struct {
 	Strategy      rotation.Strategy // TUMBLER_STRATEGY: of secrets that the rotator does not find in the registry
 
 	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the functions incident and audit send alerts
-	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the function audit looks at
+	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the functions audit and preflight look at
 }
 
 // deployment reads the environment variables.
@@ -143,6 +143,17 @@ func Restore(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
 		return handler(e, "restore", rotation.Restore{
 			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now,
+		}.Run)
+	}
+}
+
+// Preflight builds the function preflight.
+func Preflight(engines engine.Table) Builder {
+	return func(e Env) lambda.Handler {
+		return handler(e, "preflight", rotation.Preflight{
+			Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(),
+			Databases: e.servers().Direct(engines), Servers: e.servers(), Proxies: e.servers(),
+			Region: e.AWS.Region, RotatorARN: e.RotatorARN, Functions: e.Functions, StateMachineARN: e.StateMachineARN, Now: e.Now,
 		}.Run)
 	}
 }

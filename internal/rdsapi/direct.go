@@ -3,6 +3,8 @@ package rdsapi
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -10,7 +12,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-var _ rotation.Servers = Resolver{}
+var (
+	_ rotation.Servers = Resolver{}
+	_ rotation.Proxies = Resolver{}
+)
 
 // ManagedBy implements [rotation.Servers].
 func (r Resolver) ManagedBy(ctx context.Context, tags map[string]string) (string, int, error) {
@@ -32,6 +37,19 @@ func (r Resolver) Alternates(ctx context.Context, host, secretARN string) error 
 	return fault.New(fault.InvalidSecret,
 		fmt.Sprintf("key \"host\" is the RDS proxy %s, which knows only the user that AWSCURRENT names: applications on the other user would be refused after each rotation", proxy.Name),
 		"Register a second secret with the other user's credentials with the proxy, or use the strategy single-user, or put the database's own endpoint into the secret")
+}
+
+// Proxy implements [rotation.Proxies].
+func (r Resolver) Proxy(ctx context.Context, host, secretARN string) (*rotation.Proxy, error) {
+	proxy, err := r.IsProxy(ctx, host)
+	if err != nil || proxy == nil {
+		return nil, err
+	}
+	found := &rotation.Proxy{Name: proxy.Name, Registered: len(proxy.Secrets) == 0 || proxy.Registered(secretARN)}
+	if proxy.Database.Host != "" {
+		found.Database = net.JoinHostPort(proxy.Database.Host, strconv.Itoa(proxy.Database.Port))
+	}
+	return found, nil
 }
 
 // Direct returns engines that log in to the database behind an RDS proxy when a

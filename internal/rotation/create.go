@@ -44,9 +44,8 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	if err != nil {
 		return CreateResult{}, err
 	}
-	if t := current.Traits(); t.Family == "" && plan.RotationFunction == "" {
-		return CreateResult{}, fault.New(fault.InvalidSecret, fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
-			"Name an existing rotation function for it (rotationFunction), which then runs the set and test steps")
+	if err := plan.canTalkTo(current); err != nil {
+		return CreateResult{}, err
 	}
 	account, err := target(plan, current)
 	if err != nil {
@@ -81,11 +80,20 @@ func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
 	return CreateResult{Adopted: adopted}, nil
 }
 
+// canTalkTo refuses databases that nothing serves.
+func (p Planned) canTalkTo(current secretdoc.Document) error {
+	if current.Traits().Family == "" && p.RotationFunction == "" {
+		return fault.New(fault.InvalidSecret, fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
+			"Name an existing rotation function for it (rotationFunction), which then runs the set and test steps")
+	}
+	return nil
+}
+
 // giveBackIfFilled looks again at the empty version that AWSPENDING was taken
 // from. Native rotation stages a version before it has a value; if it has one
 // now, that rotation is alive and about to change the database.
 func (c Create) giveBackIfFilled(ctx context.Context, plan Planned, account secretdoc.Document) error {
-	filled, err := c.leftBehind(ctx, plan, account)
+	filled, err := leftBehind(ctx, c.Secrets, plan, account)
 	if err != nil || filled.IsEmpty() {
 		return err
 	}
@@ -100,7 +108,7 @@ func (c Create) giveBackIfFilled(ctx context.Context, plan Planned, account secr
 // be the one the database has, or else a new one.
 func (c Create) password(ctx context.Context, plan Planned, account secretdoc.Document) (redact.String, bool, error) {
 	if plan.heldByAnother(plan.PendingVersionID) {
-		left, err := c.leftBehind(ctx, plan, account)
+		left, err := leftBehind(ctx, c.Secrets, plan, account)
 		if err != nil || !left.IsEmpty() {
 			return left, true, err
 		}
@@ -112,8 +120,8 @@ func (c Create) password(ctx context.Context, plan Planned, account secretdoc.Do
 // leftBehind returns the pending password of a dead rotation, or "" when there
 // is none: native rotation leaves a version without a value, and a password
 // that AWSCURRENT has too needs no care.
-func (c Create) leftBehind(ctx context.Context, plan Planned, account secretdoc.Document) (redact.String, error) {
-	value, _, err := c.Secrets.Value(ctx, plan.SecretARN, Version{ID: plan.PendingVersionID})
+func leftBehind(ctx context.Context, secrets ValueReader, plan Planned, account secretdoc.Document) (redact.String, error) {
+	value, _, err := secrets.Value(ctx, plan.SecretARN, Version{ID: plan.PendingVersionID})
 	if fault.Is(err, fault.VersionNotReady) {
 		return redact.String{}, nil
 	}

@@ -38,6 +38,16 @@ func pairOf(current secretdoc.Document) (pair, error) {
 	return p, nil
 }
 
+// notOneOfThem refuses a superuser that would change itself.
+func (p pair) notOneOfThem(superuser secretdoc.Document) error {
+	if superuser.Username != p.original && superuser.Username != p.clone {
+		return nil
+	}
+	return fault.New(fault.SuperuserInvalid,
+		fmt.Sprintf("the superuser %q is one of the two users it is to change", superuser.Username),
+		"Name the secret of another superuser in superuserSecret or masterarn")
+}
+
 // target returns the document of the account whose password the rotation
 // changes, still with AWSCURRENT's password.
 func target(plan Planned, current secretdoc.Document) (secretdoc.Document, error) {

@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -79,4 +80,42 @@ func (o *PasswordOptions) policy(engine secretdoc.Traits) PasswordPolicy {
 // newPassword asks for one within the engine's limits.
 func newPassword(ctx context.Context, secrets VersionWriter, o *PasswordOptions, account secretdoc.Document) (redact.String, error) {
 	return secrets.RandomPassword(ctx, o.policy(account.Traits()))
+}
+
+// The types of characters of GetRandomPassword, as its API reference names them.
+var characterTypes = []struct {
+	name, characters string
+	excluded         func(PasswordPolicy) bool
+}{
+	{"lower-case letters", "abcdefghijklmnopqrstuvwxyz", func(p PasswordPolicy) bool { return p.ExcludeLowercase }},
+	{"upper-case letters", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", func(p PasswordPolicy) bool { return p.ExcludeUppercase }},
+	{"numbers", "0123456789", func(p PasswordPolicy) bool { return p.ExcludeNumbers }},
+	{"punctuation", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", func(p PasswordPolicy) bool { return p.ExcludePunctuation }},
+}
+
+// possible checks that there are passwords of this kind, without asking for one:
+// who only looks needs no right to call GetRandomPassword, and no password comes
+// to be that nobody uses. It returns of how many characters they are made.
+// Source: AWS Secrets Manager API reference, "GetRandomPassword".
+func (p PasswordPolicy) possible() (alphabet int, err error) {
+	for _, t := range characterTypes {
+		if t.excluded(p) {
+			continue
+		}
+		left := 0
+		for _, c := range t.characters {
+			if !strings.ContainsRune(p.ExcludeCharacters, c) {
+				left++
+			}
+		}
+		if left == 0 && p.RequireEachType {
+			return 0, invalidRequest("field password.excludeCharacters leaves none of the "+t.name+", of which each password has to have one",
+				"Exclude fewer characters, or the whole type, or set requireEachIncludedType to false")
+		}
+		alphabet += left
+	}
+	if alphabet < 2 {
+		return 0, invalidRequest("field password leaves no characters to make passwords of", "Exclude fewer characters")
+	}
+	return alphabet, nil
 }

@@ -49,9 +49,8 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	if request, err = p.configured(ctx, request, secret); err != nil {
 		return Planned{}, err
 	}
-	if f := request.RotationFunction; f != "" && !slices.Contains(p.Functions, f) {
-		return Planned{}, invalidRequest("field rotationFunction is "+f+", which was not allowed when Tumbler was deployed",
-			"List it as rotationFunction of a rotation in rotations.yaml and deploy")
+	if err := p.allowed(request); err != nil {
+		return Planned{}, err
 	}
 	now := p.Now()
 	window, next, frozen, err := request.forRun(now)
@@ -93,6 +92,15 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		return run.reject(fault.New(fault.WindowClosed, "scheduled rotations are frozen: "+frozen, run.nextHint())), nil
 	}
 	return run.decideWindow(), nil
+}
+
+// allowed refuses a rotation function that nobody has allowed.
+func (p Plan) allowed(request Request) error {
+	if f := request.RotationFunction; f != "" && !slices.Contains(p.Functions, f) {
+		return invalidRequest("field rotationFunction is "+f+", which was not allowed when Tumbler was deployed",
+			"List it as rotationFunction of a rotation in rotations.yaml and deploy")
+	}
+	return nil
 }
 
 // nativeGrace is how long a rotation by Secrets Manager itself is given before

@@ -13,6 +13,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	sandboxlambda "github.com/tumbler-rotation/tumbler/internal/sandbox/lambda"
 )
 
 // Function is a Lambda function that runs in this process.
@@ -20,6 +21,8 @@ type Function struct {
 	Handler lambda.Handler
 	Timeout time.Duration // as deployed; default 3 seconds, as Lambda's
 }
+
+const defaultTimeout = 3 * time.Second
 
 // functions are the Lambda functions of the account by their ARN.
 type functions map[string]Function
@@ -41,6 +44,7 @@ func builders(engines engine.Table) map[string]struct {
 		"testsecret":   {lambdaboot.TestSecret(engines), 30 * time.Second},
 		"finishsecret": {lambdaboot.FinishSecret, 30 * time.Second},
 		"restore":      {lambdaboot.Restore(engines), 60 * time.Second},
+		"preflight":    {lambdaboot.Preflight(engines), 60 * time.Second},
 		"rotator":      {lambdaboot.Rotator(engines), 60 * time.Second},
 		"incident":     {lambdaboot.Incident, 30 * time.Second},
 		"listsecrets":  {lambdaboot.ListSecrets, 300 * time.Second},
@@ -49,6 +53,27 @@ func builders(engines engine.Table) map[string]struct {
 
 func functionARN(name string) string {
 	return fmt.Sprintf("arn:aws:lambda:%s:%s:function:tumbler-%s", Region, Account, name)
+}
+
+// api lets callers of the Lambda API invoke the functions.
+func (fs functions) api() sandboxlambda.Config {
+	return sandboxlambda.Config{
+		Functions: func() map[string]time.Duration {
+			timeouts := map[string]time.Duration{}
+			for arn, f := range fs {
+				timeouts[arn] = cmp.Or(f.Timeout, defaultTimeout)
+			}
+			return timeouts
+		},
+		Invoke: func(ctx context.Context, arn string, payload []byte) sandboxlambda.Result {
+			response, failed := fs[arn].call(ctx, payload)
+			if failed == nil {
+				return sandboxlambda.Result{Payload: response}
+			}
+			report, _ := json.Marshal(failed) // strings only: cannot fail
+			return sandboxlambda.Result{Payload: report, Failed: true}
+		},
+	}
 }
 
 // KnowsFunction lets RotateSecret refuse functions that are not there.
@@ -60,7 +85,7 @@ func (fs functions) KnowsFunction(arn string) bool {
 // call runs a function like Lambda does: within its timeout, and with its error
 // as an object. The handler must come back when its context ends.
 func (f Function) call(ctx context.Context, payload []byte) ([]byte, *messages.InvokeResponse_Error) {
-	timeout := cmp.Or(f.Timeout, 3*time.Second)
+	timeout := cmp.Or(f.Timeout, defaultTimeout)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	response, err := f.Handler.Invoke(limited, payload)

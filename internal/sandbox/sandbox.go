@@ -1,6 +1,6 @@
 // Package sandbox is a local AWS: one loopback endpoint that speaks the real
-// wire protocols of Secrets Manager, Step Functions, SNS, EventBridge and
-// EventBridge Scheduler, with Tumbler deployed in it. It runs statemachine/rotation.asl.json as it is, with
+// wire protocols of Secrets Manager, Step Functions, Lambda, SNS, EventBridge
+// and EventBridge Scheduler, with Tumbler deployed in it. It runs statemachine/rotation.asl.json as it is, with
 // the handlers that the Lambda functions run.
 package sandbox
 
@@ -30,6 +30,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	sandboxlambda "github.com/tumbler-rotation/tumbler/internal/sandbox/lambda"
 	sandboxrds "github.com/tumbler-rotation/tumbler/internal/sandbox/rds"
 	sandboxredshift "github.com/tumbler-rotation/tumbler/internal/sandbox/redshift"
 	sandboxscheduler "github.com/tumbler-rotation/tumbler/internal/sandbox/scheduler"
@@ -161,7 +162,8 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 			return nil
 		},
 		Log: cfg.Log,
-	}, s.Secrets, s.states, s.Outbox, s.Events, s.Scheduler, &s.RDS, &s.Redshift)
+	}, s.Secrets, s.states, s.Outbox, s.Events, s.Scheduler, &s.RDS, &s.Redshift,
+		sandboxlambda.New(work.functions.api()))
 	if err != nil {
 		return err
 	}

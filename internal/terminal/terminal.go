@@ -84,6 +84,16 @@ func (p *Printer) Check(held bool, format string, args ...any) {
 	p.line("  "+mark+" ", fmt.Sprintf(format, args...))
 }
 
+// Unchecked writes a claim that nobody has looked at.
+func (p *Printer) Unchecked(format string, args ...any) {
+	p.line("  "+faint.Render("–")+" ", faint.Render(fmt.Sprintf(format, args...)))
+}
+
+// Hint writes what to do about the check above it.
+func (p *Printer) Hint(format string, args ...any) {
+	p.line("    → ", fmt.Sprintf(format, args...))
+}
+
 // Quote writes a text as it would arrive elsewhere, set off from the rest.
 func (p *Printer) Quote(text string) {
 	bar := "  " + yellow.Render("│") + " "

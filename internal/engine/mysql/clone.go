@@ -16,21 +16,25 @@ import (
 // password and without any right.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	c := &cloning{session: s, request: r}
-	if err := c.look(ctx); err != nil {
-		return engine.CloneResult{}, err
-	}
-	if err := c.prove(); err != nil {
-		return engine.CloneResult{}, err
-	}
-	for _, original := range c.originals {
-		if err := c.levelOne(ctx, original); err != nil {
-			return engine.CloneResult{}, err
-		}
-	}
-	if err := c.dropOthers(ctx); err != nil {
+	if err := c.run(ctx); err != nil {
 		return engine.CloneResult{}, err
 	}
 	return c.result, nil
+}
+
+func (c *cloning) run(ctx context.Context) error {
+	if err := c.look(ctx); err != nil {
+		return err
+	}
+	if err := c.prove(); err != nil {
+		return err
+	}
+	for _, original := range c.originals {
+		if err := c.levelOne(ctx, original); err != nil {
+			return err
+		}
+	}
+	return c.dropOthers(ctx)
 }
 
 // cloning is one call of EnsureClone.
@@ -43,6 +47,11 @@ type cloning struct {
 	// rights and options of the originals, by host
 	wanted map[string]description
 	result engine.CloneResult
+
+	// dry notes what would be changed, and changes nothing.
+	dry bool
+	// lacking collects the rights that the clone is to be given, when dry.
+	lacking rights
 }
 
 // look reads everything about the original, and changes nothing: a right that
@@ -150,6 +159,7 @@ func (c *cloning) factors(original stored, o accountOptions) ([]factor, error) {
 // levelRights changes the clone until nothing is left to change. A second
 // round is for servers on which one statement has an effect on another's right.
 func (c *cloning) levelRights(ctx context.Context, a account, want, have description) error {
+	c.lacking = append(c.lacking, want.rights.without(have.rights)...)
 	const rounds = 3
 	for range rounds {
 		steps := c.srv.level(a, want.rights, have.rights)
@@ -167,6 +177,9 @@ func (c *cloning) levelRights(ctx context.Context, a account, want, have descrip
 			if err := c.do(ctx, step, a); err != nil {
 				return err
 			}
+		}
+		if c.dry {
+			return nil // there is nothing new to be read
 		}
 		var err error
 		if have, err = c.describe(ctx, c.srv, &a); err != nil {
@@ -218,6 +231,12 @@ func (c *cloning) dropOthers(ctx context.Context) error {
 
 // do runs a step and notes what it changed.
 func (c *cloning) do(ctx context.Context, s step, a account) error {
+	if c.dry {
+		if s.change != "" {
+			c.changed("%s: %s", a, s.change)
+		}
+		return nil
+	}
 	err := c.exec(ctx, s.sql)
 	if number(err) == errNoSuchTable && s.retry != nil {
 		for _, sql := range s.retry {

@@ -25,10 +25,14 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 		return s.setOther(ctx, srv, op, user, password)
 	}
 	if srv.self.user != user {
-		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: the server logged us in as %s instead", op, srv.self),
-			"An anonymous account comes before the user's for this host: drop it, or create the user's account for this host")
+		return wrongAccount(op, srv)
 	}
 	return s.setOwn(ctx, srv, op, password)
+}
+
+func wrongAccount(op string, srv *server) error {
+	return fault.New(fault.DatabaseError, fmt.Sprintf("%s: the server logged us in as %s instead", op, srv.self),
+		"An anonymous account comes before the user's for this host: drop it, or create the user's account for this host")
 }
 
 // setOwn changes the password of the session's account, for which it needs no

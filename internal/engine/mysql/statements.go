@@ -24,6 +24,14 @@ var prepareSQL = fmt.Sprintf("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql
 // master user of RDS does not have.
 const quietSQL = "SET SESSION sql_log_off = 1"
 
+// readOnlySQL asks whether the server takes changes. Aurora's readers have the
+// second on; accounts with certain privileges may change things in spite of the
+// first.
+const readOnlySQL = "SELECT @@global.read_only, @@global.innodb_read_only"
+
+// effectiveSQL lists the session's own rights with those of its active roles.
+const effectiveSQL = "SHOW GRANTS"
+
 // text quotes a string for a session that prepareSQL has prepared.
 func text(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 

@@ -39,26 +39,11 @@ const markPrefix = "tumbler:"
 // that somebody grants to the clone by name stay; sessions that act as the
 // original have no use of them.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
-	op := fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.Target)
-	for _, name := range []string{r.Original, r.Clone} {
-		if err := s.Target.CheckName("role", name); err != nil {
-			return engine.CloneResult{}, err
-		}
-	}
-	c, err := s.catalog(ctx, r.Original, r.Clone)
+	l, op, err := s.prepare(ctx, r)
 	if err != nil {
-		return engine.CloneResult{}, s.StatementFault(err, op, pgwire.Reading)
-	}
-	if err := c.fit(op, r); err != nil {
 		return engine.CloneResult{}, err
 	}
-	l := &leveling{catalog: c, original: r.Original, clone: r.Clone, separate: s.separateOwnership}
-	if err := l.plan(s, op, r); err != nil {
-		return engine.CloneResult{}, err
-	}
-	if what, hint := l.missing(); what != "" {
-		return engine.CloneResult{}, fault.New(fault.PrivilegeMissing, fmt.Sprintf("%s: role %q may not: %s", op, c.Session, what), hint)
-	}
+	c := l.catalog
 	result := engine.CloneResult{Created: c.role(r.Clone) == nil}
 	if len(l.steps) > 0 {
 		if c, err = s.carryOut(ctx, op, l, r); err != nil {
@@ -70,6 +55,31 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 		return engine.CloneResult{}, err
 	}
 	return result, nil
+}
+
+// prepare reads what there is and lists what is to be done. It changes nothing.
+func (s *session) prepare(ctx context.Context, r engine.CloneRequest) (l *leveling, op string, err error) {
+	op = fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.Target)
+	for _, name := range []string{r.Original, r.Clone} {
+		if err := s.Target.CheckName("role", name); err != nil {
+			return nil, op, err
+		}
+	}
+	c, err := s.catalog(ctx, r.Original, r.Clone)
+	if err != nil {
+		return nil, op, s.StatementFault(err, op, pgwire.Reading)
+	}
+	if err := c.fit(op, r); err != nil {
+		return nil, op, err
+	}
+	l = &leveling{catalog: c, original: r.Original, clone: r.Clone, separate: s.separateOwnership}
+	if err := l.plan(s, op, r); err != nil {
+		return nil, op, err
+	}
+	if what, hint := l.missing(); what != "" {
+		return nil, op, fault.New(fault.PrivilegeMissing, fmt.Sprintf("%s: role %q may not: %s", op, c.Session, what), hint)
+	}
+	return l, op, nil
 }
 
 // fit checks that the accounts are what they have to be before anything is

@@ -13,6 +13,14 @@ func passwordMethodSQL() string {
 	return pgwire.Limited("SELECT pg_catalog.current_setting('password_encryption'), pg_catalog.current_setting('scram_iterations', true)")
 }
 
+// stateSQL asks whether the server takes changes, and whether RDS restricts the
+// session's role. A role that does not exist has no members.
+func stateSQL() string {
+	return pgwire.Limited("SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only'), " +
+		"coalesce(pg_catalog.current_setting('rds.restrict_password_commands', true), 'off'), " +
+		"coalesce((SELECT pg_catalog.pg_has_role(oid, 'MEMBER') FROM pg_catalog.pg_roles WHERE rolname = 'rds_password'), false)")
+}
+
 // setPasswordSQL stores a verifier.
 func setPasswordSQL(role string, v pgwire.Verifier) string {
 	return pgwire.Limited(alterPasswordSQL(role, v))

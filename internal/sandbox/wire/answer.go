@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"maps"
 	"net/http"
 )
 
@@ -91,11 +92,12 @@ func encodeError(spec Spec, requestID string, e *Error) []byte {
 	return b
 }
 
-func writeAnswer(w http.ResponseWriter, spec Spec, requestID string, out []byte) {
+func writeAnswer(w http.ResponseWriter, spec Spec, requestID string, out Answer) {
 	w.Header().Set("Content-Type", contentType(spec.Protocol))
 	w.Header().Set("X-Amzn-Requestid", requestID)
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(out) // the caller is gone; nobody is left to be told
+	maps.Copy(w.Header(), out.Header)
+	w.WriteHeader(out.Status)
+	_, _ = w.Write(out.Body) // the caller is gone; nobody is left to be told
 }
 
 func writeError(w http.ResponseWriter, spec Spec, requestID string, e *Error) {

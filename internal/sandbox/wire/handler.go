@@ -219,7 +219,7 @@ func (h *Handler) run(ctx context.Context, w http.ResponseWriter, spec Spec, op 
 		failure = h.cfg.Intercept(ctx, call)
 	}
 	var (
-		out []byte
+		out Answer
 		e   = decodeErr
 	)
 	if e == nil && (failure == nil || failure.AfterEffect) {
@@ -252,7 +252,7 @@ func (h *Handler) run(ctx context.Context, w http.ResponseWriter, spec Spec, op 
 
 // perform runs the operation. A panic becomes an InternalFailure; neither its
 // text nor anything else that may quote the request is kept.
-func (h *Handler) perform(ctx context.Context, spec Spec, op Operation, call Call, in any) (out []byte, e *Error) {
+func (h *Handler) perform(ctx context.Context, spec Spec, op Operation, call Call, in any) (out Answer, e *Error) {
 	defer func() {
 		if recover() == nil {
 			return
@@ -261,17 +261,20 @@ func (h *Handler) perform(ctx context.Context, spec Spec, op Operation, call Cal
 			h.cfg.Log.Error("sandbox operation panicked",
 				"service", call.Service, "operation", call.Operation, "stack", string(debug.Stack()))
 		}
-		out, e = nil, asError(errors.New("panic"))
+		out, e = Answer{}, asError(errors.New("panic"))
 	}()
 	result, err := op.run(ctx, call, in)
 	if err != nil {
-		return nil, asError(err)
+		return Answer{}, asError(err)
 	}
-	out, err = encode(spec, call, result)
+	if whole, ok := result.(*Answer); ok {
+		return *whole, nil
+	}
+	body, err := encode(spec, call, result)
 	if err != nil {
-		return nil, asError(err)
+		return Answer{}, asError(err)
 	}
-	return out, nil
+	return Answer{Status: http.StatusOK, Body: body}, nil
 }
 
 func (h *Handler) servePage(w http.ResponseWriter, r *http.Request) {

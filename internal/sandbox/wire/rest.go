@@ -53,7 +53,12 @@ func (h *Handler) dispatchREST(w http.ResponseWriter, r *http.Request, e *entry,
 		return
 	}
 	in := op.newInput()
-	decodeErr := decodeJSON(body, in)
+	var decodeErr *Error
+	if p, ok := in.(Payload); ok {
+		p.SetPayload(r.Header, body)
+	} else {
+		decodeErr = decodeJSON(body, in)
+	}
 	if decodeErr == nil {
 		decodeErr = decodeAddress(reflect.ValueOf(in).Elem(), labels, r.URL.Query())
 	}
@@ -152,4 +157,19 @@ func setText(v reflect.Value, text string) reflect.Type {
 		}
 	}
 	return v.Type()
+}
+
+// Payload is implemented by an input (on its pointer) whose body is not the
+// members of a structure but one value of its own (Smithy: the httpPayload
+// trait), and which may have members in the headers.
+type Payload interface {
+	SetPayload(header http.Header, body []byte)
+}
+
+// Answer is an output whose body is not the members of a structure, or which has
+// members in the headers.
+type Answer struct {
+	Status int // Required.
+	Header http.Header
+	Body   []byte
 }

@@ -1,0 +1,10 @@
+// Command preflight is the Lambda function that tells whether a secret would
+// rotate, and changes nothing.
+package main
+
+import (
+	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+)
+
+func main() { lambdaboot.Start(lambdaboot.Preflight(all.Engines)) }

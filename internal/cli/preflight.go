@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/terminal"
+)
+
+func newPreflight() *cobra.Command {
+	var (
+		name          string
+		asJSON        bool
+		wait, outside bool
+	)
+	cmd := &cobra.Command{
+		Use:   "preflight SECRET",
+		Short: "Tell whether a secret would rotate, and what would change; change nothing",
+		Long: `Looks at everything that a rotation of the secret needs, from where a rotation
+would run: the configuration, the credentials, the window, the network, TLS, the
+login, the superuser and the privileges. It says what is missing and what to do,
+what the rotation would change, and changes nothing. SECRET is a name or an ARN.
+
+It logs in with AWSCURRENT, once, and with what a rotation would try next only if
+that is refused.
+
+Exit code 0 means that 'tumbler rotate' would rotate the secret now. Everything
+else is exit code 1. "–" marks what could not be checked.`,
+		Example: `  tumbler preflight prod/app
+  tumbler preflight prod/app --outside-window
+  tumbler preflight prod/app --json | jq '.checks[] | select(.ok | not)'`,
+		Args: oneArg("secret"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request := rotation.Request{SecretID: args[0], Trigger: rotation.Trigger{Source: rotation.SourceManual}}
+			switch {
+			case wait && outside:
+				return usageError{errors.New("--at-next-window and --outside-window exclude each other")}
+			case wait:
+				request.OutsideWindow = rotation.OutsideWait
+			case outside:
+				request.OutsideWindow = rotation.OutsideRotate
+			}
+			result, err := preflight(cmd.Context(), name+"-preflight", request)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = writeJSON(cmd.OutOrStdout(), result)
+			} else {
+				writePreflight(terminal.New(cmd.OutOrStdout()), args[0], result)
+			}
+			if err == nil && !result.WouldRotate {
+				err = fmt.Errorf("%s would not be rotated. Nothing was changed", args[0])
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "tumbler", "name of the deployment, as in rotations.yaml")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
+	cmd.Flags().BoolVar(&wait, "at-next-window", false, "for a rotation that waits for the next window")
+	cmd.Flags().BoolVar(&outside, "outside-window", false, "for a rotation that disregards the window")
+	return cmd
+}
+
+// preflight asks the function.
+func preflight(ctx context.Context, function string, request rotation.Request) (result rotation.PreflightResult, err error) {
+	cfg, err := environment(ctx)
+	if err != nil {
+		return result, err
+	}
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return result, err
+	}
+	payload, err := json.Marshal(rotation.PreflightInput{Request: raw})
+	if err != nil {
+		return result, err
+	}
+	doing := "invoking function " + function
+	out, err := lambda.NewFromConfig(cfg).Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload})
+	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
+		return result, fmt.Errorf("there is no function %s in this account and Region. Deploy Tumbler (make deploy), or name another deployment with --name", function)
+	}
+	if err != nil {
+		return result, explain(doing, err)
+	}
+	if out.FunctionError != nil {
+		return result, functionFailed(doing, out.Payload)
+	}
+	if err := json.Unmarshal(out.Payload, &result); err != nil || len(result.Checks) == 0 {
+		return result, fmt.Errorf("%s: it does not answer as a preflight does. Deploy the release that this command is of", doing)
+	}
+	return result, nil
+}
+
+// functionFailed tells what Lambda reports of a function without a result.
+func functionFailed(doing string, report []byte) error {
+	var failed struct{ ErrorType, ErrorMessage string }
+	if err := json.Unmarshal(report, &failed); err != nil || failed.ErrorType == "" {
+		return fmt.Errorf("%s: it failed. Look at its log", doing)
+	}
+	return fmt.Errorf("%s: %s: %s", doing, failed.ErrorType, failed.ErrorMessage)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func writePreflight(out *terminal.Printer, secret string, result rotation.PreflightResult) {
+	out.Heading("Preflight of %s", secret)
+	for _, c := range result.Checks {
+		switch {
+		case c.Skipped:
+			out.Unchecked("%s: %s", c.Name, c.Message)
+		case c.OK:
+			out.Check(true, "%s: %s", c.Name, c.Message)
+		default:
+			out.Check(false, "%s: %s: %s", c.Name, c.Code, c.Message)
+		}
+		if c.Hint != "" {
+			out.Hint("%s", c.Hint)
+		}
+	}
+	if len(result.Changes) > 0 {
+		out.Heading("What would change")
+		for _, change := range result.Changes {
+			out.Say("%s", change)
+		}
+	}
+	out.Heading("%s", result.Summary)
+}

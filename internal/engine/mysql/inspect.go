@@ -1,0 +1,193 @@
+package mysql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+var _ engine.Inspector = (*session)(nil)
+
+// CanRotate implements [engine.Inspector]. It goes the way of EnsureClone without
+// running its statements, and compares the session's rights with what those
+// need. What a server's answer does not make certain is not reported as missing.
+func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engine.Inspection, error) {
+	found := engine.Inspection{}
+	srv, err := s.know(ctx)
+	if err != nil {
+		return found, err
+	}
+	own, err := s.effective(ctx, srv)
+	if err != nil {
+		return found, err
+	}
+	if err := s.writable(ctx, own); err != nil {
+		return found, err
+	}
+	if r.SetPassword != "" {
+		if err := s.maySetPassword(ctx, srv, own, r.SetPassword); err != nil {
+			return found, err
+		}
+	}
+	if r.Clone == nil {
+		return found, nil
+	}
+	c := &cloning{session: s, request: *r.Clone, dry: true}
+	if err := c.run(ctx); err != nil {
+		return found, err
+	}
+	if missing := own.missing(c.lacking); len(missing) > 0 {
+		return found, s.lacks(fmt.Sprintf("bringing clone %q level on %s", r.Clone.Clone, s.target.address()), missing)
+	}
+	found.Changes = c.result.Changes
+	return found, nil
+}
+
+// powers are what a session may do and pass on: its own rights and those of its
+// active roles.
+type powers struct {
+	rights
+	// vague: roles make it uncertain what is missing.
+	vague bool
+}
+
+// effective reads them. MySQL shows the rights of active roles as the account's
+// own, MariaDB beside them, with the role as the grantee.
+func (s *session) effective(ctx context.Context, srv *server) (powers, error) {
+	op := "reading the rights of " + srv.self.String() + " on " + s.target.address()
+	rows, err := s.query(ctx, effectiveSQL)
+	if err != nil {
+		return powers{}, s.fault(err, op, reading)
+	}
+	var own powers
+	for _, row := range rows {
+		rs, _, ours, err := parseGrant(row[0], srv.self)
+		if err != nil || !ours {
+			own.vague = true
+			continue
+		}
+		own.rights = append(own.rights, rs...)
+	}
+	// Roles of MySQL are in the list already, with the rights they bring.
+	if srv.mariadb && slices.ContainsFunc(own.rights, func(r right) bool { return r.kind == role }) {
+		own.vague = true
+	}
+	return own, nil
+}
+
+// holds reports whether the session has a privilege everywhere.
+func (p powers) holds(names ...string) bool {
+	return slices.ContainsFunc(p.rights, func(r right) bool {
+		return r.on == "*.*" && (r.name == allPrivileges || slices.Contains(names, r.name))
+	})
+}
+
+// onTables reports whether it may write to the system's tables, which is as good
+// as CREATE USER. Source: MySQL reference manual, "ALTER USER Statement".
+func (p powers) onTables() bool {
+	return slices.ContainsFunc(p.rights, func(r right) bool {
+		return (r.on == "*.*" || strings.HasPrefix(r.on, "`mysql`.")) && (r.name == "UPDATE" || r.name == allPrivileges)
+	})
+}
+
+// missing lists what the session would need to make accounts and to give them
+// these rights. To pass a privilege on it needs that one and GRANT OPTION, for
+// the same thing or for more.
+func (p powers) missing(grant rights) []string {
+	if p.vague {
+		return nil
+	}
+	var missing []string
+	if !p.holds("CREATE USER") && !p.onTables() {
+		missing = append(missing, "CREATE USER ON *.*")
+	}
+	for _, r := range grant {
+		if r.kind != privilege || strings.Contains(r.name, "(") || r.name == allPrivileges {
+			continue // columns, roles and the like: the rules differ between versions
+		}
+		names := []string{r.name, grantOption}
+		for _, name := range slices.Compact(names) {
+			if !p.covers(name, r.on) {
+				missing = append(missing, name+" ON "+r.on)
+			}
+		}
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing)
+}
+
+// covers reports whether the session has a privilege for a thing or for more.
+func (p powers) covers(name, on string) bool {
+	schema, _, _ := strings.Cut(on, ".")
+	return slices.ContainsFunc(p.rights, func(r right) bool {
+		if r.kind != privilege || r.name != name && (r.name != allPrivileges || name == grantOption) {
+			return false
+		}
+		wildcard := strings.HasSuffix(r.on, ".*") && strings.ContainsAny(r.on, "%_")
+		return r.on == "*.*" || r.on == on || r.on == schema+".*" || wildcard
+	})
+}
+
+// writable makes sure that the server takes changes from this session.
+func (s *session) writable(ctx context.Context, own powers) error {
+	rows, err := s.query(ctx, readOnlySQL)
+	if err != nil {
+		return nil // MySQL 5.6 does not know both, and says so when it comes to it
+	}
+	off := func(value string) bool { return value == "0" || value == "OFF" }
+	exempt := own.vague || own.holds("SUPER", "CONNECTION_ADMIN", "READ_ONLY ADMIN", "READ ONLY ADMIN")
+	if !off(rows[0][1]) || !off(rows[0][0]) && !exempt {
+		return fault.New(fault.DatabaseReadOnly, s.target.String()+": the server is read-only", `Put the writer's endpoint into "host" of the secret`)
+	}
+	return nil
+}
+
+// maySetPassword goes the way of SetPassword.
+func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, user string) error {
+	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", user, s.target.address())
+	if user == s.target.user {
+		return s.maySetOwn(ctx, srv, op, user)
+	}
+	list, err := s.accounts(ctx, srv, user)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return fault.New(fault.DatabaseError, op+": there is no such user", "Correct the user name in the secret")
+	}
+	if missing := own.missing(nil); len(missing) > 0 {
+		return s.lacks(op, missing)
+	}
+	return nil
+}
+
+func (s *session) maySetOwn(ctx context.Context, srv *server, op, user string) error {
+	if srv.self.user != user {
+		return wrongAccount(op, srv)
+	}
+	if srv.ownByAlter() || !srv.showsCreateUser() {
+		return nil // everybody may
+	}
+	d, err := s.describe(ctx, srv, nil)
+	if err != nil {
+		return err
+	}
+	plugin, err := onlyPlugin(srv.self, d.options.factors)
+	if err != nil {
+		return err
+	}
+	if _, known := hashFor(plugin, s.password, ""); !known {
+		return unknownPlugin(srv.self, plugin)
+	}
+	return nil
+}
+
+func (s *session) lacks(op string, missing []string) error {
+	return fault.New(fault.PrivilegeMissing,
+		fmt.Sprintf("%s: user %q has no %s", op, s.target.user, strings.Join(missing, ", no ")),
+		"Grant it as a user that may (GRANT OPTION is granted by WITH GRANT OPTION), or name another superuser's secret")
+}

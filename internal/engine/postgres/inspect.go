@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+var _ engine.Inspector = (*session)(nil)
+
+// CanRotate implements [engine.Inspector]. It makes the plan that EnsureClone
+// would carry out, and checks what the server checks for ALTER ROLE.
+func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engine.Inspection, error) {
+	found := engine.Inspection{}
+	state, err := s.writable(ctx)
+	if err != nil {
+		return found, err
+	}
+	if r.SetPassword != "" {
+		if err := s.maySetPassword(ctx, r.SetPassword, state); err != nil {
+			return found, err
+		}
+	}
+	if r.Clone == nil {
+		return found, nil
+	}
+	l, _, err := s.prepare(ctx, *r.Clone)
+	if err != nil {
+		return found, err
+	}
+	found.Changes = pgwire.Done(l.steps)
+	if s.separateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
+		found.Notes = append(found.Notes, "Whether the superuser may grant rights on every object was not checked")
+	}
+	return found, nil
+}
+
+// restriction is what RDS adds to ALTER ROLE.
+type restriction struct{ restricted, exempt bool }
+
+// writable makes sure that the server takes changes.
+func (s *session) writable(ctx context.Context) (restriction, error) {
+	op := "asking " + s.Target.String() + " whether it takes changes"
+	row, err := s.Run(ctx, stateSQL())
+	if err != nil {
+		return restriction{}, s.StatementFault(err, op, pgwire.Reading)
+	}
+	if len(row) != 4 {
+		return restriction{}, fault.New(fault.DatabaseError, op+": the answer was not understood", "Please report this to Tumbler")
+	}
+	if row[0] == "t" || row[1] == "on" {
+		return restriction{}, fault.New(fault.DatabaseReadOnly, s.Target.String()+": the database is read-only", hints.ReadOnly)
+	}
+	return restriction{restricted: row[2] == "on", exempt: row[3] == "t"}, nil
+}
+
+// maySetPassword follows the rules of AlterRole() in PostgreSQL's user.c, and
+// those of Amazon RDS user guide, "Restricting password management".
+func (s *session) maySetPassword(ctx context.Context, user string, rds restriction) error {
+	op := fmt.Sprintf("looking whether the password of role %q may be set on %s", user, s.Target)
+	if err := s.Target.CheckName("role", user); err != nil {
+		return err
+	}
+	c, err := s.catalog(ctx, user)
+	if err != nil {
+		return s.StatementFault(err, op, pgwire.Reading)
+	}
+	if _, err := pgwire.ParsePasswordMethod([]string{c.Encryption, c.Iterations}); err != nil {
+		return s.StatementFault(err, op, pgwire.Reading)
+	}
+	role, session := c.role(user), c.role(c.Session)
+	missing := func(what, hint string) error {
+		return fault.New(fault.PrivilegeMissing, fmt.Sprintf("%s: role %q may not: %s", op, c.Session, what), hint)
+	}
+	switch {
+	case role == nil:
+		return noSuchRole(op, user)
+	case session == nil || session.Superuser:
+		return nil
+	case rds.restricted && !rds.exempt:
+		return missing("RDS restricts who may set passwords (rds.restrict_password_commands)", "GRANT rds_password TO "+pgwire.Identifier(c.Session))
+	case c.Session == user:
+		return nil
+	case role.Superuser:
+		return missing("only a superuser may change one", "Name the secret of a superuser, or rotate this one by itself")
+	case !session.CreateRole:
+		return missing("it has neither SUPERUSER nor CREATEROLE", fmt.Sprintf("ALTER ROLE %s CREATEROLE, or name another superuser's secret", pgwire.Identifier(c.Session)))
+	case c.inheritPerGrant() && !role.Administered:
+		return missing("it has no ADMIN OPTION on "+pgwire.Identifier(user),
+			fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(user), pgwire.Identifier(c.Session)))
+	}
+	return nil
+}

@@ -1,0 +1,361 @@
+package rotation
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Preflight tells whether a rotation would go through, and what it would change.
+// It changes nothing, neither in the secret nor in the database: it has no right
+// to write, asks for no password, and runs no statement that does more than read.
+//
+// It asks the same questions as the steps do, of the same code. It logs in once
+// with AWSCURRENT, and once as the superuser where there is one; with other
+// versions only when AWSCURRENT is refused, as the rotation would.
+type Preflight struct {
+	Secrets interface {
+		Describer
+		VersionDater
+		ValueReader
+	}
+	Executions Executions
+	Registry   Registry // nil: every request stands for itself
+	Databases  Databases
+	Servers    Servers
+	Proxies    Proxies // nil: hosts are not looked up
+
+	Region          string
+	RotatorARN      string   // Tumbler's own native rotation function. Optional.
+	Functions       []string // ARNs of the rotation functions that a request may name
+	StateMachineARN string   // whose executions may be rotating the secret. Optional.
+	Now             func() time.Time
+}
+
+// Proxies knows RDS proxies.
+type Proxies interface {
+	// Proxy returns the RDS proxy that a host is, or nil.
+	Proxy(ctx context.Context, host, secretARN string) (*Proxy, error)
+}
+
+// Proxy is an RDS Proxy.
+type Proxy struct {
+	Name       string
+	Database   string // host and port behind it; empty: there is none
+	Registered bool   // the secret is registered with it
+}
+
+// PreflightInput asks for a preflight of a request.
+type PreflightInput struct {
+	Request json.RawMessage `json:"request"`
+}
+
+// PreflightResult is what a preflight found. It holds no secret.
+type PreflightResult struct {
+	SecretARN   string   `json:"secretArn,omitempty"`
+	SecretName  string   `json:"secretName,omitempty"`
+	Strategy    Strategy `json:"strategy,omitempty"`
+	WouldRotate bool     `json:"wouldRotate"`
+	Summary     string   `json:"summary"` // a sentence
+	Checks      []Check  `json:"checks"`
+	Changes     []string `json:"changes,omitempty"` // what the rotation would change, as far as it can be told
+}
+
+// Check is one answer.
+type Check struct {
+	Name string `json:"check"`
+	OK   bool   `json:"ok"`
+
+	// Skipped says that nobody has looked, for the reason in Message. OK is then
+	// false, and the check does not stand in the rotation's way.
+	Skipped bool `json:"skipped,omitempty"`
+
+	Code    fault.Code `json:"code,omitempty"` // what the rotation would end with
+	Message string     `json:"message"`
+	Hint    string     `json:"hint,omitempty"` // with OK: something that is worth to know
+}
+
+// Run checks everything and returns what it found. It fails only if it was
+// called wrongly: what is wrong with a secret is an answer.
+func (p Preflight) Run(ctx context.Context, in PreflightInput) (PreflightResult, error) {
+	if len(in.Request) == 0 {
+		return PreflightResult{}, invalidRequest("the payload has no field request", `Send {"request":{"secretId":"..."}}`)
+	}
+	f := &flight{Preflight: p, raw: in.Request, now: p.Now(), known: map[string]bool{}}
+	defer f.close()
+	for _, c := range checks {
+		f.result.Checks = append(f.result.Checks, f.check(ctx, c))
+	}
+	f.summarize()
+	return f.result, nil
+}
+
+// The checks, in their order, which is that of a rotation. Each needs what
+// others have found out.
+var checks = []check{
+	{"request", nil, (*flight).checkRequest},
+	{"secret", []string{"request"}, (*flight).checkSecret},
+	{"configuration", []string{"secret"}, (*flight).checkConfiguration},
+	{"credentials", []string{"secret"}, (*flight).checkCredentials},
+	{"engine", []string{"configuration", "credentials"}, (*flight).checkEngine},
+	{"window", []string{"configuration"}, (*flight).checkWindow},
+	{"other rotations", []string{"configuration"}, (*flight).checkOthers},
+	{"user names", []string{"configuration", "credentials"}, (*flight).checkNames},
+	{"password policy", []string{"configuration", "credentials"}, (*flight).checkPolicy},
+	{"network", []string{"engine"}, (*flight).checkNetwork},
+	{"TLS", []string{"network"}, (*flight).checkTLS},
+	{"login", []string{"TLS"}, (*flight).checkLogin},
+	{"superuser", []string{"engine", "user names"}, (*flight).checkSuperuser},
+	{"privileges", []string{"login", "superuser"}, (*flight).checkPrivileges},
+	{"proxy", []string{"configuration", "credentials"}, (*flight).checkProxy},
+}
+
+type check struct {
+	name  string
+	needs []string
+	run   func(*flight, context.Context) (finding, error)
+}
+
+// finding is what a check says that nothing is wrong with.
+type finding struct {
+	message, hint string
+	skipped       bool
+}
+
+func skip(format string, args ...any) (finding, error) {
+	return finding{message: fmt.Sprintf(format, args...), skipped: true}, nil
+}
+
+func found(format string, args ...any) (finding, error) {
+	return finding{message: fmt.Sprintf(format, args...)}, nil
+}
+
+// flight is one run.
+type flight struct {
+	Preflight
+	raw   json.RawMessage
+	now   time.Time
+	known map[string]bool // the checks that have found out what others need
+
+	secret   Metadata
+	request  Request
+	plan     Planned
+	current  secretdoc.Document
+	users    pair          // of alternating users
+	left     redact.String // the password of a dead rotation
+	database engine.Engine
+	refusal  error          // of the connection
+	session  engine.Session // of the user; nil when the superuser has to reset its password
+	admin    engine.Session // of the superuser; nil when none is needed
+
+	result PreflightResult
+}
+
+func (f *flight) close() {
+	for _, session := range []engine.Session{f.session, f.admin} {
+		if session != nil {
+			session.Close()
+		}
+	}
+}
+
+func (f *flight) check(ctx context.Context, c check) Check {
+	for _, need := range c.needs {
+		if !f.known[need] {
+			return Check{Name: c.name, Skipped: true, Message: "not checked, because it needs what " + need + " is about"}
+		}
+	}
+	got, err := c.run(f, ctx)
+	if err != nil {
+		why := fault.From(err)
+		return Check{Name: c.name, Code: why.Code, Message: why.Op, Hint: why.Hint}
+	}
+	f.known[c.name] = true
+	return Check{Name: c.name, OK: !got.skipped, Skipped: got.skipped, Message: got.message, Hint: got.hint}
+}
+
+// planner is the step whose questions come first.
+func (f *flight) planner() Plan {
+	return Plan{
+		Secrets: f.Secrets, Executions: f.Executions, Registry: f.Registry, Region: f.Region,
+		RotatorARN: f.RotatorARN, Functions: f.Functions, Now: f.Now,
+	}
+}
+
+func (f *flight) checkRequest(context.Context) (_ finding, err error) {
+	if f.request, err = ParseRequest(f.raw); err != nil {
+		return finding{}, err
+	}
+	return found("well-formed, for secret %s", f.request.SecretID)
+}
+
+func (f *flight) checkSecret(ctx context.Context) (_ finding, err error) {
+	if f.secret, err = f.Secrets.Describe(ctx, f.request.SecretID); err != nil {
+		return finding{}, err
+	}
+	// Who has to put this right wants to know at once what else is wrong.
+	f.known["secret"] = !f.secret.Deleted
+	f.result.SecretARN, f.result.SecretName = f.secret.ARN, f.secret.Name
+	if err := f.planner().checkRotatable(f.secret); err != nil {
+		return finding{}, err
+	}
+	return found("%s is Tumbler's to rotate", f.secret.Name)
+}
+
+func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) {
+	if f.request, err = f.planner().configured(ctx, f.request, f.secret); err != nil {
+		return finding{}, err
+	}
+	f.known["configuration"] = true
+	f.result.Strategy = f.request.Strategy
+	f.plan = Planned{
+		Decision: Rotate, SecretARN: f.secret.ARN, SecretName: f.secret.Name, Strategy: f.request.Strategy,
+		CurrentVersionID: f.secret.Labels[Current], PendingVersionID: f.secret.Labels[Pending],
+		PreviousVersionID: f.secret.Labels[Previous], LastVersionID: f.secret.Labels[Own],
+		SuperuserSecretID: f.request.SuperuserSecretID, RecoverPassword: f.request.RecoverPassword,
+		RotationFunction: f.request.RotationFunction, Password: f.request.Password,
+	}
+	if err := f.planner().allowed(f.request); err != nil {
+		return finding{}, err
+	}
+	return found("strategy %s", f.request.Strategy)
+}
+
+func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
+	value, _, err := f.Secrets.Value(ctx, f.secret.ARN, Version{Label: Current})
+	if err != nil {
+		return finding{}, err
+	}
+	if f.current, err = secretdoc.Parse(value); err != nil {
+		return finding{}, err
+	}
+	return found("AWSCURRENT is of user %q on %s:%d", f.current.Username, f.current.Host, f.current.Port)
+}
+
+func (f *flight) checkEngine(context.Context) (_ finding, err error) {
+	if f.plan.RotationFunction != "" {
+		return found("rotation function %s sets and tests passwords", f.plan.RotationFunction)
+	}
+	if err := f.plan.canTalkTo(f.current); err != nil {
+		return finding{}, err
+	}
+	if f.database, err = f.Databases.For(f.current); err != nil {
+		return finding{}, err
+	}
+	return found("Tumbler talks to %s", f.current.Engine)
+}
+
+func (f *flight) checkWindow(context.Context) (finding, error) {
+	window, next, _, err := f.request.forRun(f.now)
+	if err != nil {
+		return finding{}, err
+	}
+	f.plan.Window, f.plan.NextWindow = window, next
+	decided := run{request: f.request, plan: f.plan, now: f.now}.decideWindow()
+	switch {
+	case decided.Decision == Reject && f.request.OutsideWindow == OutsideWait:
+		return finding{}, fault.New(fault.WindowClosed, decided.Ending.Cause, "")
+	case decided.Decision == Reject:
+		return finding{}, run{request: f.request, plan: f.plan, now: f.now}.closed()
+	case decided.Decision == Wait:
+		return found("closed; the rotation would wait until it opens at %s", stamp(decided.Window.OpensAt))
+	case window == nil:
+		return found("none: at any time")
+	case decided.Window == nil:
+		return found("closed, and to be disregarded")
+	}
+	return found("open until %s", stamp(window.ClosesAt))
+}
+
+// checkOthers looks for a rotation that is under way, and for what a dead one has
+// left.
+func (f *flight) checkOthers(ctx context.Context) (finding, error) {
+	if !f.plan.heldByAnother(f.plan.PendingVersionID) {
+		if f.plan.abandoned() {
+			return found("none. The last one was given up; its password is tried should AWSCURRENT be refused")
+		}
+		return found("none")
+	}
+	if f.StateMachineARN == "" {
+		return skip("AWSPENDING is on version %s; not checked whose it is, because this function was not told its state machine", f.plan.PendingVersionID)
+	}
+	// An execution that is not there: it belongs to the state machine and owns
+	// no version.
+	self := strings.Replace(f.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":preflight"
+	busy, err := f.planner().busy(ctx, self, f.secret, f.now)
+	if err != nil {
+		return finding{}, err
+	}
+	if busy != nil {
+		return finding{}, busy
+	}
+	if !f.known["credentials"] {
+		return skip("a rotation died and left AWSPENDING on version %s; not checked what is in it", f.plan.PendingVersionID)
+	}
+	account, err := target(f.plan, f.current)
+	if err != nil {
+		return finding{}, err
+	}
+	if f.left, err = leftBehind(ctx, f.Secrets, f.plan, account); err != nil {
+		return finding{}, err
+	}
+	if f.left.IsEmpty() {
+		return found("a rotation died and left AWSPENDING on version %s, without a password of its own: the next one replaces it", f.plan.PendingVersionID)
+	}
+	return found("a rotation died and left AWSPENDING on version %s: the next one takes its password over, since the database may have it", f.plan.PendingVersionID)
+}
+
+func (f *flight) checkNames(context.Context) (_ finding, err error) {
+	if f.plan.Strategy != AlternatingUsers {
+		return found("no clone is needed")
+	}
+	if f.users, err = pairOf(f.current); err != nil {
+		return finding{}, err
+	}
+	return found("%q and %q take turns; %q is next", f.users.original, f.users.clone, f.users.target)
+}
+
+func (f *flight) checkPolicy(context.Context) (finding, error) {
+	policy := f.plan.Password.policy(f.current.Traits())
+	alphabet, err := policy.possible()
+	if err != nil {
+		return finding{}, err
+	}
+	return found("%d characters of %d different ones", policy.Length, alphabet)
+}
+
+// summarize says what all of it amounts to.
+func (f *flight) summarize() {
+	failed, skipped := []string{}, 0
+	for _, c := range f.result.Checks {
+		if !c.OK && !c.Skipped {
+			failed = append(failed, c.Name)
+		} else if c.Skipped {
+			skipped++
+		}
+	}
+	f.result.WouldRotate = len(failed) == 0
+	switch {
+	case len(failed) > 0:
+		f.result.Summary = "Would not rotate: see " + strings.Join(failed, ", ") + "."
+		f.result.Changes = nil // it would not come to that
+		return
+	case skipped > 0:
+		f.result.Summary = fmt.Sprintf("Would rotate, as far as it can be told: %d of %d checks were not made.", skipped, len(f.result.Checks))
+	default:
+		f.result.Summary = "Would rotate."
+	}
+	account, _ := target(f.plan, f.current) // checkNames has had no objection
+	f.result.Changes = slices.Concat([]string{
+		fmt.Sprintf("the password of user %q on %s:%d", account.Username, f.current.Host, f.current.Port),
+		"AWSCURRENT moves from version " + f.plan.CurrentVersionID + " to a new one, and AWSPREVIOUS to that",
+	}, f.result.Changes)
+}

@@ -1,0 +1,213 @@
+package rotation
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// checkNetwork makes the one connection that this check and the two after it are
+// about: every refused login counts towards an account lockout.
+func (f *flight) checkNetwork(ctx context.Context) (finding, error) {
+	if f.database == nil {
+		return skip("not checked: only the rotation function knows its way to the database")
+	}
+	f.session, f.refusal = f.database.Connect(ctx, f.current)
+	if f.refusal != nil {
+		f.session = nil // not an interface that holds a nil
+	}
+	switch fault.CodeOf(f.refusal) {
+	case "", fault.CertificateRejected, fault.TLSUnavailable,
+		fault.LoginRefused, fault.DatabaseUnavailable, fault.PrivilegeMissing, fault.DatabaseError:
+		return found("%s has an address, and port %d answers", f.current.Host, f.current.Port)
+	}
+	return finding{}, f.refusal
+}
+
+func (f *flight) checkTLS(context.Context) (finding, error) {
+	switch {
+	case f.database == nil:
+		return skip("not checked: the rotation function sees to it")
+	case fault.Is(f.refusal, fault.CertificateRejected, fault.TLSUnavailable):
+		return finding{}, f.refusal
+	case fault.Is(f.refusal, fault.DatabaseUnavailable, fault.DatabaseError):
+		return skip("not checked: the server ended the connection, perhaps before it came to that")
+	case f.current.SSL == nil:
+		return found("used and verified where the server has it")
+	case *f.current.SSL:
+		return found("used, and the certificate is right")
+	}
+	return finding{
+		message: "off, as the secret says",
+		hint:    `Remove "ssl" from the secret, or set it to true: a password that is set now would cross the network in clear, or as a hash`,
+	}, nil
+}
+
+func (f *flight) checkLogin(ctx context.Context) (finding, error) {
+	switch {
+	case f.database == nil:
+		return skip("not checked: only the rotation function logs in")
+	case f.refusal == nil:
+		if err := f.session.Probe(ctx); err != nil {
+			return finding{}, err
+		}
+		return found("AWSCURRENT logs in")
+	case !fault.Is(f.refusal, fault.LoginRefused) || f.plan.Strategy == AlternatingUsers:
+		return finding{}, f.refusal
+	}
+	return f.loginOtherwise(ctx)
+}
+
+// loginOtherwise tries what the rotation would try after AWSCURRENT.
+func (f *flight) loginOtherwise(ctx context.Context) (finding, error) {
+	const now = "Applications that read AWSCURRENT cannot log in now. Rotating repairs the secret"
+	if !f.left.IsEmpty() {
+		session, err := f.database.Connect(ctx, f.current.WithPassword(f.left))
+		if err == nil {
+			f.session = session
+			return finding{"AWSCURRENT is refused, and AWSPENDING of a dead rotation logs in", now, false}, nil
+		}
+		if !fault.Is(err, fault.LoginRefused) {
+			return finding{}, err
+		}
+	}
+	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
+	session, with, err := v.connectOlder(ctx, f.database, f.plan, f.current)
+	switch {
+	case err == nil:
+		f.session = session
+		return finding{"AWSCURRENT is refused, and " + with + " logs in", now, false}, nil
+	case !fault.Is(err, fault.LoginRefused):
+		return finding{}, err
+	case f.plan.RecoverPassword:
+		return finding{"no password that the secret knows logs in: the superuser would reset it", now, false}, nil
+	}
+	return finding{}, noneAccepted(f.refusal, f.current)
+}
+
+// checkSuperuser reads the superuser's secret and logs in with it.
+func (f *flight) checkSuperuser(ctx context.Context) (finding, error) {
+	switch {
+	case f.database == nil:
+		return skip("not checked: the rotation function finds its superuser")
+	case f.plan.Strategy != AlternatingUsers && !f.plan.RecoverPassword:
+		return found("none is needed")
+	}
+	message, err := f.openSuperuser(ctx)
+	if err != nil && f.session != nil && f.plan.Strategy != AlternatingUsers {
+		why := fault.From(err)
+		return finding{"not needed now, and useless if the password were lost: " + why.Op, why.Hint, false}, nil
+	}
+	return finding{message: message}, err
+}
+
+func (f *flight) openSuperuser(ctx context.Context) (string, error) {
+	superuser, err := superusers{secrets: f.Secrets, servers: f.Servers}.credentials(ctx, f.plan, f.current)
+	if err != nil {
+		return "", err
+	}
+	if f.plan.Strategy == AlternatingUsers {
+		if err := f.users.notOneOfThem(superuser); err != nil {
+			return "", err
+		}
+	}
+	admin, err := connectSuperuser(ctx, f.database, superuser)
+	if err != nil {
+		return "", err
+	}
+	f.admin = admin
+	return fmt.Sprintf("%q is on the same server and logs in", superuser.Username), nil
+}
+
+// checkPrivileges asks the database what it would say to the rotation.
+func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
+	if f.database == nil {
+		return skip("not checked: only the rotation function knows what it does")
+	}
+	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username}
+	if session == nil {
+		session = f.admin // of a single user whose password is lost
+	}
+	if f.plan.Strategy == AlternatingUsers {
+		session, request = f.admin, f.cloneRequest(ctx)
+	}
+	inspector, ok := session.(engine.Inspector)
+	if !ok {
+		return skip("not checked: for %s Tumbler cannot tell without trying", f.current.Engine)
+	}
+	inspection, err := inspector.CanRotate(ctx, request)
+	if fault.Is(err, fault.AccountNotOurs) && request.Clone != nil && f.provenByLogin(ctx) {
+		request.Clone.Proven = true
+		inspection, err = inspector.CanRotate(ctx, request)
+	}
+	if err != nil {
+		return finding{}, err
+	}
+	f.result.Changes = append(f.result.Changes, inspection.Changes...)
+	return finding{message: "sufficient for what would change", hint: strings.Join(inspection.Notes, ". ")}, nil
+}
+
+// cloneRequest is what SetSecret would ask for. The password goes nowhere: it
+// says that the clone gets one, and, if a dead rotation has left it, proves by
+// the hash that is stored whose the clone is.
+func (f *flight) cloneRequest(ctx context.Context) engine.InspectRequest {
+	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
+	clone := &engine.CloneRequest{
+		Original: f.users.original, Clone: f.users.clone, Mark: f.secret.ARN,
+		Proven: v.hasNamed(ctx, f.users.target, f.current),
+	}
+	if f.users.target == f.users.original {
+		return engine.InspectRequest{SetPassword: f.users.original, Clone: clone}
+	}
+	if clone.Password = f.left; f.left.IsEmpty() {
+		clone.Password = redact.New(rand.Text())
+	}
+	return engine.InspectRequest{Clone: clone}
+}
+
+// provenByLogin reports whether the account takes a password that nobody but
+// this secret's rotations can have given it, as SetSecret would find out.
+func (f *flight) provenByLogin(ctx context.Context) bool {
+	account := f.current.WithUsername(f.users.target)
+	if !f.left.IsEmpty() {
+		if session, err := f.database.Connect(ctx, account.WithPassword(f.left)); err == nil {
+			session.Close()
+			return true
+		}
+	}
+	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
+	session, _, err := v.connectOlder(ctx, f.database, f.plan, account)
+	if err == nil {
+		session.Close()
+	}
+	return err == nil
+}
+
+// checkProxy tells what an RDS proxy means for the rotation.
+func (f *flight) checkProxy(ctx context.Context) (finding, error) {
+	if f.Proxies == nil {
+		return skip("not checked")
+	}
+	proxy, err := f.Proxies.Proxy(ctx, f.current.Host, f.secret.ARN)
+	if err != nil {
+		return finding{}, err
+	}
+	if proxy == nil {
+		return found("%s is no RDS proxy", f.current.Host)
+	}
+	if f.plan.Strategy == AlternatingUsers {
+		if err := f.Servers.Alternates(ctx, f.current.Host, f.secret.ARN); err != nil {
+			return finding{}, err
+		}
+	}
+	result := finding{message: fmt.Sprintf("the host is the RDS proxy %s; Tumbler changes the password in %s behind it", proxy.Name, proxy.Database)}
+	if !proxy.Registered {
+		result.hint = "This secret is not registered with the proxy: applications that read it cannot log in through the proxy, before or after a rotation"
+	}
+	return result, nil
+}
