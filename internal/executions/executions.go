@@ -3,15 +3,12 @@ package executions
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/tumbler-rotation/tumbler/internal/awsfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
@@ -53,18 +50,17 @@ func classify(err error) error {
 // classifyCall names what an error means; op says what cannot be done now, and
 // right what the function's role lacks if it was refused.
 func classifyCall(err error, op, right string) error {
-	var api smithy.APIError
-	// Outside the API's own model an error does not say whose fault it is.
-	answer, answered := errors.AsType[*smithyhttp.ResponseError](err)
-	switch {
-	case !errors.As(err, &api):
-		return fault.Wrap(err, fault.ServiceUnavailable, op+", because Step Functions does not answer", "It heals by itself unless this function has no route to Step Functions")
-	case strings.Contains(api.ErrorCode(), "Throttl"), api.ErrorCode() == "TooManyRequestsException":
-		return fault.Wrap(err, fault.Throttled, op+", because the request quota is used up", "It heals by itself")
-	case api.ErrorCode() == "AccessDeniedException":
-		return fault.Wrap(err, fault.AccessDenied, op, "Allow "+right+" in the function's role")
-	case api.ErrorFault() == smithy.FaultServer, answered && answer.HTTPStatusCode() >= http.StatusInternalServerError:
-		return fault.Wrap(err, fault.ServiceUnavailable, op+" ("+api.ErrorCode()+")", "It heals by itself")
+	const heals = "It heals by itself"
+	switch kind, code := awsfault.Of(err); kind {
+	case awsfault.NoAnswer:
+		return fault.Wrap(err, fault.ServiceUnavailable, op+", because Step Functions does not answer", heals+" unless this function has no route to Step Functions")
+	case awsfault.Throttled:
+		return fault.Wrap(err, fault.Throttled, op+", because the request quota is used up", heals)
+	case awsfault.Denied:
+		return fault.Wrap(err, fault.AccessDenied, op+" ("+code+")", "Allow "+right+" in the function's role")
+	case awsfault.Failed:
+		return fault.Wrap(err, fault.ServiceUnavailable, op+" ("+code+")", heals)
+	default:
+		return fault.Wrap(err, fault.Internal, op+" ("+code+")", "Please report it with the function's log")
 	}
-	return fault.Wrap(err, fault.Internal, op+" ("+api.ErrorCode()+")", "Please report it with the function's log")
 }

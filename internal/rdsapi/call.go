@@ -2,15 +2,14 @@ package rdsapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
-	"github.com/aws/smithy-go"
 
+	"github.com/tumbler-rotation/tumbler/internal/awsfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
@@ -62,26 +61,24 @@ func (r Resolver) clusters(ctx context.Context) ([]types.DBCluster, error) {
 }
 
 func isCode(err error, codes ...string) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+	_, code := awsfault.Of(err)
+	return slices.Contains(codes, code)
 }
 
 // classify names what an error of the API means; AWS's own message is not
 // carried over.
 func classify(err error, service, call string) error {
 	op := fmt.Sprintf("%s:%s", service, call)
-	var api smithy.APIError
-	if !errors.As(err, &api) {
+	switch kind, code := awsfault.Of(err); kind {
+	case awsfault.NoAnswer:
 		return fault.Wrap(err, fault.ServiceUnavailable, op+": the API does not answer",
 			fmt.Sprintf("If this function is in a VPC, the VPC needs an interface endpoint for %s (or a NAT gateway), and its security groups must let HTTPS through", serviceName(service)))
-	}
-	switch code := api.ErrorCode(); {
-	case slices.Contains([]string{"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidClientTokenId", "ExpiredToken", "SignatureDoesNotMatch"}, code):
+	case awsfault.Denied:
 		return fault.Wrap(err, fault.AccessDenied, op+" is not allowed ("+code+")",
 			"Allow "+op+" in the function's role: it is needed for superuser secrets that AWS manages, for read replicas and for proxies")
-	case slices.Contains([]string{"Throttling", "ThrottlingException", "RequestLimitExceeded"}, code):
+	case awsfault.Throttled:
 		return fault.Wrap(err, fault.Throttled, op+": the Region's request quota is used up", "It heals by itself")
-	case api.ErrorFault() == smithy.FaultServer:
+	case awsfault.Failed:
 		return fault.Wrap(err, fault.ServiceUnavailable, op+": the API failed ("+code+")", "It heals by itself")
 	default:
 		return fault.Wrap(err, fault.SuperuserInvalid, op+" was refused ("+code+")",

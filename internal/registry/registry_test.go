@@ -225,6 +225,7 @@ func TestErrors(t *testing.T) {
 		"denied":      {&wire.Error{Code: "AccessDeniedException", Status: 403}, fault.AccessDenied},
 		"expired":     {&wire.Error{Code: "ExpiredTokenException", Status: 403}, fault.AccessDenied},
 		"throttled":   {&wire.Error{Code: "ThrottlingException", Status: 429}, fault.Throttled},
+		"between":     {&wire.Error{Code: "SomethingNew", Status: 502}, fault.ServiceUnavailable},
 		"failing":     {&wire.Error{Code: "InternalServerException", Status: 500}, fault.ServiceUnavailable},
 		"unreachable": {nil, fault.ServiceUnavailable},
 		"unknown":     {&wire.Error{Code: "ValidationException", Status: 400}, fault.Internal},

@@ -3,13 +3,12 @@ package secretsmgr
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/tumbler-rotation/tumbler/internal/awsfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
@@ -23,12 +22,9 @@ const (
 // classifyRead classifies an error of GetSecretValue, for which "not found"
 // can mean the secret or only the version.
 func classifyRead(err error, secretID string, v rotation.Version) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return classify(err, "GetSecretValue", secretID)
-	}
-	missing := api.ErrorCode() == codeNotFound && strings.Contains(api.ErrorMessage(), "secret value")
-	mismatch := api.ErrorCode() == codeInvalidRequest && strings.Contains(api.ErrorMessage(), "VersionStage")
+	kind, code := awsfault.Of(err)
+	missing := kind == awsfault.NotFound && strings.Contains(messageOf(err), "secret value")
+	mismatch := code == codeInvalidRequest && strings.Contains(messageOf(err), "VersionStage")
 	if !missing && !mismatch {
 		return classify(err, "GetSecretValue", secretID)
 	}
@@ -42,10 +38,7 @@ func classifyRead(err error, secretID string, v rotation.Version) error {
 	return fault.Wrap(err, fault.VersionNotReady, fmt.Sprintf("secret %s has no %s", secretID, what), waitHint)
 }
 
-var (
-	codeNotFound       = (*types.ResourceNotFoundException)(nil).ErrorCode()
-	codeInvalidRequest = (*types.InvalidRequestException)(nil).ErrorCode()
-)
+var codeInvalidRequest = (*types.InvalidRequestException)(nil).ErrorCode()
 
 // classify names what an error of Secrets Manager means. AWS's own message is
 // not carried over, except when it tells what is wrong with a request that held
@@ -60,42 +53,44 @@ func classify(err error, call, secretID string) error {
 		}
 		return fault.Wrap(err, code, call+": "+op, hint)
 	}
-	var api smithy.APIError
-	if !errors.As(err, &api) {
+	kind, code := awsfault.Of(err)
+	switch kind {
+	case awsfault.NoAnswer:
 		return wrap(fault.ServiceUnavailable, "Secrets Manager does not answer", unreachableHint)
+	case awsfault.Throttled:
+		return wrap(fault.Throttled, "the Region's request quota is used up", "It heals by itself; if it is frequent, spread the rotations or raise the quota")
+	case awsfault.KeyUnusable:
+		return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Check that the key is enabled and that its policy and the function's role allow kms:Decrypt and kms:GenerateDataKey")
+	case awsfault.Denied:
+		return wrap(fault.AccessDenied, "not allowed ("+code+")", "Allow secretsmanager:"+call+" on this secret in the function's role and in the secret's resource policy, for this function only")
+	case awsfault.Failed:
+		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+code+")", "It heals by itself")
+	case awsfault.NotFound:
+		return wrap(fault.SecretNotFound, "there is no such secret", "Check the name or ARN and the Region, and restore the secret if it was deleted")
 	}
-	reason := api.ErrorMessage()
+	message := messageOf(err)
+	reason := message
 	if call == "PutSecretValue" {
 		reason = "Please report it with the call's event in CloudTrail" // which leaves the value out
 	}
-	switch code := api.ErrorCode(); code {
-	case codeNotFound:
-		return wrap(fault.SecretNotFound, "there is no such secret", "Check the name or ARN and the Region, and restore the secret if it was deleted")
+	switch code {
 	case codeInvalidRequest:
-		if strings.Contains(api.ErrorMessage(), "deletion") || strings.Contains(api.ErrorMessage(), "deleted") {
+		if strings.Contains(message, "deletion") || strings.Contains(message, "deleted") {
 			return wrap(fault.SecretDeleted, "the secret is scheduled for deletion", "Restore it (secretsmanager restore-secret) or remove its rotation")
 		}
 		return wrap(fault.InvalidRequest, "Secrets Manager refuses the request", reason)
-	case "ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded":
-		return wrap(fault.Throttled, "the Region's request quota is used up", "It heals by itself; if it is frequent, spread the rotations or raise the quota")
 	case "LimitExceededException":
 		return wrap(fault.LimitExceeded, "a quota is reached", "Remove staging labels from old versions, or raise the quota")
-	case "DecryptionFailure", "EncryptionFailure", "KMSAccessDeniedException", "KMSInvalidStateException", "KMSNotFoundException":
-		return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Check that the key is enabled and that its policy and the function's role allow kms:Decrypt and kms:GenerateDataKey")
-	case "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException", "NotAuthorized":
-		if strings.Contains(api.ErrorMessage(), "KMS") {
-			return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Allow the function's role kms:Decrypt (and kms:GenerateDataKey to write) in the key's policy")
-		}
-		return wrap(fault.AccessDenied, "not allowed ("+code+")", "Allow secretsmanager:"+call+" on this secret in the function's role and in the secret's resource policy, for this function only")
-	case "InternalServiceError", "InternalServiceErrorException", "InternalFailure", "ServiceUnavailable", "RequestTimeoutException":
-		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+code+")", "It heals by itself")
 	case "InvalidParameterException", "ValidationException", "MalformedPolicyDocumentException":
 		return wrap(fault.InvalidRequest, "Secrets Manager refuses a parameter", reason)
 	}
-	// What stands between us and AWS answers in its own words.
-	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
-	if api.ErrorFault() == smithy.FaultServer || (ok && answer.HTTPStatusCode() >= http.StatusInternalServerError) {
-		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+api.ErrorCode()+")", "It heals by itself")
+	return wrap(fault.Internal, "unexpected answer "+code, "Please report it with the function's log")
+}
+
+// messageOf is AWS's own text, "" if there was no answer.
+func messageOf(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorMessage()
 	}
-	return wrap(fault.Internal, "unexpected answer "+api.ErrorCode(), "Please report it with the function's log")
+	return ""
 }
