@@ -56,7 +56,10 @@ func (s Set) alternate(ctx context.Context, plan Planned, database engine.Engine
 		return SetResult{}, err
 	}
 	level, err := admin.EnsureClone(ctx, request)
-	if fault.Is(err, fault.AccountNotOurs) && provenByLogin(before, database, pending) {
+	if fault.Is(err, fault.AccountNotOurs) {
+		if err := v.proveClone(ctx, before, plan, database, admin, pending, err); err != nil {
+			return SetResult{}, err
+		}
 		request.Proven = true
 		level, err = admin.EnsureClone(ctx, request)
 	}
@@ -86,6 +89,25 @@ func provenByLogin(ctx context.Context, database engine.Engine, pending secretdo
 		session.Close()
 	}
 	return err == nil
+}
+
+// proveClone proves by a login that the other account is this secret's, or returns
+// notOurs. It may have the password of a rotation that was given up, on engines
+// that have no place for a mark. It then gets the pending one at once, which
+// proves it to the next run should this one fail, too. before bounds the logins.
+func (v versions) proveClone(ctx, before context.Context, plan Planned, database engine.Engine, admin engine.Session, pending secretdoc.Document, notOurs error) error {
+	if provenByLogin(before, database, pending) {
+		return nil
+	}
+	session, _, err := v.connectOlder(before, database, plan, pending)
+	if fault.Is(err, fault.LoginRefused) {
+		return notOurs
+	}
+	if err != nil {
+		return err
+	}
+	session.Close()
+	return admin.SetPassword(ctx, pending.Username, pending.Password)
 }
 
 // connectSuperuser logs in as the superuser and says so when it is refused.
