@@ -14,7 +14,7 @@ import (
 
 // TestAlarms: each goes to the topic, and counts something that is written.
 func TestAlarms(t *testing.T) {
-	known := []string{"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled", "ApproximateNumberOfMessagesVisible"}
+	known := []string{"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled", "NumberOfMessagesSent"}
 	for _, name := range metrics.Names {
 		known = append(known, string(name))
 	}

@@ -138,7 +138,7 @@ func TestNoFunctionReachesDatabaseAndWrites(t *testing.T) {
 			}
 		}
 	}
-	if want := "tumbler-reporting-restore tumbler-reporting-setsecret tumbler-reporting-testsecret tumbler-restore tumbler-rotator tumbler-setsecret tumbler-testsecret"; strings.Join(slices.Sorted(slices.Values(reachers)), " ") != want {
+	if want := "tumbler-preflight tumbler-reporting-preflight tumbler-reporting-restore tumbler-reporting-setsecret tumbler-reporting-testsecret tumbler-restore tumbler-rotator tumbler-setsecret tumbler-testsecret"; strings.Join(slices.Sorted(slices.Values(reachers)), " ") != want {
 		t.Errorf("in a VPC are %v, want %s", reachers, want)
 	}
 	if want := "tumbler-createsecret tumbler-createsecret tumbler-no-vpc-createsecret tumbler-reporting-createsecret tumbler-rotator"; strings.Join(slices.Sorted(slices.Values(writers)), " ") != want {

@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // stubbed are the functions; TestFunctionsExist compares them with functions/.
 var stubbed = []string{
 	"plan", "createsecret", "setsecret", "testsecret", "finishsecret", "restore", "listsecrets", "rotator", "rotateimmediately",
+	"preflight", "audit", "incident", "heartbeat",
 }
 
 // synthesised is when the tests' templates were.

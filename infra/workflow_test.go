@@ -184,12 +184,15 @@ func TestFunctionsExist(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	example := templates[0]
 	for name, want := range map[string]string{
-		"tumbler-plan":           "TUMBLER_DEPLOYMENT TUMBLER_ROTATOR_ARN TUMBLER_SCHEDULE_GROUP",
-		"tumbler-reporting-plan": "TUMBLER_DEPLOYMENT TUMBLER_ROTATION_FUNCTIONS TUMBLER_SCHEDULE_GROUP",
-		"tumbler-listsecrets":    "TUMBLER_DEPLOYMENT TUMBLER_ROTATOR_ARN TUMBLER_SCHEDULE_GROUP",
-		"tumbler-rotator":        "AWS_ENDPOINT_URL_RDS AWS_ENDPOINT_URL_SCHEDULER AWS_ENDPOINT_URL_SECRETS_MANAGER TUMBLER_DEPLOYMENT TUMBLER_SCHEDULE_GROUP",
-		"tumbler-createsecret":   "TUMBLER_DEPLOYMENT",
-		"tumbler-setsecret":      "AWS_ENDPOINT_URL_RDS AWS_ENDPOINT_URL_SCHEDULER AWS_ENDPOINT_URL_SECRETS_MANAGER TUMBLER_DEPLOYMENT",
+		"tumbler-plan":             "TUMBLER_DEPLOYMENT TUMBLER_ROTATOR_ARN TUMBLER_SCHEDULE_GROUP",
+		"tumbler-reporting-plan":   "TUMBLER_DEPLOYMENT TUMBLER_ROTATION_FUNCTIONS TUMBLER_SCHEDULE_GROUP",
+		"tumbler-listsecrets":      "TUMBLER_DEPLOYMENT TUMBLER_ROTATOR_ARN TUMBLER_SCHEDULE_GROUP",
+		"tumbler-rotator":          "AWS_ENDPOINT_URL_RDS AWS_ENDPOINT_URL_SCHEDULER AWS_ENDPOINT_URL_SECRETS_MANAGER TUMBLER_DEPLOYMENT TUMBLER_SCHEDULE_GROUP",
+		"tumbler-createsecret":     "TUMBLER_DEPLOYMENT",
+		"tumbler-audit":            "TUMBLER_ALERT_TOPIC_ARN TUMBLER_DEPLOYMENT TUMBLER_SCHEDULE_GROUP TUMBLER_STATE_MACHINE_ARN",
+		"tumbler-incident":         "TUMBLER_ALERT_TOPIC_ARN TUMBLER_DEPLOYMENT",
+		"tumbler-no-vpc-preflight": "TUMBLER_DEPLOYMENT TUMBLER_SCHEDULE_GROUP TUMBLER_STATE_MACHINE_ARN",
+		"tumbler-setsecret":        "AWS_ENDPOINT_URL_RDS AWS_ENDPOINT_URL_SCHEDULER AWS_ENDPOINT_URL_SECRETS_MANAGER TUMBLER_DEPLOYMENT",
 	} {
 		f := example.named(t, "AWS::Lambda::Function", "FunctionName", name).Properties
 		variables := f["Environment"].(map[string]any)["Variables"].(map[string]any)

@@ -86,9 +86,9 @@ func (d *deployment) alarms() {
 			description: "Logins with AWSCURRENT were refused for more than ten seconds during a rotation",
 		},
 	}
-	if d.name == d.cfg.Name { // the queue is shared
+	if d.isMain() { // the queue is shared
 		alarms = append(alarms, alarm{id: "Undelivered", part: "undelivered", metric: metric{
-			"AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", [][2]string{{"QueueName", *d.undelivered.AttrQueueName()}},
+			"AWS/SQS", "NumberOfMessagesSent", "Sum", [][2]string{{"QueueName", *d.undelivered.AttrQueueName()}},
 		}, description: "A schedule or an event could not start a rotation: its request is in the queue"})
 	}
 	if d.fleet != nil {

@@ -36,6 +36,10 @@ func functions() []function {
 		{"testsecret", "TestSecret", "Logs in with the new password", 256, 30, true, (*deployment).testSecretMay, nil},
 		{"finishsecret", "FinishSecret", "Moves AWSCURRENT to the new version", 128, 30, false, (*deployment).finishSecretMay, nil},
 		{"restore", "Restore", "Makes AWSCURRENT a password that works after a failure", 256, 60, true, (*deployment).restoreMay, nil},
+		{"preflight", "Preflight", "Tells whether a secret would rotate, and changes nothing", 256, 60, true, (*deployment).preflightMay, nil},
+		{"audit", "Audit", "Looks for rotations that did not happen", 128, 300, false, (*deployment).auditMay, (*deployment).isWatched},
+		{"incident", "Incident", "Alerts of executions that could not alert themselves", 128, 30, false, (*deployment).incidentMay, (*deployment).isWatched},
+		{"heartbeat", "Heartbeat", "Logs in with every AWSCURRENT", 256, 300, true, (*deployment).heartbeatMay, (*deployment).hasHeartbeat},
 		{"listsecrets", "ListSecrets", "Chooses the next secrets of a fleet", 512, 300, false, (*deployment).listSecretsMay, (*deployment).hasFleet},
 		{"rotator", "Rotator", "Rotates natively, when Secrets Manager calls it", 256, 60, true, (*deployment).rotatorMay, (*deployment).hasRotator},
 		{"rotateimmediately", "RotateImmediately", "Starts a rotation when its configuration is deployed", 128, 30, false, (*deployment).rotateImmediatelyMay, (*deployment).rotatesImmediately},
@@ -114,15 +118,21 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 func (d *deployment) environment(f function) map[string]any {
 	env := map[string]any{"TUMBLER_DEPLOYMENT": d.name}
 	switch f.name {
-	case "plan":
+	case "plan", "preflight":
 		env["TUMBLER_SCHEDULE_GROUP"] = d.name
 		if arns := d.rotationFunctions(); len(arns) > 0 {
 			env["TUMBLER_ROTATION_FUNCTIONS"] = strings.Join(arns, ",")
 		}
-	case "listsecrets", "rotator":
+	case "listsecrets", "rotator", "audit", "heartbeat":
 		env["TUMBLER_SCHEDULE_GROUP"] = d.name
 	}
-	if d.hasRotator() && (f.name == "plan" || f.name == "listsecrets") {
+	if f.name == "audit" || f.name == "incident" {
+		env["TUMBLER_ALERT_TOPIC_ARN"] = *d.topicARN
+	}
+	if f.name == "audit" || f.name == "preflight" && d.reachesStepFunctions() {
+		env["TUMBLER_STATE_MACHINE_ARN"] = d.stateMachineARN()
+	}
+	if d.hasRotator() && (f.name == "plan" || f.name == "preflight" || f.name == "listsecrets") {
 		env["TUMBLER_ROTATOR_ARN"] = d.rotatorARN()
 	}
 	if f.database && d.place != nil {

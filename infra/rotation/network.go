@@ -262,6 +262,12 @@ type service struct {
 	allowed     []statement
 }
 
+// reachesStepFunctions: among the deployment's own endpoints there is none for Step
+// Functions, which only preflight would ask, and can do without.
+func (d *deployment) reachesStepFunctions() bool {
+	return d.network == nil || d.network.Endpoints != config.CreateEndpoints
+}
+
 func (d *deployment) services() []service {
 	within := func(actions []string, resources []string) statement {
 		return statement{
@@ -270,22 +276,23 @@ func (d *deployment) services() []service {
 		}
 	}
 	secrets := service{"SecretsManager", "secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", []statement{within([]string{
-		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:UpdateSecretVersionStage",
+		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds",
+		"secretsmanager:UpdateSecretVersionStage",
 	}, append(d.secrets(), d.superusers(d.rotations)...))}}
-	list := []service{}
+	scheduler := service{"Scheduler", "scheduler", "AWS_ENDPOINT_URL_SCHEDULER", []statement{
+		within([]string{"scheduler:GetSchedule"}, []string{d.arn("scheduler", "schedule/"+d.name+"/*")}),
+	}}
+	if d.hasHeartbeat() {
+		scheduler.allowed = append(scheduler.allowed, within([]string{"scheduler:ListSchedules"}, anyResource))
+	}
+	list := []service{scheduler}
 	if d.hasRotator() {
 		secrets.allowed = append(secrets.allowed,
 			within([]string{"secretsmanager:PutSecretValue"}, d.arns(d.backstopped())),
 			within([]string{"secretsmanager:GetRandomPassword"}, anyResource))
-		list = append(list, service{"Scheduler", "scheduler", "AWS_ENDPOINT_URL_SCHEDULER", []statement{
-			within([]string{"scheduler:GetSchedule"}, []string{d.arn("scheduler", "schedule/"+d.name+"/*")}),
-		}})
 	}
 	if len(d.superusers(d.rotations)) > 0 {
-		list = append(list, service{"Rds", "rds", "AWS_ENDPOINT_URL_RDS", []statement{within([]string{
-			"rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
-			"rds:DescribeDBProxyEndpoints", "rds:DescribeDBProxyTargets",
-		}, anyResource)}})
+		list = append(list, service{"Rds", "rds", "AWS_ENDPOINT_URL_RDS", []statement{within(rdsActions, anyResource)}})
 	}
 	return append(list, secrets)
 }

@@ -37,13 +37,14 @@ func (d *deployment) createSecretMay() []statement {
 
 func (d *deployment) setSecretMay() []statement {
 	statements := []statement{{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: d.secrets()}}
-	statements = append(statements, d.superusersMay(d.rotations)...)
+	statements = append(statements, d.serversMay(d.rotations)...)
 	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
 
 func (d *deployment) testSecretMay() []statement {
 	return append([]statement{
 		{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: d.secrets()},
+		d.mayAskRDS(),
 	}, d.keysMay(d.rotations, []string{"kms:Decrypt"}, false)...)
 }
 
@@ -62,7 +63,7 @@ func (d *deployment) restoreMay() []statement {
 		Resources: d.secrets(),
 	}}
 	// The last way back, when neither password of the user works.
-	statements = append(statements, d.superusersMay(d.rotations)...)
+	statements = append(statements, d.serversMay(d.rotations)...)
 	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
 
@@ -75,10 +76,7 @@ func (d *deployment) listSecretsMay() []statement {
 			Why: "ListSecrets has no resource: IAM allows it on * only.",
 		},
 		{Actions: []string{"secretsmanager:DescribeSecret"}, Resources: d.secrets()},
-		{
-			Actions: []string{"scheduler:ListSchedules"}, Resources: anyResource,
-			Why: "ListSchedules has no resource: IAM allows it on * only.",
-		},
+		mayListSchedules,
 		{
 			Actions: []string{"states:DescribeExecution"}, Resources: []string{d.arn("states", "execution:"+d.named("rotation")+":*")},
 			Why: "The names of executions are not known before.",
@@ -103,12 +101,80 @@ func (d *deployment) rotatorMay() []statement {
 		mayGetRandomPassword,
 		d.mayLookUp(),
 	}
-	statements = append(statements, d.superusersMay(rotations)...)
+	statements = append(statements, d.serversMay(rotations)...)
 	return append(statements, d.keysMay(rotations, []string{"kms:Decrypt", "kms:GenerateDataKey"}, true)...)
 }
 
 func (d *deployment) rotateImmediatelyMay() []statement {
 	return []statement{{Actions: []string{"states:StartExecution"}, Resources: []string{d.stateMachineARN()}}}
+}
+
+// preflightMay read what the steps read, and nothing more.
+func (d *deployment) preflightMay() []statement {
+	statements := []statement{
+		{
+			Actions:   []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"},
+			Resources: d.secrets(),
+		},
+		d.mayLookUp(),
+	}
+	if d.reachesStepFunctions() {
+		statements = append(statements, d.mayListExecutions())
+	}
+	statements = append(statements, d.serversMay(d.rotations)...)
+	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
+}
+
+func (d *deployment) auditMay() []statement {
+	return append([]statement{
+		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()},
+		d.mayListExecutions(),
+		d.mayLookUp(),
+		mayListSchedules,
+	}, d.mayPublish()...)
+}
+
+func (d *deployment) incidentMay() []statement {
+	statements := []statement{
+		{Actions: []string{"secretsmanager:DescribeSecret"}, Resources: d.secrets()},
+		{
+			Actions: []string{"states:GetExecutionHistory"}, Resources: []string{d.arn("states", "execution:"+d.named("rotation")+":*")},
+			Why: "The names of executions are not known before.",
+		},
+	}
+	if d.isMain() {
+		statements = append(statements, statement{
+			Actions:   []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+			Resources: []string{*d.undelivered.AttrArn()},
+		})
+	}
+	return append(statements, d.mayPublish()...)
+}
+
+// heartbeatMay read every secret, and no superuser's.
+func (d *deployment) heartbeatMay() []statement {
+	return append([]statement{
+		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, Resources: d.secrets()},
+		d.mayLookUp(),
+		mayListSchedules,
+	}, d.keysMay(d.rotations, []string{"kms:Decrypt"}, false)...)
+}
+
+// mayPublish alerts.
+func (d *deployment) mayPublish() []statement {
+	statements := []statement{{Actions: []string{"sns:Publish"}, Resources: []string{*d.topicARN}}}
+	if d.topicKeyARN != nil {
+		statements = append(statements, statement{
+			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resources: []string{*d.topicKeyARN},
+			Condition: map[string]any{"StringEquals": map[string]any{"kms:ViaService": "sns." + *awscdk.Aws_REGION() + ".amazonaws.com"}},
+		})
+	}
+	return statements
+}
+
+var mayListSchedules = statement{
+	Actions: []string{"scheduler:ListSchedules"}, Resources: anyResource,
+	Why: "ListSchedules has no resource: IAM allows it on * only.",
 }
 
 var mayGetRandomPassword = statement{
@@ -131,31 +197,37 @@ func (d *deployment) mayLookUp() statement {
 	}
 }
 
-// superusersMay reads the superusers' secrets and asks RDS and Redshift where the
-// databases of those are that AWS manages, and whether two hosts are one server.
-func (d *deployment) superusersMay(rotations []config.Rotation) []statement {
+// mayAskRDS: a host may be that of an RDS proxy, behind which is the database.
+func (d *deployment) mayAskRDS() statement {
+	return statement{
+		Actions: rdsActions,
+		Resources: []string{
+			d.arn("rds", "cluster:*"), d.arn("rds", "db:*"), d.arn("rds", "db-proxy:*"),
+			d.arn("rds", "db-proxy-endpoint:*"), d.arn("rds", "target-group:*"),
+		},
+		Why: "Which server a host name belongs to is only found by going through them; the calls read no data.",
+	}
+}
+
+var rdsActions = []string{
+	"rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
+	"rds:DescribeDBProxyEndpoints", "rds:DescribeDBProxyTargets",
+}
+
+// serversMay asks RDS, and for superusers reads their secrets and asks Redshift
+// where the databases of those are that AWS manages.
+func (d *deployment) serversMay(rotations []config.Rotation) []statement {
+	statements := []statement{d.mayAskRDS()}
 	superusers := d.superusers(rotations)
 	if len(superusers) == 0 {
-		return nil
+		return statements
 	}
-	return []statement{
-		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, Resources: superusers},
-		{
-			Actions: []string{
-				"rds:DescribeDBClusters", "rds:DescribeDBInstances", "rds:DescribeDBProxies",
-				"rds:DescribeDBProxyEndpoints", "rds:DescribeDBProxyTargets",
-			},
-			Resources: []string{
-				d.arn("rds", "cluster:*"), d.arn("rds", "db:*"), d.arn("rds", "db-proxy:*"),
-				d.arn("rds", "db-proxy-endpoint:*"), d.arn("rds", "target-group:*"),
-			},
-			Why: "Which server a host name belongs to is only found by going through them; the calls read no data.",
-		},
-		{
+	return append(statements,
+		statement{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, Resources: superusers},
+		statement{
 			Actions: []string{"redshift:DescribeClusters"}, Resources: anyResource,
 			Why: "DescribeClusters has no resource: IAM allows it on * only.",
-		},
-	}
+		})
 }
 
 // runtimeMay is what every function needs to say what it does.

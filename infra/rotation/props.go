@@ -36,6 +36,8 @@ type RotationProps struct {
 	Tracing *bool `json:"tracing,omitempty"`
 	// Dashboard adds a dashboard and saved queries. Optional; false.
 	Dashboard *bool `json:"dashboard,omitempty"`
+	// Heartbeat logs in with every AWSCURRENT each hour. Optional; false.
+	Heartbeat *bool `json:"heartbeat,omitempty"`
 	// PermissionsBoundaryArn is of a policy that bounds every role. Optional.
 	PermissionsBoundaryArn *string `json:"permissionsBoundary,omitempty"`
 	// Networks are places that SecretProps.Network names. Optional.

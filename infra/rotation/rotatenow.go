@@ -54,7 +54,7 @@ func (d *deployment) asksForRotation() map[string]any {
 		return pattern
 	}
 	var ids []any
-	if d.name != d.cfg.Name {
+	if !d.isMain() {
 		for _, id := range identifiers(d.rotations) {
 			ids = append(ids, map[string]any{"wildcard": id})
 		}

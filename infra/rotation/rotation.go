@@ -144,8 +144,12 @@ func (d *deployment) deploy() *Rotation {
 	d.rotateNow()
 	d.backstop(functions)
 	d.rotateImmediately(functions, schedules)
-	if d.cfg.Alerts.Anybody() {
+	if d.isWatched() {
+		d.watch(functions)
 		d.alarms()
+	}
+	if d.hasHeartbeat() {
+		d.every("Heartbeat", functions["heartbeat"])
 	}
 	// The Ref of a state machine and of a topic is its ARN; more emulators of
 	// CloudFormation know it than know Fn::GetAtt on them.
@@ -169,6 +173,14 @@ func (d *deployment) deploy() *Rotation {
 
 // hasFleet: rotating one secret as a fleet would say the same in more words.
 func (d *deployment) hasFleet() bool { return len(d.rotations) > 1 }
+
+// isWatched: alarms, and functions that alert, are for somebody who listens.
+func (d *deployment) isWatched() bool { return d.cfg.Alerts.Anybody() }
+
+func (d *deployment) hasHeartbeat() bool { return d.cfg.Heartbeat }
+
+// isMain has what the stack has once.
+func (d *deployment) isMain() bool { return d.name == d.cfg.Name }
 
 func (d *deployment) hasRotator() bool { return len(d.backstopped()) > 0 }
 

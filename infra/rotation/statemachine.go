@@ -74,7 +74,6 @@ func (d *deployment) newMachine(id, part string, definition []byte, substitution
 func (d *deployment) workflowMay(functionARNs []string) []statement {
 	statements := []statement{
 		{Actions: []string{"lambda:InvokeFunction"}, Resources: functionARNs},
-		{Actions: []string{"sns:Publish"}, Resources: []string{*d.topicARN}},
 		{Actions: []string{"events:PutEvents"}, Resources: []string{d.arn("events", "event-bus/"+eventBusName)}},
 		{
 			// Source: Step Functions developer guide, "Logging using CloudWatch Logs".
@@ -87,12 +86,7 @@ func (d *deployment) workflowMay(functionARNs []string) []statement {
 			Why:       "CloudWatch Logs defines no resource for log deliveries: IAM allows them on * only.",
 		},
 	}
-	if d.topicKeyARN != nil {
-		statements = append(statements, statement{
-			Actions: []string{"kms:Decrypt", "kms:GenerateDataKey"}, Resources: []string{*d.topicKeyARN},
-			Condition: map[string]any{"StringEquals": map[string]any{"kms:ViaService": "sns." + *awscdk.Aws_REGION() + ".amazonaws.com"}},
-		})
-	}
+	statements = append(statements, d.mayPublish()...)
 	if d.cfg.Tracing {
 		statements = append(statements, statement{
 			Actions: []string{

@@ -8,12 +8,15 @@ import (
 )
 
 // queue keeps the requests of schedules and events that could not start the
-// workflow, for 14 days, which is the longest SQS keeps anything.
+// workflow, for 14 days, which is the longest SQS keeps anything, or until
+// somebody has been told of them.
 func (s *shared) queue(scope constructs.Construct) {
 	queue := awssqs.NewCfnQueue(scope, jsii.String("Undelivered"), &awssqs.CfnQueueProps{
 		QueueName:              jsii.String(s.named("undelivered")),
 		MessageRetentionPeriod: jsii.Number(14 * 24 * 60 * 60),
 		SqsManagedSseEnabled:   jsii.Bool(true),
+		// Six times the timeout of the function that reads it, as Lambda advises.
+		VisibilityTimeout: jsii.Number(180),
 	})
 	accept(queue, "AwsSolutions-SQS3", "This is the dead-letter queue of the schedules and rules.")
 	awssqs.NewCfnQueuePolicy(scope, jsii.String("UndeliveredPolicy"), &awssqs.CfnQueuePolicyProps{

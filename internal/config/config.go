@@ -41,6 +41,9 @@ type Config struct {
 	Tracing bool `yaml:"tracing"`
 	// Dashboard adds a CloudWatch dashboard and saved queries. Optional; false.
 	Dashboard bool `yaml:"dashboard"`
+	// Heartbeat logs in with every AWSCURRENT each hour, to notice a password that
+	// somebody changed. Optional; false.
+	Heartbeat bool `yaml:"heartbeat"`
 	// PermissionsBoundary is the ARN of a policy that bounds every role. Optional.
 	PermissionsBoundary string `yaml:"permissionsBoundary"`
 	// Tags are put on everything that can have tags. Optional.
