@@ -58,7 +58,7 @@ To see it work without an AWS account: tumbler demo`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newList(), newStatus(), newPreflight(), newRotate(), newWatch(), newSchedule(), newSandbox(), newDemo())
+	root.AddCommand(newInit(), newValidate(), newList(), newStatus(), newPreflight(), newRotate(), newWatch(), newSchedule(), newSandbox(), newDemo())
 	return root
 }
 
