@@ -4,54 +4,18 @@
 // comes next (Step Functions' retry, a redrive, a new run, a native rotation, or
 // nobody for a while), the promises of docs/guarantees.md are checked by real
 // logins.
+//
+// `make chaos` runs all of it on every target ([Kinds]); the tests run a part
+// that is the same every time.
 package chaos
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	sfntypes "github.com/aws/aws-sdk-go-v2/service/sfn/types"
-
-	"github.com/tumbler-rotation/tumbler/internal/asl"
-	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/follow"
-	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
-	"github.com/tumbler-rotation/tumbler/internal/redact"
-	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
-
-// Target is a database server and how its users are rotated.
-type Target struct {
-	Name     string // for people
-	Strategy rotation.Strategy
-	Engine   engine.Engine
-	Family   string // of secretdoc.Traits
-	Host     string
-	Port     int
-
-	// NewUser makes a user and returns its secret's document.
-	NewUser func(ctx context.Context) (secretdoc.Document, error)
-
-	// Superuser is the document of one; for alternating users.
-	Superuser secretdoc.Document
-
-	// Goodbye tells a client's farewell, which nobody waits for.
-	Goodbye func(chunk []byte) bool
-}
 
 // Then is what comes after a fault.
 type Then int
@@ -68,9 +32,43 @@ const (
 // Thens are all of them.
 var Thens = []Then{Retry, Redrive, NewRun, Native, Nobody}
 
-func (t Then) String() string {
-	return [...]string{"retry", "redrive", "new run", "native rotation", "nobody"}[t]
+var thenNames = []string{"retry", "redrive", "new run", "native rotation", "nobody"}
+
+func (t Then) String() string { return thenNames[t] }
+
+// Mode is how an event fails.
+type Mode int
+
+// The ways to fail. Lost: the connection breaks, and the function lives on. Down:
+// it breaks, and so does everything that this state tries from then on. Gone: the
+// function's process ends at that instant.
+const (
+	LostBefore Mode = iota // the request never arrives
+	LostAfter              // it took effect, and the answer never arrives
+	DownBefore
+	DownAfter
+	GoneBefore
+	GoneAfter
+)
+
+// Modes are all of them.
+var Modes = []Mode{LostBefore, LostAfter, DownBefore, DownAfter, GoneBefore, GoneAfter}
+
+var modeNames = []string{"lost before", "lost after", "down before", "down after", "gone before", "gone after"}
+
+func (m Mode) String() string { return modeNames[m] }
+
+func (m Mode) after() bool { return m == LostAfter || m == DownAfter || m == GoneAfter }
+func (m Mode) down() bool  { return m == DownBefore || m == DownAfter }
+func (m Mode) gone() bool  { return m == GoneBefore || m == GoneAfter }
+
+// Fault makes one event fail.
+type Fault struct {
+	At   int // the event's number in its run, from 1
+	Mode Mode
 }
+
+func (f Fault) String() string { return fmt.Sprintf("event %d %s", f.At, f.Mode) }
 
 // Case is one thing to try.
 type Case struct {
@@ -78,6 +76,7 @@ type Case struct {
 	Then   Then
 }
 
+// String writes a case as [ParseCase] reads it.
 func (c Case) String() string {
 	faults := make([]string, len(c.Faults))
 	for i, f := range c.Faults {
@@ -86,261 +85,22 @@ func (c Case) String() string {
 	return strings.Join(faults, ", ") + "; then " + c.Then.String()
 }
 
-// World is a target with a sandbox and a way to break things between them.
-type World struct {
-	// EveryEvent checks at each event that AWSCURRENT logs in, where that is
-	// promised (alternating users). Otherwise it is checked at faults and ends.
-	EveryEvent bool
-
-	target  Target
-	box     *sandbox.Sandbox
-	proxy   *proxy
-	events  events
-	secrets *secretsmanager.Client
-	states  *sfn.Client
-
-	secretID  string
-	superuser string        // its secret's name
-	stop      chan struct{} // closed when the execution is to be aborted
-	abort     bool
-}
-
-// NewWorld starts one. replace is for sandbox.Config.Replace: nil, or wrong
-// functions to see that they are caught. The caller closes it.
-func NewWorld(ctx context.Context, target Target, replace map[string]lambdaboot.Builder) (*World, error) {
-	w := &World{target: target}
-	w.events.reset(nil)
-	var err error
-	w.proxy, err = newProxy(net.JoinHostPort(target.Host, strconv.Itoa(target.Port)), &w.events, target.Goodbye)
-	if err != nil {
-		return nil, err
+// ParseCase reads a case, such as "event 12 gone after; then new run".
+func ParseCase(text string) (Case, error) {
+	bad := fmt.Errorf("%q is not a case such as %q", text, Case{[]Fault{{12, GoneAfter}}, NewRun})
+	list, then, ok := strings.Cut(text, "; then ")
+	c := Case{Then: Then(slices.Index(thenNames, then))}
+	if !ok || c.Then < 0 {
+		return Case{}, bad
 	}
-	w.box, err = sandbox.Start(ctx, sandbox.Config{
-		Engines: engine.Table{target.Family: target.Engine},
-		Clock:   asl.NewVirtualClock(time.Now()),
-		Task:    w.task,
-		Replace: replace,
-
-		RotationBackoff: func(int) time.Duration { return time.Millisecond },
-		Retryer: func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts = 3
-				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
-			})
-		},
-	})
-	if err != nil {
-		w.proxy.close()
-		return nil, err
-	}
-	w.box.Intercept(w.events.intercept)
-	client := w.box.AWS("chaos")
-	w.secrets, w.states = secretsmanager.NewFromConfig(client), sfn.NewFromConfig(client)
-	if target.Strategy == rotation.AlternatingUsers {
-		w.superuser = "superuser"
-		if err := w.createSecret(ctx, w.superuser, target.Superuser); err != nil {
-			w.Close()
-			return nil, err
+	for one := range strings.SplitSeq(list, ", ") {
+		number, mode, ok := strings.Cut(strings.TrimPrefix(one, "event "), " ")
+		at, err := strconv.Atoi(number)
+		f := Fault{at, Mode(slices.Index(modeNames, mode))}
+		if !ok || err != nil || f.Mode < 0 {
+			return Case{}, errors.Join(bad, err)
 		}
+		c.Faults = append(c.Faults, f)
 	}
-	return w, nil
-}
-
-// Close ends the sandbox. The database is the caller's.
-func (w *World) Close() {
-	w.box.Close()
-	w.proxy.close()
-}
-
-// task runs a state's task. It ends at once when its function dies, and it aborts
-// the execution after a fault if the case says so.
-func (w *World) task(next asl.TaskFunc) asl.TaskFunc {
-	return func(ctx context.Context, t asl.Task) (json.RawMessage, error) {
-		died := w.events.enter(t.State)
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		type answer struct {
-			result json.RawMessage
-			err    error
-		}
-		answered := make(chan answer, 1)
-		go func() {
-			result, err := next(ctx, t)
-			answered <- answer{result, err}
-		}()
-		var a answer
-		select {
-		case <-died:
-			cancel()
-			<-answered // what it still tries to do reaches nobody
-			a.err = &asl.Failure{Name: "Lambda.Unknown", Cause: "the function's process is gone"}
-		case a = <-answered:
-		}
-		if _, fired := w.events.happened(); w.abort && len(fired) > 0 {
-			w.abort = false
-			close(w.stop)
-			<-ctx.Done()
-		}
-		return a.result, a.err
-	}
-}
-
-// Result is what came of a case.
-type Result struct {
-	Case       Case
-	Events     []string // of the first execution, up to its end
-	Fired      []string // the faults that happened
-	Violations []string
-}
-
-// Try runs one case on a fresh user and secret. The error is one of the harness.
-func (w *World) Try(ctx context.Context, c Case) (Result, error) {
-	user, err := w.target.NewUser(ctx)
-	if err != nil {
-		return Result{}, err
-	}
-	w.secretID = fmt.Sprintf("chaos/%s-%x", user.Username, rand.Uint64())
-	if err := w.createSecret(ctx, w.secretID, user); err != nil {
-		return Result{}, err
-	}
-	r := &Result{Case: c}
-	t := trial{World: w, ctx: ctx, result: r}
-	w.events.reset(c.Faults)
-	w.stop, w.abort = make(chan struct{}), c.Then != Retry
-	if w.EveryEvent {
-		w.events.on = func(name string) { t.currentLogsIn("at " + name) }
-	}
-	defer func() { w.events.on = nil }()
-	t.run()
-	return *r, t.err
-}
-
-// trial is one case as it runs.
-type trial struct {
-	*World
-	ctx    context.Context
-	result *Result
-	err    error // of the harness
-}
-
-func (t *trial) run() {
-	arn := t.start()
-	ended := t.await(arn, true)
-	t.result.Events, t.result.Fired = t.events.happened()
-	t.World.abort = false
-	t.atRest("after the fault", ended)
-	switch {
-	case t.err != nil:
-		return
-	case ended.Status != sfntypes.ExecutionStatusAborted:
-	case t.result.Case.Then == Redrive:
-		_, err := t.states.RedriveExecution(t.ctx, &sfn.RedriveExecutionInput{ExecutionArn: &arn})
-		t.fail(err)
-		t.atRest("after the redrive", t.await(arn, false))
-	case t.result.Case.Then == Native:
-		t.events.reset(nil)
-		t.native()
-		t.somethingLogsIn("after the native rotation")
-	}
-	t.events.reset(nil)
-	last := t.await(t.start(), false)
-	if t.err == nil && last.State != string(rotation.Rotated) {
-		t.violation("the next run ended in %s: %s: %s", last.State, last.Error, last.Cause)
-	}
-	t.currentLogsIn("after the next run")
-	t.labels("after the next run")
-}
-
-// start starts an execution.
-func (t *trial) start() string {
-	request := rotation.Request{SecretID: t.secretID, Strategy: t.target.Strategy, SuperuserSecretID: t.superuser}
-	input, err := json.Marshal(request)
-	t.fail(err)
-	out, err := t.states.StartExecution(t.ctx, &sfn.StartExecutionInput{
-		StateMachineArn: &t.box.StateMachineARN, Input: aws.String(string(input)),
-	})
-	t.fail(err)
-	if err != nil {
-		return ""
-	}
-	return aws.ToString(out.ExecutionArn)
-}
-
-// await waits for an execution's end, and aborts it when the case says so.
-func (t *trial) await(arn string, stoppable bool) follow.Ending {
-	if t.err != nil {
-		return follow.Ending{}
-	}
-	ctx, cancel := context.WithTimeout(t.ctx, time.Minute)
-	defer cancel()
-	if stoppable {
-		go func() {
-			select {
-			case <-t.stop:
-				_, _ = t.states.StopExecution(t.ctx, &sfn.StopExecutionInput{ExecutionArn: &arn})
-			case <-ctx.Done():
-			}
-		}()
-	}
-	if _, err := t.box.Wait(ctx, arn); err != nil {
-		t.fail(fmt.Errorf("waiting for %s: %w", arn, err))
-		return follow.Ending{}
-	}
-	ending, err := follow.Config{API: t.states}.Execution(ctx, arn)
-	t.fail(err)
-	return ending
-}
-
-func (t *trial) native() {
-	_, err := t.secrets.RotateSecret(t.ctx, &secretsmanager.RotateSecretInput{
-		SecretId:          &t.secretID,
-		RotationLambdaARN: aws.String("arn:aws:lambda:us-east-1:123456789012:function:tumbler-rotator"),
-		RotationRules:     &types.RotationRulesType{AutomaticallyAfterDays: aws.Int64(30)},
-	})
-	if _, busy := errors.AsType[*types.InvalidRequestException](err); !busy {
-		t.fail(err) // busy: it sees the dead run's AWSPENDING and keeps its hands off
-	}
-	t.box.Secrets.Wait()
-}
-
-func (t *trial) fail(err error) {
-	if err != nil && t.err == nil {
-		t.err = err
-	}
-}
-
-func (t *trial) violation(format string, args ...any) {
-	t.result.Violations = append(t.result.Violations, fmt.Sprintf(format, args...))
-}
-
-// createSecret stores a document, with the proxy's address in the server's place.
-func (w *World) createSecret(ctx context.Context, name string, doc secretdoc.Document) error {
-	var keys map[string]any
-	if err := json.Unmarshal([]byte(doc.Encode().Reveal()), &keys); err != nil {
-		return err
-	}
-	keys["host"], keys["port"] = "127.0.0.1", w.proxy.port()
-	raw, err := json.Marshal(keys)
-	if err != nil {
-		return err
-	}
-	_, err = w.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name, SecretString: aws.String(string(raw))})
-	return err
-}
-
-// document reads a version and points it at the server itself.
-func (t *trial) document(v rotation.Version) (secretdoc.Document, error) {
-	in := &secretsmanager.GetSecretValueInput{SecretId: &t.secretID}
-	if v.ID != "" {
-		in.VersionId = &v.ID
-	}
-	if v.Label != "" {
-		in.VersionStage = &v.Label
-	}
-	out, err := t.secrets.GetSecretValue(t.ctx, in)
-	if err != nil {
-		return secretdoc.Document{}, err
-	}
-	doc, err := secretdoc.Parse(redact.New(aws.ToString(out.SecretString)))
-	return doc.At(t.target.Host, t.target.Port), err
+	return c, nil
 }

@@ -8,40 +8,6 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
 
-// Mode is how an event fails.
-type Mode int
-
-// The ways to fail. Lost: the connection breaks, and the function lives on. Down:
-// it breaks, and so does everything that this state tries from then on. Gone: the
-// function's process ends at that instant.
-const (
-	LostBefore Mode = iota // the request never arrives
-	LostAfter              // it took effect, and the answer never arrives
-	DownBefore
-	DownAfter
-	GoneBefore
-	GoneAfter
-)
-
-// Modes are all of them.
-var Modes = []Mode{LostBefore, LostAfter, DownBefore, DownAfter, GoneBefore, GoneAfter}
-
-func (m Mode) String() string {
-	return [...]string{"lost before", "lost after", "down before", "down after", "gone before", "gone after"}[m]
-}
-
-func (m Mode) after() bool { return m == LostAfter || m == DownAfter || m == GoneAfter }
-func (m Mode) down() bool  { return m == DownBefore || m == DownAfter }
-func (m Mode) gone() bool  { return m == GoneBefore || m == GoneAfter }
-
-// Fault makes one event fail.
-type Fault struct {
-	At   int // the event's number in its run, from 1
-	Mode Mode
-}
-
-func (f Fault) String() string { return fmt.Sprintf("event %d %s", f.At, f.Mode) }
-
 // events numbers what the functions do to the outside: calls of Secrets Manager
 // and round trips with the database.
 type events struct {
@@ -54,7 +20,9 @@ type events struct {
 	died   chan struct{} // closed when it goes
 	fired  []string
 	names  []string
-	on     func(name string) // told of each event before it happens. Optional.
+	on     func(name string)  // told of events; see next. Optional.
+	due    bool               // something may have changed since on was told
+	kill   func(state string) // ends the process of a state's function. Optional.
 }
 
 // reset starts a run with the faults that it will have.
@@ -62,6 +30,7 @@ func (e *events) reset(faults []Fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.n, e.faults, e.down, e.dead, e.fired, e.names = 0, faults, "", false, nil, nil
+	e.due = true
 	e.died = make(chan struct{})
 }
 
@@ -77,7 +46,9 @@ func (e *events) enter(state string) <-chan struct{} {
 	return e.died
 }
 
-// next is asked before each event. It returns nil to let it happen.
+// next is asked before each event. It returns nil to let it happen. It tells on
+// first, unless nothing can have changed since it was last told, or all is yet as
+// in a run without faults, which is looked at by itself.
 func (e *events) next(what string) *Mode {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -90,11 +61,14 @@ func (e *events) next(what string) *Mode {
 	e.n++
 	name := e.state + " " + what
 	e.names = append(e.names, name)
-	if e.on != nil {
+	if e.on != nil && e.due && (len(e.faults) == 0 || len(e.fired) > 0) {
 		e.on(name)
+		e.due = false
 	}
+	e.due = e.due || !reads[what]
 	for _, f := range e.faults {
 		if f.At == e.n {
+			e.due = true
 			e.fired = append(e.fired, fmt.Sprintf("%s: %s", name, f.Mode))
 			if e.dead = f.Mode.gone(); f.Mode.down() {
 				e.down = e.state
@@ -109,12 +83,16 @@ func (e *events) next(what string) *Mode {
 func (e *events) bury() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.dead {
-		select {
-		case <-e.died:
-		default:
-			close(e.died)
+	if !e.dead {
+		return
+	}
+	select {
+	case <-e.died:
+	default:
+		if e.kill != nil {
+			e.kill(e.state)
 		}
+		close(e.died)
 	}
 }
 
@@ -134,13 +112,22 @@ func (e *events) intercept(_ context.Context, call wire.Call) *wire.Failure {
 	if mode == nil {
 		return nil
 	}
-	// Nobody waits for the answer of a function that is gone; one that has still
-	// to take effect does so although nobody waits.
-	if mode.gone() && !mode.after() {
-		e.bury()
-	}
 	return &wire.Failure{AfterEffect: mode.after()}
 }
+
+// observe is for the sandbox: a call has taken effect, or not, and is about to
+// be answered, or not.
+func (e *events) observe(r wire.Record) {
+	if r.Injected {
+		e.bury()
+	}
+}
+
+// login is a round trip that logs in.
+const login = "login"
+
+// reads are the events that change nothing.
+var reads = map[string]bool{login: true, "DescribeSecret": true, "GetSecretValue": true, "GetRandomPassword": true}
 
 var isFunction = map[string]bool{
 	"plan": true, "createsecret": true, "setsecret": true, "testsecret": true,

@@ -12,7 +12,7 @@ import (
 // However the calls of several rotations of one secret fall, nobody is locked
 // out and nothing is left over.
 func TestRaces(t *testing.T) {
-	target := postgresTarget(t, rotation.SingleUser)
+	target := target(t, "postgres", rotation.SingleUser, 0)
 	for _, race := range []chaos.Race{{Executions: 2}, {Executions: 2, Native: true}, {Executions: 20}} {
 		total := map[string]int{}
 		runs := 40
@@ -39,7 +39,7 @@ func TestRaces(t *testing.T) {
 // Two faults at once, anywhere; rapid finds the smallest pair that breaks
 // something, and its seed runs it again.
 func TestTwoFaults(t *testing.T) {
-	w, err := chaos.NewWorld(t.Context(), postgresTarget(t, rotation.SingleUser), nil)
+	w, err := chaos.NewWorld(t.Context(), target(t, "postgres", rotation.SingleUser, 0), chaos.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

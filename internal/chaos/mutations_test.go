@@ -140,10 +140,10 @@ var mutations = []mutation{
 
 // A test that finds nothing proves nothing: wrong variants have to be caught.
 func TestWrongVariantsAreCaught(t *testing.T) {
-	target := postgresTarget(t, rotation.SingleUser)
+	target := target(t, "postgres", rotation.SingleUser, 0)
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
-			w, err := chaos.NewWorld(t.Context(), target, m.replace())
+			w, err := chaos.NewWorld(t.Context(), target, chaos.Options{Replace: m.replace()})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestWrongVariantsAreCaught(t *testing.T) {
 // Without the compare-and-swap on AWSPENDING two executions change the password
 // at once.
 func TestRacesCatchAMissingLock(t *testing.T) {
-	target := postgresTarget(t, rotation.SingleUser)
+	target := target(t, "postgres", rotation.SingleUser, 0)
 	m := mutation{
 		function: "createsecret",
 		before: func(ctx context.Context, secrets *secretsmgr.Client, plan *rotation.Planned) {

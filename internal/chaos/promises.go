@@ -3,6 +3,7 @@ package chaos
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -27,6 +28,7 @@ func (t *trial) atRest(when string, ended follow.Ending) {
 	case ended.Status == types.ExecutionStatusSucceeded, ended.Status == types.ExecutionStatusFailed:
 		t.currentLogsIn(when)
 		t.labels(when)
+		t.previousLogsIn(when)
 	default:
 		t.violation("%s: the execution is %s in %s", when, ended.Status, ended.State)
 	}
@@ -49,6 +51,53 @@ func (t *trial) currentLogsIn(when string) {
 	}
 	if err != nil {
 		t.violation("%s: AWSCURRENT does not log in: %v", when, err)
+	}
+}
+
+// previousLogsIn: applications that have not read the secret since the rotation
+// before can go on, which only alternating users promise.
+func (t *trial) previousLogsIn(when string) {
+	if t.err != nil || t.target.Strategy != rotation.AlternatingUsers || t.labelled()[rotation.Previous] == "" {
+		return
+	}
+	doc, err := t.document(rotation.Version{Label: rotation.Previous})
+	if err == nil {
+		err = t.login(doc)
+	}
+	if err != nil {
+		t.violation("%s: AWSPREVIOUS does not log in: %v", when, err)
+	}
+}
+
+// pairIsLevel: after a rotation of alternating users both log in, and may do the
+// same.
+func (t *trial) pairIsLevel(when string) {
+	if t.err != nil || t.target.Strategy != rotation.AlternatingUsers {
+		return
+	}
+	t.previousLogsIn(when)
+	current, err := t.document(rotation.Version{Label: rotation.Current})
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	session, err := t.target.Engine.Connect(t.ctx, t.target.Superuser)
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	defer session.Close()
+	original := strings.TrimSuffix(current.Username, "_clone")
+	of, err := session.Privileges(t.ctx, original)
+	if err != nil {
+		t.violation("%s: the user is gone: %v", when, err)
+	}
+	ofClone, err := session.Privileges(t.ctx, original+"_clone")
+	if err != nil {
+		t.violation("%s: there is no clone: %v", when, err)
+	}
+	if !slices.Equal(of, ofClone) {
+		t.violation("%s: the clone may do %q and the user %q", when, ofClone, of)
 	}
 }
 

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"sync"
 )
 
@@ -14,18 +15,22 @@ type proxy struct {
 	server   string
 	events   *events
 	goodbye  func(chunk []byte) bool // a client's farewell, which nobody waits for
+	logins   int                     // round trips that begin a connection and log in
 	done     sync.WaitGroup
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 }
 
-func newProxy(server string, e *events, goodbye func([]byte) bool) (*proxy, error) {
+func newProxy(target Target, e *events) (*proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listening in front of the database: %w", err)
 	}
-	p := &proxy{listener: listener, server: server, events: e, goodbye: goodbye, conns: map[net.Conn]bool{}}
+	p := &proxy{
+		listener: listener, server: net.JoinHostPort(target.Host, strconv.Itoa(target.Port)), events: e,
+		goodbye: target.Goodbye, logins: target.LoginTrips, conns: map[net.Conn]bool{},
+	}
 	p.done.Go(p.serve)
 	return p, nil
 }
@@ -72,6 +77,7 @@ func (p *proxy) relay(client, server net.Conn) {
 // forward passes on what the client sends, and asks before each round trip.
 func (p *proxy) forward(l *link) {
 	buffer := make([]byte, 64<<10)
+	trips := 0
 	for {
 		n, err := l.client.Read(buffer)
 		if err != nil {
@@ -79,7 +85,11 @@ func (p *proxy) forward(l *link) {
 		}
 		var mode *Mode
 		if l.startsRoundTrip() && !p.goodbye(buffer[:n]) {
-			mode = p.events.next("database")
+			what := "database"
+			if trips++; trips <= p.logins {
+				what = login
+			}
+			mode = p.events.next(what)
 		}
 		if mode != nil && !mode.after() {
 			_ = l.client.Close()

@@ -3,16 +3,27 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
 )
 
 // Report sums up a sweep.
 type Report struct {
 	Target     string
-	Strategy   string
 	Events     []string // of a run without faults: the places that can break
 	Points     int      // each event, before and after it takes effect
-	Cases      int
+	All        int      // cases that there are
+	Cases      int      // cases tried
 	Violations []Result
+}
+
+// Sampling says which cases of a sweep to try. The zero value tries all.
+type Sampling struct {
+	Seed  uint64
+	Most  int             // cases at most; 0: all
+	Until time.Time       // starts no case after it, once every point was tried; zero: all
+	Only  func(Case) bool // Optional.
 }
 
 // Events runs a rotation without faults and lists its events.
@@ -27,22 +38,26 @@ func (w *World) Events(ctx context.Context) ([]string, error) {
 	return r.Events, nil
 }
 
-// Sweep tries every event in every mode with everything that can come next.
-func (w *World) Sweep(ctx context.Context, progress func(done, all int)) (Report, error) {
-	report := Report{Target: w.target.Name, Strategy: string(w.target.Strategy)}
+// Sweep tries events in every mode with what can come next.
+func (w *World) Sweep(ctx context.Context, s Sampling) (Report, error) {
+	report := Report{Target: w.target.Name}
 	var err error
 	if report.Events, err = w.Events(ctx); err != nil {
 		return report, err
 	}
 	report.Points = 2 * len(report.Events)
-	cases := Cases(len(report.Events))
-	for i, c := range cases {
+	cases := slices.DeleteFunc(Cases(len(report.Events)), func(c Case) bool { return s.Only != nil && !s.Only(c) })
+	report.All = len(cases)
+	for i, c := range s.order(cases) {
 		if err := ctx.Err(); err != nil {
 			return report, err
 		}
+		if !s.Until.IsZero() && i >= report.Points && time.Now().After(s.Until) {
+			break
+		}
 		r, err := w.Try(ctx, c)
 		if err != nil {
-			return report, fmt.Errorf("%s: %w", c, err)
+			return report, err
 		}
 		if len(r.Fired) == 0 {
 			r.Violations = append(r.Violations, "the fault did not happen: the events are not the same in every run")
@@ -50,12 +65,39 @@ func (w *World) Sweep(ctx context.Context, progress func(done, all int)) (Report
 		if len(r.Violations) > 0 {
 			report.Violations = append(report.Violations, r)
 		}
-		if progress != nil {
-			progress(i+1, len(cases))
-		}
+		report.Cases++
 	}
-	report.Cases = len(cases)
 	return report, nil
+}
+
+// order puts the cases in the seed's order, but those first that try a point
+// which none before them does.
+func (s Sampling) order(cases []Case) []Case {
+	if s.Most == 0 && s.Until.IsZero() {
+		return cases
+	}
+	random := rand.New(rand.NewPCG(s.Seed, s.Seed))
+	random.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
+	type point struct {
+		at    int
+		after bool
+	}
+	seen := map[point]bool{}
+	var first, rest []Case
+	for _, c := range cases {
+		p := point{c.Faults[0].At, c.Faults[0].Mode.after()}
+		if seen[p] {
+			rest = append(rest, c)
+		} else {
+			first = append(first, c)
+		}
+		seen[p] = true
+	}
+	cases = append(first, rest...)
+	if s.Most > 0 && s.Most < len(cases) {
+		cases = cases[:s.Most]
+	}
+	return cases
 }
 
 // Cases lists one fault at each of n events in every mode, with everything that

@@ -2,33 +2,75 @@ package chaos_test
 
 import (
 	"context"
-	"fmt"
-	"slices"
-	"sync/atomic"
+	"sync"
 	"testing"
+	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/chaos"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-func postgresTarget(t *testing.T, strategy rotation.Strategy) chaos.Target {
+// shared are the servers of this test binary.
+var shared struct {
+	sync.Mutex
+	servers map[string]*chaos.Server
+}
+
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	defer func() {
+		for _, s := range shared.servers {
+			s.Stop()
+		}
+	}()
+	return m.M.Run()
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(tests{m})) }
+
+// server returns the shared server of a kind.
+func server(t *testing.T, kind string) *chaos.Server {
 	t.Helper()
-	db := dbtest.Postgres(t)
-	admin := db.Admin()
-	var users atomic.Int64
-	return chaos.Target{
-		Name: "PostgreSQL " + db.Server.Version, Strategy: strategy,
-		Engine: postgres.Engine{}, Family: "postgres", Host: db.Host, Port: db.Port,
-		Superuser: db.SuperuserDocument(nil),
-		NewUser: func(ctx context.Context) (secretdoc.Document, error) {
-			user := fmt.Sprintf("%s_%d", db.User, users.Add(1))
-			password := fmt.Sprintf("first-password-of-%s", user)
-			_, err := admin.Exec(ctx, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'", user, password)).ReadAll()
-			return db.Document(func(keys map[string]any) { keys["username"], keys["password"] = user, password }), err
-		},
-		Goodbye: func(chunk []byte) bool { return slices.Equal(chunk, []byte{'X', 0, 0, 0, 4}) },
+	shared.Lock()
+	defer shared.Unlock()
+	if s := shared.servers[kind]; s != nil {
+		return s
 	}
+	for _, k := range chaos.Kinds {
+		if k.Name != kind {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		s, err := k.Start(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shared.servers == nil {
+			shared.servers = map[string]*chaos.Server{}
+		}
+		shared.servers[kind] = s
+		return s
+	}
+	t.Fatalf("there is no kind %q", kind)
+	return nil
+}
+
+func target(t *testing.T, kind string, strategy rotation.Strategy, before int) chaos.Target {
+	t.Helper()
+	return server(t, kind).Target(strategy, before)
+}
+
+func world(t *testing.T, target chaos.Target, o chaos.Options) *chaos.World {
+	t.Helper()
+	w, err := chaos.NewWorld(t.Context(), target, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
 }
