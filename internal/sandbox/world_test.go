@@ -49,6 +49,8 @@ type world struct {
 	histories []string
 	canaries  []string // further texts that may not show anywhere
 
+	mysql *dbtest.MySQLServer // another database, with secrets of its own. Optional.
+
 	ahead atomic.Int64 // how much the functions' clock is ahead, in nanoseconds
 
 	mu    sync.Mutex
