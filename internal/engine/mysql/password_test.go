@@ -40,6 +40,10 @@ func TestPluginsAreKept(t *testing.T) {
 			s.dropLater(t, user)
 			s.Quietly("CREATE USER " + at(user) + " " + strings.ReplaceAll(clause, "%", dbtest.MySQLText(old.Reveal())))
 			own, bySuper, clone := dbtest.Password(), dbtest.Password(), dbtest.Password()
+			if plugin == "ed25519" {
+				s.patience = 3
+				defer func() { s.patience = 0 }()
+			}
 			if err := s.open(t, s.Document(user, old)).SetPassword(t.Context(), user, own); err != nil {
 				t.Fatalf("%s: %v", plugin, err)
 			}
