@@ -34,7 +34,7 @@ func TestLambdaAPI(t *testing.T) {
 		}
 	}
 	list, err := api.ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
-	if err != nil || len(list.Functions) < 7 || aws.ToString(list.Functions[0].Runtime) != "provided.al2023" {
+	if err != nil || len(list.Functions) < 7 || list.Functions[0].Runtime != types.RuntimeProvidedal2023 {
 		t.Errorf("%d functions, %v", len(list.Functions), err)
 	}
 
