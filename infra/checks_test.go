@@ -15,13 +15,40 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/assertions"
 	"github.com/aws/jsii-runtime-go"
 	"github.com/cdklabs/cdk-nag-go/cdknag/v2"
+
+	"github.com/tumbler-rotation/tumbler/internal/config"
 )
+
+// variants are what the example does not show, because it excludes something else
+// or is seldom wanted.
+var variants = []struct{ name, yaml string }{
+	{"watched", "name: watched\narchitecture: x86_64\nheartbeat: true\ntracing: false\nlogExecutionData: true\nalerts: {emails: [a@b.c]}\n" +
+		"rotations:\n  - {secret: a, schedule: rate(5 hours), rotateImmediately: true, nativeBackstop: 90d}\n  - {secret: b, nativeBackstop: 30d}\n"},
+	{"existing", "logKmsKey: arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab\npermissionsBoundary: arn:aws:iam::111122223333:policy/p\n" +
+		"alerts: {topic: 'arn:aws:sns:eu-west-1:111122223333:t', topicKmsKey: 'arn:aws:kms:eu-west-1:111122223333:key/mrk-1234567890abcdef1234567890abcdef'}\nheartbeat: true\n" +
+		"networks:\n  db: {vpc: vpc-00000001, subnets: [subnet-00000001], endpoints: reuse, endpointSecurityGroups: [sg-00000001], dualStack: true}\n" +
+		"defaults: {network: db}\nrotations:\n  - {secret: a, schedule: 'cron(0 /8 * * ? *)'}\n"},
+	{"closed", "networks:\n  db: {vpc: vpc-00000001, subnets: [subnet-00000001], endpoints: create, dualStack: true}\n" +
+		"defaults: {network: db, strategy: alternating-users, superuserSecret: s}\nheartbeat: true\nrotations:\n  - {secret: a, nativeBackstop: 90d}\n"},
+}
+
+func variantConfigs(t *testing.T) map[string]*config.Config {
+	t.Helper()
+	all := map[string]*config.Config{}
+	for _, tpl := range templates {
+		all[tpl.name] = tpl.cfg
+	}
+	for _, v := range variants {
+		all[v.name] = parse(t, v.yaml)
+	}
+	return all
+}
 
 // TestNag: the AwsSolutions rules hold, or the template says why not. Run by the
 // CLI alone, cdk-nag reports and still exits 0; so its findings are looked up.
 func TestNag(t *testing.T) {
-	for _, tpl := range templates {
-		app, stack, err := newTestApp(tpl.cfg)
+	for name, cfg := range variantConfigs(t) {
+		app, stack, err := newTestApp(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,7 +56,7 @@ func TestNag(t *testing.T) {
 		annotations := assertions.Annotations_FromStack(stack)
 		match := assertions.Match_StringLikeRegexp(jsii.String("(AwsSolutions|CdkNag).*"))
 		for _, m := range append(*annotations.FindError(jsii.String("*"), match), *annotations.FindWarning(jsii.String("*"), match)...) {
-			t.Errorf("%s: %s: %v", tpl.name, *m.Id, m.Entry.Data)
+			t.Errorf("%s: %s: %v", name, *m.Id, m.Entry.Data)
 		}
 	}
 }
@@ -38,8 +65,12 @@ func TestNag(t *testing.T) {
 // refuse at deployment.
 func TestTemplateAgainstSchema(t *testing.T) {
 	files := map[string][]byte{}
-	for _, tpl := range templates {
-		files[tpl.name] = tpl.src
+	for name, cfg := range variantConfigs(t) {
+		src, err := synth(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = src
 	}
 	if out := checkTemplates(t, files); out != "" {
 		t.Error(out)

@@ -49,7 +49,7 @@ func (d *deployment) newMachine(id, part string, definition []byte, substitution
 	// Log groups with this prefix share one resource policy of the account, which
 	// would otherwise outgrow its limit.
 	logs := d.logGroup(id+"Logs", "/aws/vendedlogs/states/"+d.named(part))
-	return awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String(id), &awsstepfunctions.CfnStateMachineProps{
+	machine := awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String(id), &awsstepfunctions.CfnStateMachineProps{
 		StateMachineName: jsii.String(d.named(part)),
 		StateMachineType: jsii.String("STANDARD"),
 		RoleArn:          role.AttrArn(),
@@ -68,6 +68,10 @@ func (d *deployment) newMachine(id, part string, definition []byte, substitution
 			Enabled: jsii.Bool(d.cfg.Tracing),
 		},
 	})
+	if !d.cfg.Tracing {
+		accept(machine, "AwsSolutions-SF2", "The configuration says tracing: false.")
+	}
+	return machine
 }
 
 // workflowMay invoke what it calls, tell people and machines, and log.

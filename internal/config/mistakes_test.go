@@ -74,7 +74,7 @@ var mistakes = []mistake{
 	{"rotation function", one + "    rotationFunction: db2\n", `r.yaml:3:23: rotations[0].rotationFunction: "db2" is not valid here: write the function's ARN`},
 	{"recover without superuser", one + "    recoverPassword: true\n", "r.yaml:3:22: rotations[0].recoverPassword: needs a superuserSecret: add superuserSecret"},
 	{"recover with two users", one + "    recoverPassword: true\n    strategy: alternating-users\n    superuserSecret: admin\n", "r.yaml:3:22: rotations[0].recoverPassword: is about the strategy single-user: remove it"},
-	{"superuser's key without superuser", one + "    superuserKmsKey: arn:aws:kms:eu-west-1:111122223333:key/k\n", "r.yaml:3:22: rotations[0].superuserKmsKey: there is no superuserSecret: add superuserSecret, or remove superuserKmsKey"},
+	{"superuser's key without superuser", one + "    superuserKmsKey: arn:aws:kms:eu-west-1:111122223333:key/mrk-1234567890abcdef1234567890abcdef\n", "r.yaml:3:22: rotations[0].superuserKmsKey: there is no superuserSecret: add superuserSecret, or remove superuserKmsKey"},
 	{"password length", one + "    password: {length: 4}\n", "r.yaml:3:24: rotations[0].password.length: 4 is no length for a password: use 8 to 128"},
 	{"password of nothing", one + "    password: {excludeNumbers: true, excludePunctuation: true, excludeUppercase: true, excludeLowercase: true}\n", "rotations[0].password: excludes every class of characters: leave at least one class in"},
 	{"no such network", one + "    network: databse\nnetworks:\n  database: {vpc: vpc-00000001, subnets: [subnet-00000001]}\n", `r.yaml:3:14: rotations[0].network: there is no network "databse": did you mean database?`},
