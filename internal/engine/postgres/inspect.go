@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
@@ -31,11 +33,57 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 	if err != nil {
 		return found, err
 	}
+	if err := l.refusals(fmt.Sprintf("making role %q level with %q on %s", r.Clone.Clone, r.Clone.Original, s.Target)); err != nil {
+		return found, err
+	}
 	found.Changes = pgwire.Done(l.steps)
+	if !l.role(l.Session).Superuser && slices.ContainsFunc(found.Changes, setsSomething) {
+		found.Notes = append(found.Notes, "Whether the superuser may SET these for the clone was not checked")
+	}
 	if s.separateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
 		found.Notes = append(found.Notes, "Whether the superuser may grant rights on every object was not checked")
 	}
 	return found, nil
+}
+
+// setsSomething reports whether a change is one of a setting that a superuser may
+// have reserved. What the clone's sessions act as is its members' to choose.
+func setsSomething(change string) bool {
+	return strings.HasPrefix(change, "SET ") && !strings.HasPrefix(change, "SET "+settingRole)
+}
+
+// refusals are what the server would object to beside what missing finds, which
+// EnsureClone leaves to it. Source: CreateRole(), AlterRole() and AddRoleMems() in
+// PostgreSQL's user.c; PostgreSQL 16 release notes.
+func (l *leveling) refusals(op string) error {
+	if slices.ContainsFunc(l.reachable(l.original), func(m membership) bool { return m.Role == l.clone }) {
+		return fault.New(fault.DatabaseError, op+": the original is a member of its clone", "REVOKE the clone from the original")
+	}
+	session, clone := l.role(l.Session), l.role(l.clone)
+	if session.Superuser {
+		return nil
+	}
+	if clone == nil {
+		clone = &role{}
+	}
+	for _, a := range attributes {
+		if a.name == "LOGIN" || a.name == "INHERIT" || a.of(clone) == a.of(l.role(l.original)) {
+			continue
+		}
+		may := a.name != "SUPERUSER" && l.inheritPerGrant() && a.of(session)
+		switch a.name {
+		case "CREATEROLE":
+			may = true // missing has looked
+		case "CREATEDB":
+			may = !l.inheritPerGrant() || a.of(session)
+		}
+		if !may {
+			return fault.New(fault.PrivilegeMissing, fmt.Sprintf("%s: role %q may not: %s", op, l.Session, a.name),
+				fmt.Sprintf("Only a superuser may, or, except for SUPERUSER, from PostgreSQL 16 on a role with CREATEROLE that has %s itself. "+
+					"Name the secret of one that may, or alter %s to be without it", a.name, pgwire.Identifier(l.original)))
+		}
+	}
+	return nil
 }
 
 // restriction is what RDS adds to ALTER ROLE.
