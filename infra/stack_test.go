@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,34 @@ func TestArchitectureAndName(t *testing.T) {
 	for id, r := range tpl.Resources {
 		if r.Type == "AWS::Logs::LogGroup" && r.Properties["RetentionInDays"] != 30.0 {
 			t.Errorf("%s keeps logs for %v days", id, r.Properties["RetentionInDays"])
+		}
+	}
+}
+
+// TestSecondDeployment: two deployments in one account share no name.
+func TestSecondDeployment(t *testing.T) {
+	const rest = "alerts: {emails: [a@b.c]}\ndashboard: true\nrotations:\n  - {secret: a, nativeBackstop: 90d}\n  - {secret: b, rotateImmediately: true}\n"
+	names := func(name string) []string {
+		var list []string
+		for _, r := range synthYAML(t, "name: "+name+"\n"+rest).Resources {
+			for property, value := range r.Properties {
+				text, ok := value.(string)
+				// A schedule is named after its secret, in a group of the deployment's.
+				if ok && strings.HasSuffix(property, "Name") && r.Type != "AWS::Scheduler::Schedule" && !strings.HasPrefix(r.Type, "AWS::CloudWatch") ||
+					property == "AlarmName" || property == "DashboardName" {
+					list = append(list, r.Type+" "+property+" "+text)
+				}
+			}
+		}
+		return list
+	}
+	first := names("blue")
+	if len(first) < 20 {
+		t.Fatalf("there are only %d names", len(first))
+	}
+	for _, name := range names("green") {
+		if slices.Contains(first, name) && !strings.Contains(name, "MetricName") && !strings.Contains(name, "EventBusName") && !strings.Contains(name, "DisplayName") {
+			t.Errorf("both have %s", name)
 		}
 	}
 }
