@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
@@ -25,10 +24,8 @@ func (s Set) alternate(ctx context.Context, plan Planned, database engine.Engine
 	if err != nil {
 		return SetResult{}, err
 	}
-	if superuser.Username == users.original || superuser.Username == users.clone {
-		return SetResult{}, fault.New(fault.SuperuserInvalid,
-			fmt.Sprintf("the superuser %q is one of the two users it is to change", superuser.Username),
-			"Name the secret of another superuser in superuserSecret or masterarn")
+	if err := users.notOneOfThem(superuser); err != nil {
+		return SetResult{}, err
 	}
 	if err := s.Servers.Alternates(before, current.Host, plan.SecretARN); err != nil {
 		return SetResult{}, err
