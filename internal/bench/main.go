@@ -1,6 +1,6 @@
-// Command bench measures one single-user rotation, run by the functions' own
-// binaries against a real PostgreSQL: logins, API calls and state transitions
-// are exact; times are of this machine and only good as ratios.
+// Command bench measures rotations that are run by the functions' own binaries
+// against real databases: logins, statements, API calls and state transitions are
+// exact; times are of this machine and only good as ratios.
 //
 // It expects the binaries for this machine in build/lambda; `make bench` builds
 // them.
@@ -10,25 +10,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/follow"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/deployed"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox/sample"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
 
@@ -41,7 +34,8 @@ func main() {
 
 // measured is what a rotation took.
 type measured struct {
-	logins  map[string]int // by outcome
+	counts
+
 	calls   map[string]int // Secrets Manager operations
 	other   map[string]int // operations of other services
 	steps   []follow.Step
@@ -50,80 +44,156 @@ type measured struct {
 	took    time.Duration
 }
 
+// probed is what a prober saw of a rotation.
+type probed struct {
+	refused, logins int64
+	rate            float64 // logins a second
+}
+
+// subject is a database and a strategy, and what came of them.
+type subject struct {
+	*database
+
+	strategy               rotation.Strategy
+	secretID               string
+	first                  counts // of a pair's first rotation, which makes the clone
+	cold, warm             measured
+	coldProbed, warmProbed probed
+}
+
+// bench is a sandbox with the functions as processes.
+type bench struct {
+	box        *sandbox.Sandbox
+	functions  *deployed.Functions
+	coldStarts map[string]time.Duration
+	now        *measured // what API calls are counted into
+}
+
 func run(ctx context.Context) error {
 	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 	binaries := filepath.Join("build", "lambda", arch)
 	if _, err := os.Stat(filepath.Join(binaries, "plan", "bootstrap")); err != nil {
 		return fmt.Errorf("there are no functions in %s: run make bench", binaries)
 	}
-	database, err := sample.Open(ctx, "", dbserver.Postgres{Settings: map[string]string{"log_connections": "on"}})
+	b := &bench{coldStarts: map[string]time.Duration{}}
+	b.functions = &deployed.Functions{Dir: binaries, OnStart: func(function string, took time.Duration) { b.coldStarts[function] = took }}
+	var err error
+	b.box, err = sandbox.Start(ctx, sandbox.Config{Task: b.functions.Wrap, Observe: b.count})
 	if err != nil {
 		return err
 	}
-	defer database.Close()
-	coldStarts := map[string]time.Duration{}
-	functions := &deployed.Functions{Dir: binaries, OnStart: func(function string, took time.Duration) { coldStarts[function] = took }}
-	var now *measured // what API calls are counted into
-	box, err := sandbox.Start(ctx, sandbox.Config{
-		Task: functions.Wrap,
-		Observe: func(r wire.Record) {
-			switch {
-			case now == nil || r.Caller.AccessKeyID == "bench":
-			case r.Service == "secretsmanager":
-				now.calls[r.Operation]++
-			default:
-				now.other[r.Service+":"+r.Operation]++
-			}
-		},
-	})
-	if err != nil {
-		return err
-	}
-	defer box.Close()
-	functions.Connect(box)
-	defer functions.Close()
-	secret, err := database.CreateSecret(ctx, box.AWS("bench"))
-	if err != nil {
-		return err
-	}
+	defer b.box.Close()
+	b.box.Intercept(likeAWS)
+	b.functions.Connect(b.box)
+	defer b.functions.Close()
 
-	rotate := func() (measured, error) {
-		before, err := os.ReadFile(database.LogPath())
+	var subjects []*subject
+	var missing []string
+	for _, start := range []func(context.Context) (*database, error){startPostgres, startMariaDB} {
+		d, err := start(ctx)
 		if err != nil {
-			return measured{}, err
+			missing = append(missing, err.Error())
+			continue
 		}
-		m := measured{calls: map[string]int{}, other: map[string]int{}, logins: map[string]int{}}
-		now = &m
-		err = m.rotate(ctx, box, secret)
-		now = nil
-		if err != nil {
-			return m, err
+		defer d.stop()
+		for _, strategy := range []rotation.Strategy{rotation.SingleUser, rotation.AlternatingUsers} {
+			fmt.Fprintf(os.Stderr, "==> measuring %s, %s\n", d.name, strategy)
+			s := &subject{database: d, strategy: strategy, secretID: "bench_" + string(strategy[:6])}
+			if err := b.measure(ctx, s); err != nil {
+				return fmt.Errorf("%s, %s: %w", d.name, strategy, err)
+			}
+			subjects = append(subjects, s)
 		}
-		after, err := os.ReadFile(database.LogPath())
-		if err != nil {
-			return m, err
-		}
-		news := string(after[len(before):])
-		m.logins["accepted"] = strings.Count(news, "connection authorized: user="+sample.User)
-		m.logins["refused"] = strings.Count(news, "password authentication failed")
-		return m, nil
 	}
-	cold, err := rotate()
-	if err != nil {
-		return err
+	if len(subjects) > 0 {
+		report(subjects, b.coldStarts, binaries)
 	}
-	warm, err := rotate()
-	if err != nil {
-		return err
+	for _, why := range missing {
+		fmt.Println("\nNOT MEASURED:", why)
 	}
-	print(cold, warm, coldStarts, binaries)
 	return nil
 }
 
-func (m *measured) rotate(ctx context.Context, box *sandbox.Sandbox, secret string) error {
+// likeAWS has Secrets Manager answer as fast as it does within a Region.
+func likeAWS(_ context.Context, call wire.Call) *wire.Failure {
+	if call.Service == "secretsmanager" {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+func (b *bench) count(r wire.Record) {
+	switch {
+	case b.now == nil || r.Caller.AccessKeyID == "bench" || r.Caller.AccessKeyID == "prober":
+	case r.Service == "secretsmanager":
+		b.now.calls[r.Operation]++
+	default:
+		b.now.other[r.Service+":"+r.Operation]++
+	}
+}
+
+// measure rotates cold, warm, and each again under the eyes of a prober: who
+// probes takes part of the machine, and its logins are in the server's log.
+func (b *bench) measure(ctx context.Context, s *subject) (err error) {
+	s.secretID = s.engine + "_" + s.secretID
+	if err := s.createSecret(ctx, b.box.AWS("bench"), s.secretID); err != nil {
+		return err
+	}
+	if s.strategy == rotation.AlternatingUsers {
+		m, err := b.rotate(ctx, s)
+		if err != nil {
+			return err
+		}
+		s.first = m.counts
+	}
+	b.freeze()
+	if s.cold, err = b.rotate(ctx, s); err != nil {
+		return err
+	}
+	if s.warm, err = b.rotate(ctx, s); err != nil {
+		return err
+	}
+	if s.warmProbed, err = b.rotateProbed(ctx, s); err != nil {
+		return err
+	}
+	b.freeze()
+	s.coldProbed, err = b.rotateProbed(ctx, s)
+	return err
+}
+
+// freeze ends the functions' processes.
+func (b *bench) freeze() {
+	for function := range b.coldStarts {
+		b.functions.Kill(function)
+	}
+}
+
+func (b *bench) rotateProbed(ctx context.Context, s *subject) (probed, error) {
+	p := probe(ctx, b.box.AWS("prober"), s.secretID)
+	time.Sleep(200 * time.Millisecond)
+	_, err := b.rotate(ctx, s)
+	time.Sleep(200 * time.Millisecond)
+	p.stop()
+	if err == nil && p.failed.Load() != nil {
+		err = fmt.Errorf("the prober: %w", *p.failed.Load())
+	}
+	n := p.accepted.Load() + p.refused.Load()
+	return probed{p.refused.Load(), n, float64(n) / p.took.Seconds()}, err
+}
+
+func (b *bench) rotate(ctx context.Context, s *subject) (measured, error) {
+	m := measured{calls: map[string]int{}, other: map[string]int{}}
+	b.now = &m
+	defer func() { b.now = nil }()
+	var err error
+	m.counts, err = s.during(func() error { return m.run(ctx, b.box, s) })
+	return m, err
+}
+
+func (m *measured) run(ctx context.Context, box *sandbox.Sandbox, s *subject) error {
 	states := sfn.NewFromConfig(box.AWS("bench"))
 	started, err := states.StartExecution(ctx, &sfn.StartExecutionInput{
-		StateMachineArn: &box.StateMachineARN, Input: aws.String(fmt.Sprintf(`{"secretId":%q}`, secret)),
+		StateMachineArn: &box.StateMachineARN, Input: aws.String(fmt.Sprintf(`{"secretId":%q,"strategy":%q}`, s.secretID, s.strategy)),
 	})
 	if err != nil {
 		return err
@@ -149,59 +219,4 @@ func (m *measured) rotate(ctx context.Context, box *sandbox.Sandbox, secret stri
 	}
 	m.event = out.Event
 	return nil
-}
-
-func print(cold, warm measured, coldStarts map[string]time.Duration, binaries string) {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	defer w.Flush()
-	row := func(cells ...any) {
-		for i, c := range cells {
-			if i > 0 {
-				fmt.Fprint(w, "\t")
-			}
-			fmt.Fprint(w, c)
-		}
-		fmt.Fprintln(w)
-	}
-	row("ONE SINGLE-USER ROTATION (PostgreSQL)", "warm", "cold")
-	row("database logins accepted", warm.logins["accepted"], cold.logins["accepted"])
-	row("database logins refused", warm.logins["refused"], cold.logins["refused"])
-	row("Secrets Manager calls", sum(warm.calls), sum(cold.calls))
-	for _, operation := range slices.Sorted(maps.Keys(warm.calls)) {
-		row("  "+operation, warm.calls[operation], cold.calls[operation])
-	}
-	for _, operation := range slices.Sorted(maps.Keys(warm.other)) {
-		row(operation, warm.other[operation], cold.other[operation])
-	}
-	row("state transitions", warm.entered, cold.entered)
-	row("credential gap, ms", *warm.event.CredentialGapMs, *cold.event.CredentialGapMs)
-	row("wall time, ms", warm.took.Milliseconds(), cold.took.Milliseconds())
-	for i, s := range warm.steps {
-		row("  "+s.State, s.Took.Milliseconds(), cold.steps[i].Took.Milliseconds())
-	}
-	row()
-	row("FUNCTION", "size, MB", "process start to first answer, ms")
-	_ = filepath.WalkDir(binaries, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "bootstrap" {
-			return nil
-		}
-		function := filepath.Base(filepath.Dir(path))
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		start := "(not in this workflow)"
-		if took, ok := coldStarts[function]; ok {
-			start = fmt.Sprint(took.Milliseconds())
-		}
-		row(function, fmt.Sprintf("%.1f", float64(info.Size())/1e6), start)
-		return nil
-	})
-}
-
-func sum(counts map[string]int) (total int) {
-	for _, n := range counts {
-		total += n
-	}
-	return total
 }
