@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -42,11 +41,8 @@ type FerretDB struct {
 	Superuser string
 }
 
-// The names of the files in a server's directory.
-const (
-	ferretLogName   = "ferretdb.log"
-	ferretReadyName = "ready.json"
-)
+// ferretReadyName is the file in which the server tells where it listens.
+const ferretReadyName = "ready.json"
 
 // StartFerretDB starts a FerretDB server and returns when it accepts
 // connections, building it first if this machine has not done so before, which
@@ -75,49 +71,18 @@ func startFerretDB(ctx context.Context, cfg FerretDB) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, cleanup, dog, err := workDir(as, cfg.Dir)
+	s := &Server{Host: loopback, Port: cfg.Port, AdminUser: cfg.Superuser, AdminDatabase: "admin"}
+	s.process, err = startup{
+		name: "ferretdb", keep: cfg.Dir, log: "ferretdb.log", logs: cfg.Logs, ready: s.listens,
+		prepare: func(dir string) (_ []string, err error) {
+			s.Dir, s.LogPath = dir, filepath.Join(dir, "ferretdb.log")
+			s.AdminPassword, err = prepareFerret(as, dir, cfg)
+			return append([]string{program}, cfg.arguments(s)...), err
+		},
+	}.boot(ctx, as)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			cleanup()
-		}
-	}()
-	s := &Server{
-		Host: loopback, Port: cfg.Port, AdminUser: cfg.Superuser, AdminDatabase: "admin",
-		LogPath: filepath.Join(dir, ferretLogName), Dir: dir,
-	}
-	if s.AdminPassword, err = prepareFerret(as, dir, cfg); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(s.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	stop := cleanup
-	cleanup = func() { _ = file.Close(); stop() }
-	before, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	var logs io.Writer = file
-	if cfg.Logs != nil {
-		logs = io.MultiWriter(file, cfg.Logs)
-	}
-	p, err := launch(dir, as, logs, program, cfg.arguments(s)...)
-	if err != nil {
-		return nil, err
-	}
-	s.process = p
-	if err = dog.watch(p.cmd.Process.Pid); err == nil {
-		err = s.awaitFerret(ctx, before)
-	}
-	if err != nil {
-		p.stop()
-		return nil, err
-	}
-	p.cleanup = cleanup
 	return s, nil
 }
 
@@ -154,33 +119,19 @@ func prepareFerret(as *account, dir string, cfg FerretDB) (redact.String, error)
 	return redact.New(string(password)), as.own(dir)
 }
 
-// awaitFerret returns when the server has written where it listens. The log of
-// this launch begins at offset.
-func (s *Server) awaitFerret(ctx context.Context, offset int64) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	for {
-		text, err := os.ReadFile(filepath.Join(s.Dir, ferretReadyName))
-		if err == nil {
-			var ready struct {
-				Port    int
-				Version string
-			}
-			if err := json.Unmarshal(text, &ready); err != nil {
-				return err
-			}
-			s.Port, s.Version = ready.Port, ready.Version
-			return nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		select {
-		case <-s.process.done:
-			return fmt.Errorf("%w; its log ends with:\n%s", errEnded, s.tail(offset))
-		case <-ctx.Done():
-			return fmt.Errorf("not ready: %w; its log ends with:\n%s", ctx.Err(), s.tail(offset))
-		case <-time.After(5 * time.Millisecond):
-		}
+// listens returns nil when the server has written where it listens.
+func (s *Server) listens(context.Context) error {
+	text, err := os.ReadFile(filepath.Join(s.Dir, ferretReadyName))
+	if err != nil {
+		return err
 	}
+	var ready struct {
+		Port    int
+		Version string
+	}
+	if err := json.Unmarshal(text, &ready); err != nil {
+		return err
+	}
+	s.Port, s.Version = ready.Port, ready.Version
+	return nil
 }

@@ -28,43 +28,17 @@ const ferretTags = "ferretdb_no_postgresql"
 // source gives, built when it is first asked for, and where there is no source
 // one that has been built before.
 func findFerretDB(as *account) (string, error) {
-	source := findAbove(filepath.Join("internal", "dbserver", "ferretdb", "go.mod"))
+	source := findAbove(filepath.Join("internal", "dbserver", "ferretdb", "go.mod"), isFile)
 	goCommand, err := exec.LookPath("go")
 	if source != "" && err == nil {
 		return buildFerretDB(as, goCommand, filepath.Dir(source))
 	}
 	for _, name := range []string{"ferretdb", filepath.Join("build", "ferretdb")} {
-		if built := findAbove(name); built != "" {
+		if built := findAbove(name, isFile); built != "" {
 			return keepFerretDB(as, built)
 		}
 	}
 	return "", ErrNoFerretDB
-}
-
-// findAbove looks for a file in the working directory, in the directory of this
-// program, and in all above them. It returns "" if there is none.
-func findAbove(name string) string {
-	var starts []string
-	if dir, err := os.Getwd(); err == nil {
-		starts = append(starts, dir)
-	}
-	if exe, err := os.Executable(); err == nil {
-		starts = append(starts, filepath.Dir(exe))
-	}
-	for _, dir := range starts {
-		for {
-			path := filepath.Join(dir, name)
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				return path
-			}
-			parent := filepath.Dir(dir)
-			if parent == dir {
-				break
-			}
-			dir = parent
-		}
-	}
-	return ""
 }
 
 // buildFerretDB builds the server into the cache, keyed by its source and the

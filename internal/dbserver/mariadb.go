@@ -46,7 +46,7 @@ var mariaDB = flavour{
 // findMariaDB looks for the server that scripts/fetch-mariadb unpacked and then
 // for an installed one.
 func findMariaDB(as *account) (program, error) {
-	if root := findUp(filepath.Join("build", "mariadb"), filepath.Join("usr", "sbin", "mariadbd")); root != "" {
+	if root := findAbove(filepath.Join("build", "mariadb"), has("usr", "sbin", "mariadbd")); root != "" {
 		return unpackedMariaDB(as, root)
 	}
 	candidates := []string{
@@ -95,31 +95,6 @@ func unpackedMariaDB(as *account, root string) (program, error) {
 // the directories first.
 func withLibraries(dirs ...string) []string {
 	return []string{"/usr/bin/env", "LD_LIBRARY_PATH=" + strings.Join(dirs, ":")}
-}
-
-// findUp returns dir below the working directory, this program's directory or
-// one above them, if it contains the file; or "".
-func findUp(dir, file string) string {
-	var starts []string
-	if cwd, err := os.Getwd(); err == nil {
-		starts = append(starts, cwd)
-	}
-	if exe, err := os.Executable(); err == nil {
-		starts = append(starts, filepath.Dir(exe))
-	}
-	for _, start := range starts {
-		for {
-			if _, err := os.Stat(filepath.Join(start, dir, file)); err == nil {
-				return filepath.Join(start, dir)
-			}
-			parent := filepath.Dir(start)
-			if parent == start {
-				break
-			}
-			start = parent
-		}
-	}
-	return ""
 }
 
 // installMariaDB makes a data directory with the script that comes with the

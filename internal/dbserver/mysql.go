@@ -3,7 +3,6 @@ package dbserver
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -57,7 +56,6 @@ type MySQLServer struct {
 	GeneralLogPath string // every statement, if [MySQL].GeneralLog is set
 	Dir            string // where the server keeps its files
 
-	keep    bool
 	process *process
 }
 
@@ -109,13 +107,7 @@ func startMySQL(ctx context.Context, f flavour, cfg MySQL) (*MySQLServer, error)
 		if err != nil {
 			return nil, err
 		}
-		for attempt := 1; ; attempt++ {
-			s, err := bootMySQL(ctx, f, cfg, as, prog)
-			// Somebody else may take a free port before the server does.
-			if !errors.Is(err, errPortTaken) || cfg.Port != 0 || attempt == 5 {
-				return s, err
-			}
-		}
+		return onFreePort(cfg.Port, func(port int) (*MySQLServer, error) { return bootMySQL(ctx, f, cfg, as, prog, port) })
 	}()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", f.product, err)
@@ -123,109 +115,30 @@ func startMySQL(ctx context.Context, f flavour, cfg MySQL) (*MySQLServer, error)
 	return s, nil
 }
 
-// bootMySQL makes a directory, launches a server in it and waits until it
-// accepts a login.
-func bootMySQL(ctx context.Context, f flavour, cfg MySQL, as *account, prog program) (_ *MySQLServer, err error) {
-	dir, cleanup, dog, err := workDir(as, cfg.Dir)
+func bootMySQL(ctx context.Context, f flavour, cfg MySQL, as *account, prog program, port int) (_ *MySQLServer, err error) {
+	s := &MySQLServer{Product: f.product, Host: loopback, Port: port, AdminUser: MySQLAdmin}
+	s.process, err = startup{
+		name: strings.ToLower(f.product), keep: cfg.Dir, log: "error.log", logs: cfg.Logs, ready: s.greet,
+		signal: os.Kill, // nothing worth a shutdown
+		prepare: func(dir string) (_ []string, err error) {
+			s.Dir, s.LogPath, s.GeneralLogPath = dir, filepath.Join(dir, "error.log"), filepath.Join(dir, dataName, "general.log")
+			s.AdminPassword, err = prepareMySQL(f, as, prog, dir, cfg)
+			return prog.with(cfg.arguments(f, prog, s)...), err
+		},
+	}.boot(ctx, as)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			cleanup()
-		}
-	}()
-	data := filepath.Join(dir, dataName)
-	s := &MySQLServer{
-		Product: f.product, Host: loopback, Port: cfg.Port, AdminUser: MySQLAdmin,
-		LogPath: filepath.Join(dir, "error.log"), GeneralLogPath: filepath.Join(data, "general.log"),
-		Dir: dir, keep: cfg.Dir != "",
+	if cfg.Dir != "" {
+		s.process.signal = syscall.SIGTERM // these servers ignore an interrupt
 	}
-	if s.Port == 0 {
-		if s.Port, err = freePort(); err != nil {
-			return nil, err
-		}
-	}
-	if s.AdminPassword, err = prepareMySQL(f, as, prog, dir, cfg); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(s.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	stop := cleanup
-	cleanup = func() { _ = file.Close(); stop() }
-	before, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	var logs io.Writer = file // the server writes to it directly
-	if cfg.Logs != nil {
-		logs = io.MultiWriter(file, cfg.Logs)
-	}
-	command := prog.with(cfg.arguments(f, prog, s)...)
-	if s.process, err = launch(dir, as, logs, command[0], command[1:]...); err != nil {
-		return nil, err
-	}
-	if err = dog.watch(s.process.cmd.Process.Pid); err == nil {
-		err = s.awaitLogin(ctx, before)
-	}
-	if err != nil {
-		s.end(os.Kill)
-		s.process.stop()
-		return nil, err
-	}
-	s.process.cleanup = cleanup
 	return s, nil
-}
-
-// awaitLogin returns when the administrator can log in. The log of this launch
-// begins at offset.
-func (s *MySQLServer) awaitLogin(ctx context.Context, offset int64) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	log := func() string { return s.complaints(offset) }
-	for {
-		attempt, done := context.WithTimeout(ctx, time.Second)
-		err := s.greet(attempt)
-		done()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-s.process.done:
-			cause, text := errEnded, log()
-			if strings.Contains(text, "Address already in use") {
-				cause = errPortTaken
-			}
-			return fmt.Errorf("%w; its log ends with:\n%s", cause, text)
-		case <-ctx.Done():
-			return fmt.Errorf("not ready: %w (the last attempt to log in: %w); its log ends with:\n%s", ctx.Err(), err, log())
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// complaints returns what the server logged from offset on, without its notes:
-// old versions note every plugin that they shut down.
-func (s *MySQLServer) complaints(offset int64) string {
-	const most = 4000
-	text, err := os.ReadFile(s.LogPath)
-	if err != nil || int64(len(text)) < offset {
-		return "(no log)"
-	}
-	var kept strings.Builder
-	for line := range strings.Lines(string(text[offset:])) {
-		if !strings.Contains(line, "[Note]") {
-			kept.WriteString(line)
-		}
-	}
-	log := kept.String()
-	return log[max(0, len(log)-most):]
 }
 
 // greet asks the server for its version.
 func (s *MySQLServer) greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	db, err := s.Admin(ctx)
 	if err != nil {
 		return err
@@ -264,23 +177,7 @@ func (s *MySQLServer) Login(ctx context.Context, user string, password redact.St
 
 // Stop ends the server and removes its files, unless [MySQL].Dir named where to
 // keep them. It may be called more than once.
-func (s *MySQLServer) Stop() {
-	if s.keep {
-		s.end(syscall.SIGTERM) // the servers ignore an interrupt
-	} else {
-		s.end(os.Kill) // nothing worth a shutdown
-	}
-	s.process.stop()
-}
-
-// end sends the signal and waits for the server's end, but not for ever.
-func (s *MySQLServer) end(signal os.Signal) {
-	_ = s.process.cmd.Process.Signal(signal)
-	select {
-	case <-s.process.done:
-	case <-time.After(stopTimeout):
-	}
-}
+func (s *MySQLServer) Stop() { s.process.stop() }
 
 // Done is closed when the server has ended, for whatever reason.
 func (s *MySQLServer) Done() <-chan struct{} { return s.process.done }

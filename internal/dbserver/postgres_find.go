@@ -77,27 +77,7 @@ func hasPrograms(dir string) bool {
 // findNPM returns the directory of the npm package, as one of Embedded Postgres,
 // that belongs to the working directory or to this program, or "".
 func findNPM(name string) string {
-	wanted := filepath.Join("node_modules", name)
-	var starts []string
-	if dir, err := os.Getwd(); err == nil {
-		starts = append(starts, dir)
-	}
-	if exe, err := os.Executable(); err == nil {
-		starts = append(starts, filepath.Dir(exe))
-	}
-	for _, dir := range starts {
-		for {
-			if pkg := filepath.Join(dir, wanted); hasPrograms(filepath.Join(pkg, "native", "bin")) {
-				return pkg
-			}
-			parent := filepath.Dir(dir)
-			if parent == dir {
-				break
-			}
-			dir = parent
-		}
-	}
-	return ""
+	return findAbove(filepath.Join("node_modules", name), func(pkg string) bool { return hasPrograms(filepath.Join(pkg, "native", "bin")) })
 }
 
 // unpackNPM returns the programs of a copy of the npm package in the cache.

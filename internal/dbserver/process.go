@@ -20,6 +20,7 @@ type process struct {
 	cmd      *exec.Cmd
 	done     chan struct{} // closed when it has ended
 	cleanup  func()        // called once, after it has ended
+	signal   os.Signal     // ends it; nil: an interrupt
 	stopOnce sync.Once
 }
 
@@ -56,7 +57,11 @@ func launch(dir string, as *account, logs io.Writer, name string, args ...string
 // stop ends the process and cleans up.
 func (p *process) stop() {
 	p.stopOnce.Do(func() {
-		_ = interrupt(p.cmd.Process)
+		if p.signal == nil {
+			_ = interrupt(p.cmd.Process)
+		} else {
+			_ = p.cmd.Process.Signal(p.signal)
+		}
 		select {
 		case <-p.done:
 		case <-time.After(stopTimeout):
