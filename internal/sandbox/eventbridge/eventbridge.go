@@ -17,9 +17,6 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
 
-// defaultKeep is how many events are kept.
-const defaultKeep = 1000
-
 // Config configures the service. The zero value is ready to use.
 type Config struct {
 	// Now is the clock. Default time.Now.
@@ -58,13 +55,11 @@ type Event struct {
 // Service implements wire.Service and wire.Pager. It is safe for concurrent
 // use.
 type Service struct {
-	cfg Config
+	cfg         Config
+	events      *wire.Kept[Event]
+	undelivered *wire.Kept[Undelivered]
 
-	mu          sync.Mutex
-	events      []Event
-	undelivered []Undelivered
-	// putting keeps OnEvent in order without holding mu meanwhile.
-	putting sync.Mutex
+	putting sync.Mutex // keeps OnEvent in order
 }
 
 var (
@@ -77,16 +72,13 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Keep == 0 {
-		cfg.Keep = defaultKeep
-	}
 	cfg.Rules = slices.Clone(cfg.Rules)
 	for i := range cfg.Rules {
 		if err := cfg.Rules[i].compile(); err != nil {
 			panic("eventbridge: " + err.Error())
 		}
 	}
-	return &Service{cfg: cfg}
+	return &Service{cfg: cfg, events: wire.NewKept[Event](cfg.Keep), undelivered: wire.NewKept[Undelivered](cfg.Keep)}
 }
 
 // Spec says how the service is reached.
@@ -100,31 +92,15 @@ func (s *Service) Operations() map[string]wire.Operation {
 }
 
 // Events is what was put, oldest first.
-func (s *Service) Events() []Event {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.events)
-}
+func (s *Service) Events() []Event { return s.events.All() }
+
+// Undelivered is what rules could not deliver, oldest first.
+func (s *Service) Undelivered() []Undelivered { return s.undelivered.All() }
 
 // Pages serves the events.
 func (s *Service) Pages() map[string]http.Handler {
 	return map[string]http.Handler{
-		"/_sandbox/events": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			events := s.Events()
-			if events == nil {
-				events = []Event{}
-			}
-			// A reader that went away is nobody's concern.
-			_ = json.NewEncoder(w).Encode(map[string]any{"events": events})
-		}),
-		"/_sandbox/undelivered": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			letters := s.Undelivered()
-			if letters == nil {
-				letters = []Undelivered{}
-			}
-			_ = json.NewEncoder(w).Encode(map[string]any{"undelivered": letters})
-		}),
+		"/_sandbox/events":      s.events.Page("events"),
+		"/_sandbox/undelivered": s.undelivered.Page("undelivered"),
 	}
 }

@@ -61,7 +61,7 @@ func (s *Service) putEvents(ctx context.Context, call wire.Call, in *putEventsIn
 		}
 		event := s.event(call, e)
 		out.Entries[i] = resultEntry{EventID: event.ID}
-		s.store(event)
+		s.events.Add(event)
 		if s.cfg.OnEvent != nil {
 			s.cfg.OnEvent(event)
 		}
@@ -185,15 +185,6 @@ func (s *Service) event(call wire.Call, e entry) Event {
 		Account: call.Caller.Account, Region: call.Caller.Region,
 		Time: when.UTC().Truncate(time.Second), Resources: resources,
 		Detail: json.RawMessage(*e.Detail), Bus: e.bus(),
-	}
-}
-
-func (s *Service) store(event Event) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.events = append(s.events, event)
-	if surplus := len(s.events) - s.cfg.Keep; surplus > 0 {
-		s.events = append([]Event(nil), s.events[surplus:]...)
 	}
 }
 

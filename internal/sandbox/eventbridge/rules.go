@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
@@ -82,20 +81,8 @@ func (s *Service) route(ctx context.Context, e Event) {
 }
 
 func (s *Service) giveUp(letter Undelivered) {
-	s.mu.Lock()
-	s.undelivered = append(s.undelivered, letter)
-	if surplus := len(s.undelivered) - s.cfg.Keep; surplus > 0 {
-		s.undelivered = append([]Undelivered(nil), s.undelivered[surplus:]...)
-	}
-	s.mu.Unlock()
+	s.undelivered.Add(letter)
 	if s.cfg.OnUndelivered != nil {
 		s.cfg.OnUndelivered(letter)
 	}
-}
-
-// Undelivered is what rules could not deliver, oldest first.
-func (s *Service) Undelivered() []Undelivered {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.undelivered)
 }

@@ -117,12 +117,7 @@ func newExecutionID() string {
 }
 
 func (s *Service) giveUp(letter DeadLetter) {
-	s.mu.Lock()
-	s.deadLetters = append(s.deadLetters, letter)
-	if surplus := len(s.deadLetters) - s.cfg.Keep; surplus > 0 {
-		s.deadLetters = append([]DeadLetter(nil), s.deadLetters[surplus:]...)
-	}
-	s.mu.Unlock()
+	s.deadLetters.Add(letter)
 	if s.cfg.OnDeadLetter != nil {
 		s.cfg.OnDeadLetter(letter)
 	}

@@ -3,9 +3,7 @@ package scheduler
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
@@ -124,24 +122,16 @@ func (s *Service) listSchedules(_ context.Context, call wire.Call, in *listSched
 	return &listSchedulesOutput{next, page}, nil
 }
 
-// paginate cuts the page that the token, which is a position, asks for.
+// paginate cuts the page that the token asks for. It is never nil, which would be
+// null in the answer.
 func paginate[T any](list []T, in pageInput) (page []T, next string, err *wire.Error) {
-	start := 0
-	if in.NextToken != nil {
-		raw, decodeErr := base64.URLEncoding.DecodeString(*in.NextToken)
-		n, convErr := strconv.Atoi(string(raw))
-		if decodeErr != nil || convErr != nil || n < 0 {
-			return nil, "", validation("Invalid NextToken.")
-		}
-		start = min(n, len(list))
-	}
 	size := defaultPage
 	if in.MaxResults != nil {
 		size = *in.MaxResults
 	}
-	end := min(start+size, len(list))
-	if end < len(list) {
-		next = base64.URLEncoding.EncodeToString([]byte(strconv.Itoa(end)))
+	page, next, ok := wire.Page(list, deref(in.NextToken), size)
+	if !ok {
+		return nil, "", validation("Invalid NextToken.")
 	}
-	return append([]T{}, list[start:end]...), next, nil
+	return append([]T{}, page...), next, nil
 }

@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,16 +39,16 @@ type Config struct {
 
 // Service is the API. Make it with [New], and end it with [Service.Close].
 type Service struct {
-	cfg Config
+	cfg         Config
+	deadLetters *wire.Kept[DeadLetter]
 
-	mu          sync.Mutex
-	groups      map[string]*group    // by ARN
-	schedules   map[string]*schedule // by ARN
-	answered    []string             // what client tokens were used for, oldest first
-	deadLetters []DeadLetter
-	open        context.Context // until Close
-	close       context.CancelFunc
-	running     sync.WaitGroup
+	mu        sync.Mutex
+	groups    map[string]*group    // by ARN
+	schedules map[string]*schedule // by ARN
+	answered  []string             // what client tokens were used for, oldest first
+	open      context.Context      // until Close
+	close     context.CancelFunc
+	running   sync.WaitGroup
 }
 
 var (
@@ -69,11 +68,11 @@ func New(cfg Config) *Service {
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
-	if cfg.Keep == 0 {
-		cfg.Keep = 1000
-	}
 	open, cancel := context.WithCancel(context.Background())
-	return &Service{cfg: cfg, open: open, close: cancel, groups: map[string]*group{}, schedules: map[string]*schedule{}}
+	return &Service{
+		cfg: cfg, deadLetters: wire.NewKept[DeadLetter](cfg.Keep), open: open, close: cancel,
+		groups: map[string]*group{}, schedules: map[string]*schedule{},
+	}
 }
 
 // Close stops all schedules and waits for invocations under way.
@@ -105,25 +104,11 @@ func (s *Service) Operations() map[string]wire.Operation {
 }
 
 // DeadLetters is what was given up, oldest first.
-func (s *Service) DeadLetters() []DeadLetter {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.deadLetters)
-}
+func (s *Service) DeadLetters() []DeadLetter { return s.deadLetters.All() }
 
 // Pages serves the dead letters.
 func (s *Service) Pages() map[string]http.Handler {
-	return map[string]http.Handler{
-		"/_sandbox/dead-letters": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			letters := s.DeadLetters()
-			if letters == nil {
-				letters = []DeadLetter{}
-			}
-			// A reader that went away is nobody's concern.
-			_ = json.NewEncoder(w).Encode(map[string]any{"deadLetters": letters})
-		}),
-	}
+	return map[string]http.Handler{"/_sandbox/dead-letters": s.deadLetters.Page("deadLetters")}
 }
 
 // hold keeps a virtual clock still while the caller runs and does not sleep on

@@ -3,11 +3,9 @@ package secretsmanager
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
@@ -174,28 +172,15 @@ func (sec *secret) has(key, text string) bool {
 	}
 }
 
-// tokenPrefix marks our page tokens, which are positions in the list.
-const tokenPrefix = "page:"
-
 // paginate cuts the page that the token asks for out of the list. size is the
 // default page size.
 func paginate[T any](list []T, maxResults *int64, token *string, size int) (page []T, next string, err *wire.Error) {
 	if maxResults != nil {
 		size = int(*maxResults)
 	}
-	start := 0
-	if deref(token) != "" {
-		raw, decodeErr := base64.URLEncoding.DecodeString(*token)
-		digits, ok := strings.CutPrefix(string(raw), tokenPrefix)
-		n, convErr := strconv.Atoi(digits)
-		if decodeErr != nil || !ok || convErr != nil || n < 0 {
-			return nil, "", wire.Errorf("InvalidNextTokenException", "The NextToken value is invalid.")
-		}
-		start = min(n, len(list))
+	page, next, ok := wire.Page(list, deref(token), size)
+	if !ok {
+		return nil, "", wire.Errorf("InvalidNextTokenException", "The NextToken value is invalid.")
 	}
-	end := min(start+size, len(list))
-	if end < len(list) {
-		next = base64.URLEncoding.EncodeToString([]byte(tokenPrefix + strconv.Itoa(end)))
-	}
-	return list[start:end:end], next, nil
+	return page, next, nil
 }

@@ -82,10 +82,7 @@ func (s *Service) store(m Message) bool {
 	if s.find(m.TopicARN) == nil {
 		return false
 	}
-	s.outbox = append(s.outbox, m)
-	if surplus := len(s.outbox) - s.cfg.Keep; surplus > 0 {
-		s.outbox = append([]Message(nil), s.outbox[surplus:]...)
-	}
+	s.outbox.Add(m)
 	return true
 }
 

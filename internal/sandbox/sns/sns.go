@@ -8,7 +8,6 @@
 package sns
 
 import (
-	"encoding/json"
 	"net/http"
 	"regexp"
 	"slices"
@@ -17,9 +16,6 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
-
-// defaultKeep is how many messages the outbox keeps.
-const defaultKeep = 1000
 
 // Config configures the service. The zero value is ready to use.
 type Config struct {
@@ -61,11 +57,11 @@ type Attribute struct {
 // Service implements wire.Service and wire.Pager. It is safe for concurrent
 // use.
 type Service struct {
-	cfg Config
+	cfg    Config
+	outbox *wire.Kept[Message]
 
 	mu     sync.Mutex
 	topics []*topic
-	outbox []Message
 	// publishing keeps OnPublish in order without holding mu meanwhile.
 	publishing sync.Mutex
 }
@@ -87,10 +83,7 @@ func New(cfg Config) *Service {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Keep == 0 {
-		cfg.Keep = defaultKeep
-	}
-	return &Service{cfg: cfg}
+	return &Service{cfg: cfg, outbox: wire.NewKept[Message](cfg.Keep)}
 }
 
 // Spec says how the service is reached.
@@ -109,25 +102,11 @@ func (s *Service) Operations() map[string]wire.Operation {
 }
 
 // Messages is what the outbox holds, oldest first.
-func (s *Service) Messages() []Message {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.outbox)
-}
+func (s *Service) Messages() []Message { return s.outbox.All() }
 
 // Pages serves the outbox.
 func (s *Service) Pages() map[string]http.Handler {
-	return map[string]http.Handler{
-		"/_sandbox/outbox": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			messages := s.Messages()
-			if messages == nil {
-				messages = []Message{}
-			}
-			// A reader that went away is nobody's concern.
-			_ = json.NewEncoder(w).Encode(map[string]any{"messages": messages})
-		}),
-	}
+	return map[string]http.Handler{"/_sandbox/outbox": s.outbox.Page("messages")}
 }
 
 // find returns the topic of an ARN. Called with the lock held.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
@@ -62,14 +61,6 @@ type topicList struct {
 }
 
 func (s *Service) listTopics(_ context.Context, call wire.Call, in *listTopicsInput) (*listTopicsOutput, error) {
-	start := 0
-	if in.NextToken != "" {
-		n, err := strconv.Atoi(in.NextToken)
-		if err != nil || n < 0 {
-			return nil, errParameter("NextToken")
-		}
-		start = n
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mine := fmt.Sprintf("arn:aws:sns:%s:%s:", call.Caller.Region, call.Caller.Account)
@@ -79,13 +70,11 @@ func (s *Service) listTopics(_ context.Context, call wire.Call, in *listTopicsIn
 			all = append(all, topicOutput{t.arn})
 		}
 	}
-	start = min(start, len(all))
-	end := min(start+pageSize, len(all))
-	out := &listTopicsOutput{Topics: topicList{all[start:end]}}
-	if end < len(all) {
-		out.NextToken = strconv.Itoa(end)
+	page, next, ok := wire.Page(all, in.NextToken, pageSize)
+	if !ok {
+		return nil, errParameter("NextToken")
 	}
-	return out, nil
+	return &listTopicsOutput{Topics: topicList{page}, NextToken: next}, nil
 }
 
 type subscribeInput struct {
