@@ -54,6 +54,11 @@ lint: ## Check formatting and run the static analysers
 race: node_modules/.installed servers ## Run the tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 go test -race $(GO_CORE)
 
+.PHONY: chaos
+chaos: node_modules/.installed servers ## Break rotations in every place on every database (CHAOS="-seed 2 -only mariadb")
+	@echo "==> breaking rotations; this takes up to 10 minutes"
+	@go run ./internal/chaos/command $(CHAOS)
+
 .PHONY: bench
 bench: build/tumbler ## Measure one rotation: logins, calls, transitions, time, cold starts
 	@$(MAKE) --no-print-directory lambdas ARCH=$(if $(filter amd64,$(shell go env GOHOSTARCH)),x86_64,arm64)

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
@@ -30,6 +30,9 @@ type Race struct {
 	Seed       uint64
 }
 
+// triggers are who asks for the executions of a race, in turn.
+var triggers = []string{rotation.SourceManual, rotation.SourceSchedule, rotation.SourceEvent}
+
 // Endings says how each execution of a race ended, and what it broke.
 type Endings struct {
 	Counts     map[string]int // by ending
@@ -42,9 +45,10 @@ type Endings struct {
 func Interleave(ctx context.Context, target Target, race Race, replace map[string]lambdaboot.Builder) (Endings, error) {
 	turns := newTurns(race.Seed)
 	box, err := sandbox.Start(ctx, sandbox.Config{
-		Engines: engine.Table{target.Family: scheduled{target.Engine, turns}},
-		Clock:   hurriedClock{},
-		Replace: replace,
+		Engines:  engine.Table{target.Family: scheduled{target.Engine, turns}},
+		Clock:    hurriedClock{},
+		Replace:  replace,
+		Strategy: target.Strategy,
 
 		RotationBackoff: func(int) time.Duration { return time.Millisecond },
 	})
@@ -68,18 +72,14 @@ func Interleave(ctx context.Context, target Target, race Race, replace map[strin
 	if err != nil {
 		return Endings{}, err
 	}
-	if _, err := w.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-		Name: &w.secretID, SecretString: aws.String(user.Encode().Reveal()),
-	}); err != nil {
-		return Endings{}, err
-	}
 	if target.Strategy == rotation.AlternatingUsers {
 		w.superuser = "superuser"
-		if _, err := w.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-			Name: &w.superuser, SecretString: aws.String(target.Superuser.Encode().Reveal()),
-		}); err != nil {
+		if err := w.createSecret(ctx, w.superuser, target.Superuser, target.Port); err != nil {
 			return Endings{}, err
 		}
+	}
+	if err := w.createSecret(ctx, w.secretID, user, target.Port); err != nil {
+		return Endings{}, err
 	}
 	return w.race(ctx, race, turns)
 }
@@ -94,6 +94,7 @@ func (w *World) race(ctx context.Context, race Race, turns *turns) (Endings, err
 	var arns []string
 	for range race.Executions {
 		turns.join()
+		t.trigger = triggers[len(arns)%len(triggers)]
 		arns = append(arns, t.start())
 	}
 	if t.err != nil {
@@ -241,11 +242,25 @@ func (hurriedClock) Sleep(ctx context.Context, _ time.Duration) error {
 	return asl.RealClock{}.Sleep(ctx, time.Millisecond)
 }
 
-// String describes a race so that it can be run again.
+const (
+	nativeToo = " and a native rotation"
+	seedIs    = ", seed "
+)
+
+// String describes a race as [ParseRace] reads it.
 func (r Race) String() string {
 	native := ""
 	if r.Native {
-		native = " and a native rotation"
+		native = nativeToo
 	}
-	return fmt.Sprintf("%d executions%s, seed %d", r.Executions, native, r.Seed)
+	return fmt.Sprintf("%d executions%s%s%d", r.Executions, native, seedIs, r.Seed)
+}
+
+// ParseRace reads a race, such as "2 executions and a native rotation, seed 7".
+func ParseRace(text string) (r Race, err error) {
+	if _, err = fmt.Sscanf(strings.Replace(text, nativeToo, "", 1), "%d executions"+seedIs+"%d", &r.Executions, &r.Seed); err != nil {
+		return Race{}, fmt.Errorf("%q is not a race such as %q: %w", text, Race{2, true, 7}, err)
+	}
+	r.Native = strings.Contains(text, nativeToo)
+	return r, nil
 }

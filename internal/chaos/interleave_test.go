@@ -12,12 +12,16 @@ import (
 // However the calls of several rotations of one secret fall, nobody is locked
 // out and nothing is left over.
 func TestRaces(t *testing.T) {
-	target := target(t, "postgres", rotation.SingleUser, 0)
-	for _, race := range []chaos.Race{{Executions: 2}, {Executions: 2, Native: true}, {Executions: 20}} {
+	races(t, rotation.SingleUser, 20)
+	races(t, rotation.AlternatingUsers, 5)
+}
+
+func races(t *testing.T, strategy rotation.Strategy, runs int) {
+	target := target(t, "postgres", strategy, 0)
+	for _, race := range []chaos.Race{{Executions: 2}, {Executions: 2, Native: true}, {Executions: 20, Native: true}} {
 		total := map[string]int{}
-		runs := 40
 		if race.Executions > 10 {
-			runs = 4
+			runs = 2
 		}
 		for seed := range runs {
 			race.Seed = uint64(seed)
@@ -26,13 +30,13 @@ func TestRaces(t *testing.T) {
 				t.Fatalf("%s: %v", race, err)
 			}
 			for _, v := range endings.Violations {
-				t.Errorf("%s: %s", race, v)
+				t.Errorf("%s: %s: %s", target.Name, race, v)
 			}
 			for ending, n := range endings.Counts {
 				total[ending] += n
 			}
 		}
-		t.Logf("%d executions, native: %t: %d races, endings %v", race.Executions, race.Native, runs, total)
+		t.Logf("%s: %d executions, native: %t: %d races, endings %v", target.Name, race.Executions, race.Native, runs, total)
 	}
 }
 
@@ -49,16 +53,7 @@ func TestTwoFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		fault := rapid.Custom(func(rt *rapid.T) chaos.Fault {
-			return chaos.Fault{
-				At:   rapid.IntRange(1, len(events)+10).Draw(rt, "event"),
-				Mode: rapid.SampledFrom(chaos.Modes).Draw(rt, "mode"),
-			}
-		})
-		c := chaos.Case{
-			Faults: []chaos.Fault{fault.Draw(rt, "first"), fault.Draw(rt, "second")},
-			Then:   rapid.SampledFrom(chaos.Thens).Draw(rt, "then"),
-		}
+		c := chaos.DrawPair(rt, len(events))
 		r, err := w.Try(t.Context(), c)
 		if err != nil {
 			rt.Fatal(err)

@@ -92,9 +92,9 @@ func (p *proxy) forward(l *link) {
 			mode = p.events.next(what)
 		}
 		if mode != nil && !mode.after() {
+			p.events.bury() // first: nobody who is dead sees a connection break
 			_ = l.client.Close()
 			_ = l.server.Close()
-			p.events.bury()
 			return
 		}
 		if mode != nil {
@@ -105,8 +105,8 @@ func (p *proxy) forward(l *link) {
 		}
 		if mode != nil {
 			<-l.answered // the server has done it, or has gone
-			_ = l.client.Close()
 			p.events.bury()
+			_ = l.client.Close()
 			return
 		}
 	}

@@ -115,3 +115,14 @@ func Cases(n int) (cases []Case) {
 	}
 	return cases
 }
+
+// Killable reports whether a case only needs a process that can be killed, and
+// what follows is run by processes, too.
+func Killable(c Case) bool {
+	for _, f := range c.Faults {
+		if !f.Mode.gone() {
+			return false
+		}
+	}
+	return c.Then == Retry || c.Then == NewRun || c.Then == Redrive
+}

@@ -85,18 +85,40 @@ func (s *Server) Stop() { s.stop() }
 // Targets are the ways in which the server's users are rotated. Pairs are tried
 // three times: their first rotation makes the clone, the second changes the
 // original's password, and the third that of a clone that exists.
-func (s *Server) Targets() []Target {
-	return []Target{s.Target(rotation.SingleUser, 0), s.Target(rotation.AlternatingUsers, 0), s.Target(rotation.AlternatingUsers, 1), s.Target(rotation.AlternatingUsers, 2)}
+func (s *Server) Targets() (targets []Target) {
+	for _, way := range ways {
+		targets = append(targets, s.Target(way.strategy, way.before))
+	}
+	return targets
 }
 
 // Target is one of [Server.Targets].
 func (s *Server) Target(strategy rotation.Strategy, before int) Target {
 	t := s.target
-	t.Name, t.Strategy, t.Before = s.kind+" "+string(strategy), strategy, before
-	if before > 0 {
-		t.Name += fmt.Sprintf(", rotation %d", before+1)
-	}
+	t.Name, t.Strategy, t.Before = targetName(s.kind, strategy, before), strategy, before
 	return t
+}
+
+func targetName(kind string, strategy rotation.Strategy, before int) string {
+	name := kind + " " + string(strategy)
+	if before > 0 {
+		name += fmt.Sprintf(", rotation %d", before+1)
+	}
+	return name
+}
+
+// ways are how users are rotated, and after how many rotations.
+var ways = []struct {
+	strategy rotation.Strategy
+	before   int
+}{{rotation.SingleUser, 0}, {rotation.AlternatingUsers, 0}, {rotation.AlternatingUsers, 1}, {rotation.AlternatingUsers, 2}}
+
+// Names are those of the targets that a server of the kind has.
+func (k Kind) Names() (names []string) {
+	for _, way := range ways {
+		names = append(names, targetName(k.Name, way.strategy, way.before))
+	}
+	return names
 }
 
 // newUser names a user that nobody has used before. Names are short: MySQL 5.6

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"flag"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,13 @@ var shared struct {
 type tests struct{ *testing.M }
 
 func (m tests) Run() int {
+	flag.Parse()
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		_ = flag.Set("rapid.checks", "25") // each is a few rotations
+	}
+	if f := flag.Lookup("rapid.seed"); f.Value.String() == f.DefValue {
+		_ = flag.Set("rapid.seed", "1")
+	}
 	defer func() {
 		for _, s := range shared.servers {
 			s.Stop()

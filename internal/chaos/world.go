@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,6 +44,7 @@ type World struct {
 	secrets   *secretsmanager.Client
 	states    *sfn.Client
 	processes *deployed.Functions // nil: functions run in this process
+	kills     atomic.Int64        // processes ended
 
 	secretID  string
 	superuser string        // its secret's name
@@ -90,7 +92,7 @@ func NewWorld(ctx context.Context, target Target, o Options) (*World, error) {
 	w.secrets, w.states = secretsmanager.NewFromConfig(client), sfn.NewFromConfig(client)
 	if target.Strategy == rotation.AlternatingUsers {
 		w.superuser = "superuser"
-		if err := w.createSecret(ctx, w.superuser, target.Superuser); err != nil {
+		if err := w.createSecret(ctx, w.superuser, target.Superuser, w.proxy.port()); err != nil {
 			w.Close()
 			return nil, err
 		}
@@ -127,8 +129,12 @@ const nativeState = "Native"
 func (w *World) kill(state string) {
 	if function, ok := functionOf[state]; ok {
 		w.processes.Kill(function)
+		w.kills.Add(1)
 	}
 }
+
+// Kills counts the processes that were ended from outside.
+func (w *World) Kills() int { return int(w.kills.Load()) }
 
 // task runs a state's task. It ends at once when its function dies, and it aborts
 // the execution after a fault if the case says so.
@@ -199,7 +205,7 @@ func (t *trial) prepare() error {
 		return err
 	}
 	t.secretID = fmt.Sprintf("chaos/%s-%x", user.Username, rand.Uint64())
-	if err := t.createSecret(t.ctx, t.secretID, user); err != nil {
+	if err := t.createSecret(t.ctx, t.secretID, user, t.proxy.port()); err != nil {
 		return err
 	}
 	for range t.target.Before {
@@ -212,13 +218,13 @@ func (t *trial) prepare() error {
 	return t.err
 }
 
-// createSecret stores a document, with the proxy's address in the server's place.
-func (w *World) createSecret(ctx context.Context, name string, doc secretdoc.Document) error {
+// createSecret stores a document whose database is at a port of this machine.
+func (w *World) createSecret(ctx context.Context, name string, doc secretdoc.Document, port int) error {
 	var keys map[string]any
 	if err := json.Unmarshal([]byte(doc.Encode().Reveal()), &keys); err != nil {
 		return err
 	}
-	keys["host"], keys["port"] = "127.0.0.1", w.proxy.port()
+	keys["host"], keys["port"] = "127.0.0.1", port
 	if w.superuser != "" && name != w.superuser {
 		keys["masterarn"] = w.superuser // native rotation knows no request
 	}

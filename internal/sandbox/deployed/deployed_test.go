@@ -2,9 +2,6 @@ package deployed_test
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,33 +16,12 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/deployed"
 )
 
-// build compiles the functions for this machine, as the Makefile does for
-// Lambda, and puts each where it belongs.
+// build compiles the functions for this machine.
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc",
-		"-ldflags", "-s -w -buildid=", "-o", dir+string(filepath.Separator), "./functions/...")
-	cmd.Dir = "../../.."
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the functions: %v\n%s", err, out)
-	}
-	binaries, err := os.ReadDir(dir)
-	if err != nil {
+	if err := deployed.Build(t.Context(), "../../..", dir); err != nil {
 		t.Fatal(err)
-	}
-	for _, b := range binaries {
-		from := filepath.Join(dir, b.Name())
-		if err := os.Rename(from, from+".binary"); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Mkdir(from, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(from+".binary", filepath.Join(from, "bootstrap")); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return dir
 }
