@@ -349,7 +349,7 @@ func TestRefusesPairs(t *testing.T) {
 }
 
 // An account that only has the clone's or the original's name is somebody
-// else's (baseline: AWS's functions reset its password and hand it over).
+// else's (AWS's published functions reset its password and hand it over).
 func TestAccountsOfOthersAreNotTouched(t *testing.T) {
 	for name, suffix := range map[string]string{"has the clone's name": "", "has the original's name": "_clone"} {
 		t.Run(name, func(t *testing.T) {

@@ -175,7 +175,7 @@ func TestCloneFollowsOptions(t *testing.T) {
 	})
 }
 
-// Baseline 5: with a default role AWS's clone ends up reading nothing.
+// With a default role the clone that AWS's published function makes ends up reading nothing.
 func TestCloneHasTheDefaultRole(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		if s.name == mysql56.name {
@@ -309,7 +309,7 @@ func TestCloneFollowsDynamicPrivileges(t *testing.T) {
 	}
 }
 
-// Baseline 5: users bound to hosts.
+// Users bound to hosts, for which AWS's published function fails.
 func TestUsersBoundToHosts(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		s.schema(t, "hosts")
@@ -358,8 +358,8 @@ func TestUsersBoundToHosts(t *testing.T) {
 	})
 }
 
-// Baseline 7 and the window between CREATE USER and the next attempt: the
-// password that only the pending version knows proves whose the clone is.
+// Between CREATE USER and the next attempt the password that only the pending
+// version knows proves whose the clone is.
 func TestPendingPasswordProvesTheClone(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		user, _ := s.user(t)
@@ -406,7 +406,7 @@ func TestCloneOfAUserWithMoreThanTheSuperuser(t *testing.T) {
 	})
 }
 
-// Baseline 5: AWS refuses names over 10 characters on MySQL, whose limit is 32.
+// AWS's published function refuses names over 10 characters on MySQL, whose limit is 32.
 func TestLongNames(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		limit := map[string]int{mariaDB.name: 80, mysql56.name: 16, mysql9.name: 32}[s.name]
@@ -431,7 +431,7 @@ func TestLongNames(t *testing.T) {
 	})
 }
 
-// Baseline 8 and 9: a whole rotation by both strategies makes no refused login.
+// A whole rotation by both strategies makes no refused login.
 func TestRotationsRefuseNoLogin(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		user, old := s.user(t)
