@@ -32,7 +32,7 @@ func (noServers) ManagedBy(context.Context, map[string]string) (string, int, err
 	return "", 0, errors.New("not asked in these tests")
 }
 func (noServers) SameServerOrPrimary(context.Context, string, string) error { return nil }
-func (noServers) Alternates(context.Context, string, string) error         { return nil }
+func (noServers) Alternates(context.Context, string, string) error          { return nil }
 
 // proxies is the proxy that every host is.
 type proxies struct{ proxy *rotation.Proxy }
@@ -212,4 +212,3 @@ func TestPreflightAnswersEverything(t *testing.T) {
 		}
 	})
 }
-
