@@ -15,6 +15,7 @@ import (
 	"github.com/xdg-go/scram"
 	"go.mongodb.org/mongo-driver/v2/bson"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -57,7 +58,7 @@ func startFake(t testing.TB) *fake {
 	t.Helper()
 	f := &fake{t: t, users: map[string]*fakeUser{}, failures: map[string]int32{}}
 	f.add(fakeSuperuser, "root-Pa55word", grant{"root", "admin"})
-	f.port = serve(t, f.handle)
+	f.port = enginetest.Serve(t, f.handle)
 	return f
 }
 

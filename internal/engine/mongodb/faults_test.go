@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -42,7 +43,7 @@ func TestSilence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			heard := make(chan []byte, 2)
-			port := serve(t, func(conn net.Conn) {
+			port := enginetest.Serve(t, func(conn net.Conn) {
 				data, _ := io.ReadAll(conn)
 				heard <- data
 			})
@@ -73,7 +74,7 @@ func TestSilence(t *testing.T) {
 
 func TestCancelledWhileConnecting(t *testing.T) {
 	t.Parallel()
-	doc := local(serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), nil)
+	doc := local(enginetest.Serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	began := time.Now()
@@ -107,7 +108,7 @@ func TestAnotherProtocol(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			port := serve(t, func(conn net.Conn) {
+			port := enginetest.Serve(t, func(conn net.Conn) {
 				_, _ = conn.Read(make([]byte, 4096))
 				_, _ = io.WriteString(conn, tc.answer)
 			})
@@ -195,12 +196,12 @@ func TestCommandRefused(t *testing.T) {
 func TestConnectionLost(t *testing.T) {
 	const next = "n3xt-Pa55word"
 	isChange := func(data []byte) bool { return bytes.Contains(data, []byte("updateUser")) }
-	off := func(d *db, p *proxy) secretdoc.Document {
-		return d.document(func(keys map[string]any) { keys["port"], keys["ssl"] = p.port, false })
+	off := func(d *db, p *enginetest.Proxy) secretdoc.Document {
+		return d.document(func(keys map[string]any) { keys["port"], keys["ssl"] = p.Port, false })
 	}
 	t.Run("before the change arrives", func(t *testing.T) {
 		d := ferret(t)
-		p := (&proxy{beforeRequest: func(data []byte) bool { return !isChange(data) }}).start(t, d.Host, d.Port)
+		p := (&enginetest.Proxy{BeforeRequest: func(data []byte) bool { return !isChange(data) }}).Start(t, d.Host, d.Port)
 		doc := off(d, p)
 		expect(t, open(t, mongodb.Engine{}, doc).SetPassword(t.Context(), d.User, redact.New(next)), fault.OutcomeUnknown, doc, "may or may not")
 		accepted(t, d.document(nil))
@@ -208,14 +209,14 @@ func TestConnectionLost(t *testing.T) {
 	t.Run("after the change was made", func(t *testing.T) {
 		d := ferret(t)
 		changing := make(chan struct{})
-		p := (&proxy{
-			beforeRequest: func(data []byte) bool {
+		p := (&enginetest.Proxy{
+			BeforeRequest: func(data []byte) bool {
 				if isChange(data) {
 					close(changing)
 				}
 				return true
 			},
-			beforeAnswer: func([]byte) bool {
+			BeforeAnswer: func([]byte) bool {
 				select {
 				case <-changing:
 					return false
@@ -223,7 +224,7 @@ func TestConnectionLost(t *testing.T) {
 					return true
 				}
 			},
-		}).start(t, d.Host, d.Port)
+		}).Start(t, d.Host, d.Port)
 		doc := off(d, p)
 		expect(t, open(t, mongodb.Engine{}, doc).SetPassword(t.Context(), d.User, redact.New(next)), fault.OutcomeUnknown, doc, "may or may not")
 		accepted(t, d.document(nil).WithPassword(redact.New(next)))

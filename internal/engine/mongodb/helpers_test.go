@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -196,100 +194,6 @@ func expect(t testing.TB, err error, code fault.Code, doc secretdoc.Document, wo
 		t.Error("the error shows the password")
 	}
 	t.Log(err)
-}
-
-// proxy stands between the engine and a server.
-type proxy struct {
-	port   int
-	conns  atomic.Int64
-	rounds atomic.Int64 // how often the client spoke after the server
-	logins atomic.Int64 // saslStart commands
-
-	// beforeRequest is told what the client sends before the server gets it,
-	// and beforeAnswer likewise. False cuts the connection instead. Optional.
-	beforeRequest, beforeAnswer func(data []byte) bool
-}
-
-// through returns the document with the proxy's port.
-func (p *proxy) through(doc func(func(map[string]any)) secretdoc.Document) secretdoc.Document {
-	return doc(func(keys map[string]any) { keys["port"] = p.port })
-}
-
-func (p *proxy) start(t testing.TB, host string, port int) *proxy {
-	t.Helper()
-	p.port = serve(t, func(client net.Conn) {
-		p.conns.Add(1)
-		server, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-		if err != nil {
-			return
-		}
-		hangUp := sync.OnceFunc(func() { client.Close(); server.Close() })
-		defer hangUp()
-		var serverSpoke atomic.Bool
-		serverSpoke.Store(true)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			defer hangUp()
-			pump(client, server, func(data []byte) bool {
-				serverSpoke.Store(true)
-				return p.beforeAnswer == nil || p.beforeAnswer(data)
-			})
-		})
-		pump(server, client, func(data []byte) bool {
-			if serverSpoke.Swap(false) {
-				p.rounds.Add(1)
-			}
-			p.logins.Add(int64(bytes.Count(data, []byte("saslStart"))))
-			return p.beforeRequest == nil || p.beforeRequest(data)
-		})
-		hangUp()
-		wg.Wait()
-	})
-	return p
-}
-
-func pump(to io.Writer, from io.Reader, pass func([]byte) bool) {
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			if !pass(buffer[:n]) {
-				return
-			}
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// serve runs a server of the test's own making on loopback and returns its port.
-func serve(t testing.TB, handle func(net.Conn)) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			context.AfterFunc(ctx, func() { conn.Close() })
-			wg.Go(func() {
-				defer conn.Close()
-				handle(conn)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); cancel(); wg.Wait() })
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // log returns the server's log.

@@ -10,6 +10,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"pgregory.net/rapid"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -86,8 +87,8 @@ func TestOneLogin(t *testing.T) {
 		"no such user":   {func(keys map[string]any) { keys["username"] = "nobody at all" }, fault.LoginRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := (&proxy{}).start(t, d.Host, d.Port)
-			doc := d.document(func(keys map[string]any) { tc.change(keys); keys["port"], keys["ssl"] = p.port, false })
+			p := (&enginetest.Proxy{Count: "saslStart"}).Start(t, d.Host, d.Port)
+			doc := d.document(func(keys map[string]any) { tc.change(keys); keys["port"], keys["ssl"] = p.Port, false })
 			s, err := mongodb.Engine{}.Connect(t.Context(), doc)
 			if fault.CodeOf(err) != tc.want {
 				t.Fatalf("got %v, want %q", err, tc.want)
@@ -100,10 +101,10 @@ func TestOneLogin(t *testing.T) {
 				}
 				s.Close()
 			}
-			if conns, logins := p.conns.Load(), p.logins.Load(); conns != 1 || logins != 1 {
+			if conns, logins := p.Conns.Load(), p.Counted.Load(); conns != 1 || logins != 1 {
 				t.Errorf("%d connections and %d logins, want one of each", conns, logins)
 			}
-			t.Logf("%d round trips", p.rounds.Load())
+			t.Logf("%d round trips", p.Rounds.Load())
 		})
 	}
 }
@@ -112,9 +113,9 @@ func TestOneLogin(t *testing.T) {
 // no second login.
 func TestOneLoginWithoutTLS(t *testing.T) {
 	d := ferret(t)
-	p := (&proxy{}).start(t, d.Host, d.Port)
-	accepted(t, p.through(d.document))
-	if conns, logins := p.conns.Load(), p.logins.Load(); conns != 2 || logins != 1 {
+	p := (&enginetest.Proxy{Count: "saslStart"}).Start(t, d.Host, d.Port)
+	accepted(t, p.Through(d.document))
+	if conns, logins := p.Conns.Load(), p.Counted.Load(); conns != 2 || logins != 1 {
 		t.Errorf("%d connections and %d logins, want 2 and 1", conns, logins)
 	}
 }

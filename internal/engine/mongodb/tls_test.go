@@ -8,6 +8,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -45,12 +46,12 @@ func TestTLS(t *testing.T) {
 				want  string
 			}{{nil, tc.absent}, {true, tc.required}, {false, tc.off}} {
 				var first []byte
-				p := &proxy{}
-				p.beforeRequest = func(data []byte) bool { first = append(first, data[0]); return true }
-				p.start(t, server.Host, server.Port)
+				p := &enginetest.Proxy{Count: "saslStart"}
+				p.BeforeRequest = func(data []byte) bool { first = append(first, data[0]); return true }
+				p.Start(t, server.Host, server.Port)
 				d := &db{Server: server}
 				doc := d.superuser(func(keys map[string]any) {
-					keys["host"], keys["port"] = tc.host, p.port
+					keys["host"], keys["port"] = tc.host, p.Port
 					if ssl.value != nil {
 						keys["ssl"] = ssl.value
 					}
@@ -61,8 +62,8 @@ func TestTLS(t *testing.T) {
 				}
 				if err != nil {
 					expect(t, err, fault.CodeOf(err), doc)
-					if fault.Is(err, fault.CertificateRejected) && p.conns.Load() != 1 {
-						t.Errorf("ssl %v: %d connections after a certificate error", ssl.value, p.conns.Load())
+					if fault.Is(err, fault.CertificateRejected) && p.Conns.Load() != 1 {
+						t.Errorf("ssl %v: %d connections after a certificate error", ssl.value, p.Conns.Load())
 					}
 					continue
 				}
@@ -70,11 +71,11 @@ func TestTLS(t *testing.T) {
 					t.Error(err)
 				}
 				s.Close()
-				if clear := p.logins.Load() > 0; clear != (tc.server == nil) {
+				if clear := p.Counted.Load() > 0; clear != (tc.server == nil) {
 					t.Errorf("ssl %v: the login was readable: %v", ssl.value, clear)
 				}
-				if tc.server != nil && p.conns.Load() != 1 {
-					t.Errorf("ssl %v: %d connections", ssl.value, p.conns.Load())
+				if tc.server != nil && p.Conns.Load() != 1 {
+					t.Errorf("ssl %v: %d connections", ssl.value, p.Conns.Load())
 				}
 			}
 		})
@@ -116,7 +117,7 @@ func TestSetPasswordWithTLS(t *testing.T) {
 // its protocol; see dial.
 func TestClientHelloIsNoMessage(t *testing.T) {
 	lengths := make(chan uint32, 2)
-	port := serve(t, func(conn net.Conn) {
+	port := enginetest.Serve(t, func(conn net.Conn) {
 		var length [4]byte
 		if _, err := io.ReadFull(conn, length[:]); err == nil {
 			lengths <- binary.LittleEndian.Uint32(length[:])

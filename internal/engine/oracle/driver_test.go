@@ -9,13 +9,13 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -41,32 +41,6 @@ func connect(t testing.TB, doc secretdoc.Document) error {
 		s.Close()
 	}
 	return err
-}
-
-// serve runs a server of the test's own making on loopback and returns its port.
-func serve(t testing.TB, handle func(net.Conn)) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			context.AfterFunc(ctx, func() { conn.Close() })
-			wg.Go(func() {
-				defer conn.Close()
-				handle(conn)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); cancel(); wg.Wait() })
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // packet is a packet of Oracle's network protocol.
@@ -112,7 +86,7 @@ func TestSilence(t *testing.T) {
 	for name, ssl := range map[string]*bool{"without TLS": nil, "with TLS": new(true)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			port := serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+			port := enginetest.Serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 			began := time.Now()
 			err := connect(t, document(t, port, ssl))
 			took := time.Since(began)
@@ -126,7 +100,7 @@ func TestSilence(t *testing.T) {
 
 func TestCancelledWhileConnecting(t *testing.T) {
 	t.Parallel()
-	port := serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	port := enginetest.Serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	began := time.Now()
@@ -165,7 +139,7 @@ func TestAnswers(t *testing.T) {
 			t.Parallel()
 			var conns atomic.Int64
 			heard := make(chan string, 4)
-			port := serve(t, func(conn net.Conn) {
+			port := enginetest.Serve(t, func(conn net.Conn) {
 				conns.Add(1)
 				buffer := make([]byte, 4096)
 				n, _ := conn.Read(buffer)
@@ -220,7 +194,7 @@ func TestTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var clear atomic.Bool
-			port := serve(t, func(conn net.Conn) {
+			port := enginetest.Serve(t, func(conn net.Conn) {
 				if tc.server != nil {
 					pair, err := tls.X509KeyPair(tc.server.Certificate, tc.server.Key)
 					if err != nil {
@@ -256,7 +230,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		port := serve(t, func(conn net.Conn) {
+		port := enginetest.Serve(t, func(conn net.Conn) {
 			_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}}).Handshake()
 		})
 		expect(t, connect(t, document(t, port, new(true))), fault.CertificateRejected, "authority")
@@ -284,11 +258,11 @@ func TestGuarded(t *testing.T) {
 // A listener may pass us on to another port of its host.
 func TestRedirectToAnotherPort(t *testing.T) {
 	t.Parallel()
-	other := serve(t, func(conn net.Conn) {
+	other := enginetest.Serve(t, func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 4096))
 		_, _ = io.WriteString(conn, refusalPacket("12516"))
 	})
-	listener := serve(t, func(conn net.Conn) {
+	listener := enginetest.Serve(t, func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 4096))
 		_, _ = io.WriteString(conn, redirectPacket(fmt.Sprintf("(ADDRESS=(PROTOCOL=tcp)(HOST=127.0.0.1)(PORT=%d))", other)))
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
@@ -26,9 +27,9 @@ func BenchmarkConnectAndSetPassword(b *testing.B) {
 		b.Run(bench.name, func(b *testing.B) {
 			db := dbtest.Postgres(b, bench.options...)
 			db.Exec("ALTER ROLE " + db.User + " PASSWORD '" + db.Password.Reveal() + "'")
-			p := (&proxy{}).start(b, db)
+			p := (&enginetest.Proxy{}).Start(b, db.Host, db.Port)
 			doc := db.Document(func(keys map[string]any) {
-				keys["port"] = p.port
+				keys["port"] = p.Port
 				if bench.ssl != nil {
 					keys["ssl"] = bench.ssl
 				}
@@ -36,7 +37,7 @@ func BenchmarkConnectAndSetPassword(b *testing.B) {
 			e := postgres.Engine{Roots: ca.Pool()}
 			rounds := int64(0)
 			for b.Loop() {
-				before := p.rounds.Load()
+				before := p.Rounds.Load()
 				s, err := e.Connect(b.Context(), doc)
 				if err != nil {
 					b.Fatal(err)
@@ -44,12 +45,12 @@ func BenchmarkConnectAndSetPassword(b *testing.B) {
 				if err := s.SetPassword(b.Context(), db.User, redact.New(doc.Password.Reveal())); err != nil {
 					b.Fatal(err)
 				}
-				rounds += p.rounds.Load() - before
+				rounds += p.Rounds.Load() - before
 				s.Close()
 			}
 			n := float64(b.N)
 			b.ReportMetric(float64(rounds)/n, "roundtrips/op")
-			b.ReportMetric(float64(p.conns.Load())/n, "connections/op")
+			b.ReportMetric(float64(p.Conns.Load())/n, "connections/op")
 		})
 	}
 }

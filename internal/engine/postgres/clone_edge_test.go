@@ -11,6 +11,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -213,19 +214,19 @@ func TestClonesAtTheSameMoment(t *testing.T) {
 func TestCloneRoundTrips(t *testing.T) {
 	t.Parallel()
 	w := newTwins(t, nil)
-	p := (&proxy{}).start(t, w.DB)
-	doc := w.admin.At(w.Host, p.port)
+	p := (&enginetest.Proxy{}).Start(t, w.Host, w.Port)
+	doc := w.admin.At(w.Host, p.Port)
 	s := open(t, doc)
 	r := w.request()
 	for _, want := range []int64{2, 2, 1} { // made, its password changed, nothing to do
-		before := p.rounds.Load()
+		before := p.Rounds.Load()
 		if _, err := s.EnsureClone(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		if got := p.rounds.Load() - before; got != want {
+		if got := p.Rounds.Load() - before; got != want {
 			t.Errorf("%d round trips, want %d", got, want)
 		}
-		if want == 2 && p.rounds.Load() > 6 {
+		if want == 2 && p.Rounds.Load() > 6 {
 			r.Password = redact.String{}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -259,38 +260,38 @@ func TestConnectionLost(t *testing.T) {
 	isAlter := func(data []byte) bool { return strings.Contains(string(data), "ALTER ROLE") }
 	t.Run("before the change arrives", func(t *testing.T) {
 		db := dbtest.Postgres(t)
-		p := &proxy{beforeRequest: func(data []byte) bool { return !isAlter(data) }}
-		doc := p.start(t, db).through(db.Document)
+		p := &enginetest.Proxy{BeforeRequest: func(data []byte) bool { return !isAlter(data) }}
+		doc := p.Start(t, db.Host, db.Port).Through(db.Document)
 		expect(t, open(t, doc).SetPassword(t.Context(), db.User, redact.New(next)), fault.OutcomeUnknown, doc, "may or may not")
 		accepted(t, db.Document(nil))
 	})
 	t.Run("after the change was made", func(t *testing.T) {
 		db := dbtest.Postgres(t)
 		altering := false
-		p := &proxy{beforeRequest: func(data []byte) bool { altering = altering || isAlter(data); return true }}
-		p.beforeAnswer = func([]byte) bool { return !altering }
-		doc := p.start(t, db).through(db.Document)
+		p := &enginetest.Proxy{BeforeRequest: func(data []byte) bool { altering = altering || isAlter(data); return true }}
+		p.BeforeAnswer = func([]byte) bool { return !altering }
+		doc := p.Start(t, db.Host, db.Port).Through(db.Document)
 		expect(t, open(t, doc).SetPassword(t.Context(), db.User, redact.New(next)), fault.OutcomeUnknown, doc, "may or may not")
 		accepted(t, db.Document(nil).WithPassword(redact.New(next)))
 	})
 	t.Run("before anything was changed", func(t *testing.T) {
 		db := dbtest.Postgres(t)
-		p := &proxy{beforeRequest: func(data []byte) bool { return !strings.Contains(string(data), "password_encryption") }}
-		doc := p.start(t, db).through(db.Document)
+		p := &enginetest.Proxy{BeforeRequest: func(data []byte) bool { return !strings.Contains(string(data), "password_encryption") }}
+		doc := p.Start(t, db.Host, db.Port).Through(db.Document)
 		expect(t, open(t, doc).SetPassword(t.Context(), db.User, redact.New(next)), fault.DatabaseUnavailable, doc, "before anything was changed")
 		accepted(t, db.Document(nil))
 	})
 	t.Run("the answer never comes", func(t *testing.T) {
 		db := dbtest.Postgres(t)
 		hold := make(chan struct{})
-		p := &proxy{beforeRequest: func(data []byte) bool {
+		p := &enginetest.Proxy{BeforeRequest: func(data []byte) bool {
 			if isAlter(data) {
 				<-hold
 				return false
 			}
 			return true
 		}}
-		doc := p.start(t, db).through(db.Document)
+		doc := p.Start(t, db.Host, db.Port).Through(db.Document)
 		s := open(t, doc)
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()

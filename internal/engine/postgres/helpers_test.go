@@ -1,15 +1,11 @@
 package postgres_test
 
 import (
-	"context"
 	"flag"
-	"io"
 	"net"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +13,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -104,108 +101,10 @@ func eventually(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// proxy stands between the engine and a server.
-type proxy struct {
-	port   int
-	rounds atomic.Int64 // how often the server answered what the client said
-	conns  atomic.Int64
-
-	// beforeRequest is told what the client sends before the server gets it,
-	// and beforeAnswer likewise. False cuts the connection instead. Optional.
-	beforeRequest, beforeAnswer func(data []byte) bool
-}
-
-// through returns the document with the proxy's port.
-func (p *proxy) through(doc func(func(map[string]any)) secretdoc.Document) secretdoc.Document {
-	return doc(func(keys map[string]any) { keys["port"] = p.port })
-}
-
-func (p *proxy) start(t testing.TB, db *dbtest.DB) *proxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.port = l.Addr().(*net.TCPAddr).Port
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			p.conns.Add(1)
-			server, err := net.Dial("tcp", net.JoinHostPort(db.Host, strconv.Itoa(db.Port)))
-			if err != nil {
-				client.Close()
-				continue
-			}
-			hangUp := sync.OnceFunc(func() { client.Close(); server.Close() })
-			context.AfterFunc(ctx, hangUp)
-			var asked atomic.Bool
-			wg.Go(func() {
-				defer hangUp()
-				pump(server, client, func(data []byte) bool {
-					asked.Store(true)
-					return p.beforeRequest == nil || p.beforeRequest(data)
-				})
-			})
-			wg.Go(func() {
-				defer hangUp()
-				pump(client, server, func(data []byte) bool {
-					if asked.Swap(false) {
-						p.rounds.Add(1)
-					}
-					return p.beforeAnswer == nil || p.beforeAnswer(data)
-				})
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); cancel(); wg.Wait() })
-	return p
-}
-
-func pump(to io.Writer, from io.Reader, pass func([]byte) bool) {
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			if !pass(buffer[:n]) {
-				return
-			}
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
 // listen runs a server of the test's own making on loopback.
 func listen(t testing.TB, serve func(net.Conn)) secretdoc.Document {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer conn.Close()
-				serve(conn)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	return document(t, l.Addr().(*net.TCPAddr).Port, "")
+	return document(t, enginetest.Serve(t, serve), "")
 }
 
 // document is a secret for a server on loopback. more is JSON, such as
