@@ -35,13 +35,13 @@ func markJSON(mark string) string {
 func (s *session) accounts(ctx context.Context, srv *server, user string) ([]stored, error) {
 	rows, err := s.query(ctx, srv.accountsSQL(user))
 	if err != nil {
-		return nil, s.fault(err, fmt.Sprintf("looking for the accounts of user %q on %s", user, s.target.address()), reading)
+		return nil, s.fault(err, fmt.Sprintf("looking for the accounts of user %q on %s", user, s.target.Address()), reading)
 	}
 	var list []stored
 	for _, row := range rows {
 		hash, err := hex.DecodeString(row[2])
 		if err != nil {
-			return nil, s.fault(errAnswer, "reading mysql.user on "+s.target.address(), reading)
+			return nil, s.fault(errAnswer, "reading mysql.user on "+s.target.Address(), reading)
 		}
 		a := stored{account: account{user, row[0]}, plugin: row[1], hash: string(hash), mark: row[3]}
 		if a.plugin == "" { // MySQL 5.6
@@ -75,7 +75,7 @@ func (s *session) describe(ctx context.Context, srv *server, other *account) (de
 	if other != nil {
 		a = *other
 	}
-	op := fmt.Sprintf("reading the rights of %s on %s", a, s.target.address())
+	op := fmt.Sprintf("reading the rights of %s on %s", a, s.target.Address())
 	var d description
 	rows, err := s.query(ctx, showGrantsSQL(a))
 	if err != nil {

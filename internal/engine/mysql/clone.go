@@ -64,7 +64,7 @@ func (c *cloning) look(ctx context.Context) (err error) {
 		return err
 	}
 	if len(c.originals) == 0 {
-		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s to clone", c.request.Original, c.target.address()),
+		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s to clone", c.request.Original, c.target.Address()),
 			"Correct the user name in the secret: the original is the name without _clone")
 	}
 	if c.clones, err = c.accounts(ctx, c.srv, c.request.Clone); err != nil {
@@ -97,7 +97,7 @@ func (c *cloning) prove() error {
 		if a.mark == "" && matches(a.plugin, a.hash, c.request.Password) {
 			continue
 		}
-		return fault.New(fault.AccountNotOurs, fmt.Sprintf("account %s exists on %s, and nothing shows that it belongs to this secret", a.account, c.target.address()),
+		return fault.New(fault.AccountNotOurs, fmt.Sprintf("account %s exists on %s, and nothing shows that it belongs to this secret", a.account, c.target.Address()),
 			"If it is a leftover, drop it. If somebody uses it, give the secret's user another name: its clone is the user's name with _clone")
 	}
 	return nil
@@ -189,7 +189,7 @@ func (c *cloning) levelRights(ctx context.Context, a account, want, have descrip
 	if slices.Equal(want.list(), have.list()) {
 		return nil
 	}
-	return fault.New(fault.DatabaseError, fmt.Sprintf("clone %s does not get level with its original on %s: %s", a, c.target.address(), difference(want.list(), have.list())),
+	return fault.New(fault.DatabaseError, fmt.Sprintf("clone %s does not get level with its original on %s: %s", a, c.target.Address(), difference(want.list(), have.list())),
 		"Compare SHOW GRANTS of both accounts")
 }
 
@@ -249,11 +249,11 @@ func (c *cloning) do(ctx context.Context, s step, a account) error {
 		return nil // it went with another one: MySQL 8 takes "all global privileges" as "all"
 	}
 	if strings.HasPrefix(s.sql, "CREATE USER ") && number(err) == 1396 {
-		return fault.Wrap(err, fault.DatabaseUnavailable, fmt.Sprintf("somebody else made account %s on %s at this moment", a, c.target.address()),
+		return fault.Wrap(err, fault.DatabaseUnavailable, fmt.Sprintf("somebody else made account %s on %s at this moment", a, c.target.Address()),
 			"Usually an earlier attempt that was thought lost: the next one finds the account")
 	}
 	if err != nil {
-		op := fmt.Sprintf("bringing clone %s level on %s", a, c.target.address())
+		op := fmt.Sprintf("bringing clone %s level on %s", a, c.target.Address())
 		if s.change != "" {
 			op += ", which was to be " + s.change
 		}

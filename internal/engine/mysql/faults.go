@@ -30,7 +30,7 @@ func number(err error) uint16 {
 }
 
 // loginFault classifies a login that did not succeed on an open connection.
-func (t target) loginFault(err error, encrypted bool) error {
+func loginFault(t netfault.Target, err error, encrypted bool) error {
 	op := "logging in to " + t.String()
 	if _, ok := errors.AsType[*driverpkg.MySQLError](err); ok {
 		return loginRefusal(err, op, encrypted)

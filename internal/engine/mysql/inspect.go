@@ -41,7 +41,7 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 		return found, err
 	}
 	if missing := own.missing(c.lacking); len(missing) > 0 {
-		return found, s.lacks(fmt.Sprintf("bringing clone %q level on %s", r.Clone.Clone, s.target.address()), missing)
+		return found, s.lacks(fmt.Sprintf("bringing clone %q level on %s", r.Clone.Clone, s.target.Address()), missing)
 	}
 	found.Changes = c.result.Changes
 	return found, nil
@@ -58,7 +58,7 @@ type powers struct {
 // effective reads them. MySQL shows the rights of active roles as the account's
 // own, MariaDB beside them, with the role as the grantee.
 func (s *session) effective(ctx context.Context, srv *server) (powers, error) {
-	op := "reading the rights of " + srv.self.String() + " on " + s.target.address()
+	op := "reading the rights of " + srv.self.String() + " on " + s.target.Address()
 	rows, err := s.query(ctx, effectiveSQL)
 	if err != nil {
 		return powers{}, s.fault(err, op, reading)
@@ -149,8 +149,8 @@ func (s *session) writable(ctx context.Context, own powers) error {
 
 // maySetPassword goes the way of SetPassword.
 func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, user string) error {
-	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", user, s.target.address())
-	if user == s.target.user {
+	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", user, s.target.Address())
+	if user == s.target.User {
 		return s.maySetOwn(ctx, srv, op, user)
 	}
 	list, err := s.accounts(ctx, srv, user)
@@ -189,6 +189,6 @@ func (s *session) maySetOwn(ctx context.Context, srv *server, op, user string) e
 
 func (s *session) lacks(op string, missing []string) error {
 	return fault.New(fault.PrivilegeMissing,
-		fmt.Sprintf("%s: user %q has no %s", op, s.target.user, strings.Join(missing, ", no ")),
+		fmt.Sprintf("%s: user %q has no %s", op, s.target.User, strings.Join(missing, ", no ")),
 		"Grant it as a user that may (GRANT OPTION is granted by WITH GRANT OPTION), or name another superuser's secret")
 }

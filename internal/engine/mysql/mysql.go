@@ -76,10 +76,10 @@ var _ engine.Engine = Engine{}
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
 	defer cancel()
-	t := target{user: doc.Username, Target: netfault.Target{
+	t := netfault.Target{
 		Host: doc.Host, Port: doc.Port, User: doc.Username,
 		Server: "a MySQL or MariaDB server", TLSHint: "RDS: tls_version of the parameter group",
-	}}
+	}
 	s := &session{target: t, password: doc.Password, plaintext: e.Plaintext}
 
 	cfg := driverpkg.NewConfig()
@@ -101,7 +101,7 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	}
 	connector, err := driverpkg.NewConnector(cfg)
 	if err != nil {
-		return nil, t.loginFault(err, false)
+		return nil, loginFault(t, err, false)
 	}
 	// Not database/sql: it logs in again when a connection breaks.
 	conn, err := connector.Connect(ctx)
@@ -110,25 +110,17 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 		if !dialed {
 			return nil, t.DialFault(err)
 		}
-		return nil, t.loginFault(err, cfg.TLS != nil)
+		return nil, loginFault(t, err, cfg.TLS != nil)
 	}
 	s.conn = conn
 	return s, nil
 }
 
-// target says where a session goes, for messages.
-type target struct {
-	netfault.Target
-	user string
-}
-
-func (t target) address() string { return t.Address() }
-
 // session is one logged-in connection.
 type session struct {
 	conn      driver.Conn
 	raw       net.Conn // what conn runs over, below TLS
-	target    target
+	target    netfault.Target
 	password  redact.String // the one that logged in
 	plaintext bool
 
@@ -161,7 +153,7 @@ func (s *session) know(ctx context.Context) (*server, error) {
 	if s.server != nil {
 		return s.server, nil
 	}
-	op := "asking " + s.target.address() + " for its version"
+	op := "asking " + s.target.Address() + " for its version"
 	if err := s.exec(ctx, prepareSQL); err != nil {
 		return nil, s.fault(err, op, reading)
 	}

@@ -13,7 +13,7 @@ import (
 // SetPassword implements [engine.Session]. Another user's password is changed in
 // all accounts of that name.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
-	op := fmt.Sprintf("setting the password of user %q on %s", user, s.target.address())
+	op := fmt.Sprintf("setting the password of user %q on %s", user, s.target.Address())
 	if password.IsEmpty() {
 		return fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
 	}
@@ -21,7 +21,7 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	if err != nil {
 		return err
 	}
-	if user != s.target.user {
+	if user != s.target.User {
 		return s.setOther(ctx, srv, op, user, password)
 	}
 	if srv.self.user != user {
@@ -124,7 +124,7 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	if user == s.target.user {
+	if user == s.target.User {
 		d, err := s.describe(ctx, srv, nil)
 		if err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s", user, s.target.address()), "Correct the user name in the secret")
+		return nil, fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s", user, s.target.Address()), "Correct the user name in the secret")
 	}
 	var hosts []string
 	var all []description

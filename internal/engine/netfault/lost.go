@@ -64,9 +64,9 @@ func LostFault(err error, op string, changing bool) error {
 func EndedFault(err error, op string, changing bool) error {
 	if changing && !errors.Is(err, ErrNotSent) {
 		return fault.Wrap(err, fault.OutcomeUnknown, op+", and the change may or may not have been made",
-			"Tumbler finds out by logging in. "+HintLost)
+			"Tumbler finds out by logging in. "+hintLost)
 	}
-	return fault.Wrap(err, fault.DatabaseUnavailable, op+" before anything was changed", HintLost)
+	return fault.Wrap(err, fault.DatabaseUnavailable, op+" before anything was changed", hintLost)
 }
 
 func isTimeout(err error) bool {

@@ -24,7 +24,7 @@ const (
 		"admits the function's, that network ACLs and route tables of both subnets let the traffic pass, and that the database is running"
 	HintBusy = "Usually over by itself: the server is starting, failing over or out of connections or memory. " +
 		"If it lasts, look at the events of the instance or cluster and at DatabaseConnections in CloudWatch"
-	HintLost = "Usually over by itself: look at the events of the instance or cluster for a failover or a restart"
+	hintLost = "Usually over by itself: look at the events of the instance or cluster for a failover or a restart"
 )
 
 // Target says where a session goes.
