@@ -20,9 +20,10 @@ type events struct {
 	died   chan struct{} // closed when it goes
 	fired  []string
 	names  []string
-	on     func(name string)  // told of events; see next. Optional.
-	due    bool               // something may have changed since on was told
-	kill   func(state string) // ends the process of a state's function. Optional.
+	on     func(name string) // told of events; see next. Optional.
+	due    bool              // something may have changed since on was told
+	kill   func()            // ends the process of the function that runs. Optional.
+	hooks  *Hooks            // for the first execution. Optional.
 }
 
 // reset starts a run with the faults that it will have.
@@ -40,6 +41,9 @@ func (e *events) enter(state string) <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.state = state
+	if e.hooks != nil && e.hooks.Attempt != nil {
+		e.hooks.Attempt(state)
+	}
 	if e.dead {
 		e.dead, e.died = false, make(chan struct{})
 	}
@@ -61,6 +65,9 @@ func (e *events) next(what string) *Mode {
 	e.n++
 	name := e.state + " " + what
 	e.names = append(e.names, name)
+	if e.hooks != nil && e.hooks.Event != nil {
+		e.hooks.Event(e.n, name)
+	}
 	if e.on != nil && e.due && (len(e.faults) == 0 || len(e.fired) > 0) {
 		e.on(name)
 		e.due = false
@@ -90,7 +97,7 @@ func (e *events) bury() {
 	case <-e.died:
 	default:
 		if e.kill != nil {
-			e.kill(e.state)
+			e.kill()
 		}
 		close(e.died)
 	}
@@ -110,16 +117,36 @@ func (e *events) intercept(_ context.Context, call wire.Call) *wire.Failure {
 	}
 	mode := e.next(call.Operation)
 	if mode == nil {
-		return nil
+		return e.answer(call)
 	}
 	return &wire.Failure{AfterEffect: mode.after()}
+}
+
+// answer is an error that AWS answers with, if the hooks say so.
+func (e *events) answer(call wire.Call) *wire.Failure {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.hooks == nil || e.hooks.Answer == nil {
+		return nil
+	}
+	if err := e.hooks.Answer(e.state, call.Operation); err != nil {
+		return &wire.Failure{Err: err}
+	}
+	return nil
+}
+
+// hook sets the hooks.
+func (e *events) hook(h *Hooks) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.hooks = h
 }
 
 // observe is for the sandbox: a call has taken effect, or not, and is about to
 // be answered, or not.
 func (e *events) observe(r wire.Record) {
 	if r.Injected {
-		e.bury()
+		e.bury() // an error that AWS answers with kills nobody
 	}
 }
 

@@ -8,10 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
@@ -155,36 +152,40 @@ func startPostgres(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	admin, err := server.Admin(ctx)
-	if err != nil {
-		server.Stop()
+	s := &Server{target: PostgresTarget(server, postgres.Engine{}), stop: server.Stop}
+	if err := execPostgres(ctx, server, "CREATE TABLE orders (id int)"); err != nil {
+		s.Stop()
 		return nil, err
 	}
-	var mu sync.Mutex
-	exec := func(ctx context.Context, statements string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		_, err := admin.Exec(ctx, statements).ReadAll()
-		return err
-	}
-	s := &Server{stop: func() { closePostgres(admin); server.Stop() }}
-	s.target = Target{
-		Product: "PostgreSQL " + server.Version, Engine: postgres.Engine{}, Family: "postgres", Host: server.Host, Port: server.Port,
+	return s, nil
+}
+
+// PostgresTarget is a single user of a server.
+func PostgresTarget(server *dbserver.Server, e postgres.Engine) Target {
+	return Target{
+		Name: "postgres", Strategy: rotation.SingleUser,
+		Product: "PostgreSQL " + server.Version, Engine: e, Family: "postgres", Host: server.Host, Port: server.Port,
 		Superuser: document("postgres", server.Host, server.Port, server.AdminUser, server.AdminPassword),
 		NewUser: func(ctx context.Context) (secretdoc.Document, error) {
 			user, password := nextUser()
-			err := exec(ctx, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'; GRANT SELECT, INSERT ON orders TO %[1]s; ALTER ROLE %[1]s SET search_path = public",
+			err := execPostgres(ctx, server, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'; ALTER ROLE %[1]s SET search_path = public; "+
+				"DO $$ BEGIN IF to_regclass('orders') IS NOT NULL THEN GRANT SELECT, INSERT ON orders TO %[1]s; END IF; END $$",
 				user, password.Reveal()))
 			return document("postgres", server.Host, server.Port, user, password), unquoted(err)
 		},
 		LoginTrips: 4, // is there TLS, hello, and SCRAM's two
 		Goodbye:    func(chunk []byte) bool { return slices.Equal(chunk, []byte{'X', 0, 0, 0, 4}) },
 	}
-	if err := exec(ctx, "CREATE TABLE orders (id int)"); err != nil {
-		s.Stop()
-		return nil, err
+}
+
+func execPostgres(ctx context.Context, server *dbserver.Server, statements string) error {
+	admin, err := server.Admin(ctx)
+	if err != nil {
+		return err
 	}
-	return s, nil
+	defer func() { _ = admin.Close(context.Background()) }()
+	_, err = admin.Exec(ctx, statements).ReadAll()
+	return err
 }
 
 // unquoted keeps an error's kind and drops its text, which may quote a password.
@@ -194,8 +195,6 @@ func unquoted(err error) error {
 	}
 	return fmt.Errorf("creating a user: %T", err)
 }
-
-func closePostgres(conn *pgconn.PgConn) { _ = conn.Close(context.Background()) }
 
 func startMySQL(ctx context.Context, name string, start func(context.Context, dbserver.MySQL) (*dbserver.MySQLServer, error)) (*Server, error) {
 	server, err := start(ctx, dbserver.MySQL{Settings: map[string]string{

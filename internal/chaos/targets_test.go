@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/chaos"
@@ -27,6 +28,10 @@ func (m tests) Run() int {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		_ = flag.Set("rapid.checks", "25") // each is a few rotations
 	}
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = flag.Set("test.parallel", "12") // they wait most of the time
+	}
+	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's
 	if f := flag.Lookup("rapid.seed"); f.Value.String() == f.DefValue {
 		_ = flag.Set("rapid.seed", "1")
 	}

@@ -32,10 +32,16 @@ type trial struct {
 // counts as the remains of a dead one (rotation.Plan), in virtual time.
 const patience = time.Hour
 
-func (t *trial) run() {
+// run runs the case; healed is called when its first execution has ended.
+func (t *trial) run(healed func()) {
 	arn := t.start()
 	ended := t.await(arn, true)
+	t.events.hook(nil)
+	if healed != nil {
+		healed()
+	}
 	t.result.Events, t.result.Fired = t.events.happened()
+	t.result.Ending = ended.State
 	t.World.abort = false
 	t.atRest("after the fault", ended)
 	switch {
@@ -85,7 +91,7 @@ func (t *trial) await(arn string, stoppable bool) follow.Ending {
 	if t.err != nil {
 		return follow.Ending{}
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(t.ctx, 3*time.Minute)
 	defer cancel()
 	if stoppable {
 		go func() {
@@ -100,7 +106,15 @@ func (t *trial) await(arn string, stoppable bool) follow.Ending {
 		t.fail(fmt.Errorf("waiting for %s: %w", arn, err))
 		return follow.Ending{}
 	}
-	ending, err := follow.Config{API: t.states}.Execution(ctx, arn)
+	cfg := follow.Config{API: t.states}
+	if stoppable {
+		cfg.OnStep = func(s follow.Step) {
+			if s.Error != "" {
+				t.result.Errors = append(t.result.Errors, s.State+": "+s.Error)
+			}
+		}
+	}
+	ending, err := cfg.Execution(ctx, arn)
 	t.fail(err)
 	return ending
 }

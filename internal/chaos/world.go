@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/deployed"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
@@ -43,8 +45,9 @@ type World struct {
 	events    events
 	secrets   *secretsmanager.Client
 	states    *sfn.Client
-	processes *deployed.Functions // nil: functions run in this process
-	kills     atomic.Int64        // processes ended
+	processes *deployed.Functions    // nil: functions run in this process
+	function  atomic.Pointer[string] // the one that runs
+	kills     atomic.Int64           // processes ended
 
 	secretID  string
 	superuser string        // its secret's name
@@ -117,18 +120,12 @@ func (w *World) Close() {
 	w.proxy.close()
 }
 
-// functionOf is the function that runs a state.
-var functionOf = map[string]string{
-	"Plan": "plan", "CreateSecret": "createsecret", "SetSecret": "setsecret", "TestSecret": "testsecret",
-	"FinishSecret": "finishsecret", "Restore": "restore",
-}
-
 // nativeState stands for a state while Secrets Manager itself rotates.
 const nativeState = "Native"
 
-func (w *World) kill(state string) {
-	if function, ok := functionOf[state]; ok {
-		w.processes.Kill(function)
+func (w *World) kill() {
+	if function := w.function.Load(); function != nil {
+		w.processes.Kill(*function)
 		w.kills.Add(1)
 	}
 }
@@ -140,6 +137,8 @@ func (w *World) Kills() int { return int(w.kills.Load()) }
 // the execution after a fault if the case says so.
 func (w *World) task(next asl.TaskFunc) asl.TaskFunc {
 	return func(ctx context.Context, t asl.Task) (json.RawMessage, error) {
+		_, function, _ := strings.Cut(t.Resource, ":function:tumbler-")
+		w.function.Store(&function)
 		died := w.events.enter(t.State)
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -169,16 +168,32 @@ func (w *World) task(next asl.TaskFunc) asl.TaskFunc {
 	}
 }
 
+// Hooks meddle with the first execution of a case in other ways than a [Fault].
+// They are called one at a time. All are optional.
+type Hooks struct {
+	Event   func(n int, name string)                  // before each event
+	Attempt func(state string)                        // before each attempt of a state
+	Answer  func(state, operation string) *wire.Error // what Secrets Manager answers instead
+	Ended   func()                                    // when the execution has ended
+}
+
 // Result is what came of a case.
 type Result struct {
 	Case       Case
 	Events     []string // of the first execution, up to its end
+	Ending     string   // the first execution's
+	Errors     []string // "STATE: ERROR" of each attempt that failed in it
 	Fired      []string // the faults that happened
 	Violations []string
 }
 
 // Try runs one case on a fresh user and secret. The error is one of the harness.
 func (w *World) Try(ctx context.Context, c Case) (Result, error) {
+	return w.TryWith(ctx, c, Hooks{})
+}
+
+// TryWith is [World.Try] with hooks.
+func (w *World) TryWith(ctx context.Context, c Case, h Hooks) (Result, error) {
 	r := &Result{Case: c}
 	t := trial{World: w, ctx: ctx, result: r}
 	if err := t.prepare(); err != nil {
@@ -190,7 +205,8 @@ func (w *World) Try(ctx context.Context, c Case) (Result, error) {
 		w.events.on = func(name string) { t.currentLogsIn("at " + name) }
 	}
 	defer func() { w.events.on = nil }()
-	t.run()
+	w.events.hook(&h)
+	t.run(h.Ended)
 	if t.err != nil {
 		return *r, fmt.Errorf("%s: %w", c, t.err)
 	}
