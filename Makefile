@@ -59,8 +59,12 @@ chaos: node_modules/.installed servers ## Break rotations in every place on ever
 	@echo "==> breaking rotations; this takes up to 10 minutes"
 	@go run ./internal/chaos/command $(CHAOS)
 
+.PHONY: engines
+engines: node_modules/.installed servers ## Run the engines' tests and list what ran on which server
+	@scripts/engine-table
+
 .PHONY: bench
-bench: build/tumbler ## Measure one rotation: logins, calls, transitions, time, cold starts
+bench: build/tumbler servers ## Measure one rotation: logins, calls, transitions, time, cold starts
 	@$(MAKE) --no-print-directory lambdas ARCH=$(if $(filter amd64,$(shell go env GOHOSTARCH)),x86_64,arm64)
 	@go run ./internal/bench
 
