@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
@@ -162,12 +163,15 @@ func startPostgres(ctx context.Context) (*Server, error) {
 
 // PostgresTarget is a single user of a server.
 func PostgresTarget(server *dbserver.Server, e postgres.Engine) Target {
+	var granting sync.Mutex // two GRANTs on one table at once fail
 	return Target{
 		Name: "postgres", Strategy: rotation.SingleUser,
 		Product: "PostgreSQL " + server.Version, Engine: e, Family: "postgres", Host: server.Host, Port: server.Port,
 		Superuser: document("postgres", server.Host, server.Port, server.AdminUser, server.AdminPassword),
 		NewUser: func(ctx context.Context) (secretdoc.Document, error) {
 			user, password := nextUser()
+			granting.Lock()
+			defer granting.Unlock()
 			err := execPostgres(ctx, server, fmt.Sprintf("CREATE ROLE %s LOGIN PASSWORD '%s'; ALTER ROLE %[1]s SET search_path = public; "+
 				"DO $$ BEGIN IF to_regclass('orders') IS NOT NULL THEN GRANT SELECT, INSERT ON orders TO %[1]s; END IF; END $$",
 				user, password.Reveal()))
