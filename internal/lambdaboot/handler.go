@@ -41,8 +41,10 @@ func handler[In, Out any](e Env, function string, run func(context.Context, In) 
 	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 		began := e.Now()
 		log := e.Log.With(slog.String(keyFunction, function)).With(identify(payload)...)
-		response, err := guard(ctx, log, payload, run)
-		took := slog.Int64(keyDurationMs, e.Now().Sub(began).Milliseconds())
+		response, out, err := guard(ctx, log, payload, run)
+		duration := e.Now().Sub(began)
+		e.measure(function, duration, payload, out, err)
+		took := slog.Int64(keyDurationMs, duration.Milliseconds())
 		if err == nil {
 			log.Info("step ended", keyOutcome, "ok", took)
 			return response, nil
@@ -55,7 +57,7 @@ func handler[In, Out any](e Env, function string, run func(context.Context, In) 
 
 // guard runs the step. A panic's value may quote a secret, so that only its
 // type and the stack are logged.
-func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, run func(context.Context, In) (Out, error)) (response []byte, err error) {
+func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, run func(context.Context, In) (Out, error)) (response []byte, out Out, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			log.Error("panic", "type", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
@@ -64,13 +66,13 @@ func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, r
 	}()
 	var in In
 	if err := json.Unmarshal(payload, &in); err != nil {
-		return nil, fault.Wrap(err, fault.InvalidRequest, "the function's payload has not the expected shape", "Start rotations through the state machine")
+		return nil, out, fault.Wrap(err, fault.InvalidRequest, "the function's payload has not the expected shape", "Start rotations through the state machine")
 	}
-	out, err := run(ctx, in)
-	if err != nil {
-		return nil, err
+	if out, err = run(ctx, in); err != nil {
+		return nil, out, err
 	}
-	return json.Marshal(out)
+	response, err = json.Marshal(out)
+	return response, out, err
 }
 
 // identify finds what a log line names. The payload holds no secret. Secrets
