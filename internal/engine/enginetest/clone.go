@@ -309,6 +309,12 @@ func (s *suite) cloneCut(t *testing.T, n int, how loss) (cut bool) {
 		t.Errorf("%v after %d messages: claims success", how, n)
 	}
 	again, err := s.connect(t, s.super).EnsureClone(t.Context(), r)
+	// The server may still be at work on what was cut off; the state machine
+	// tries again after such an answer, too.
+	for tries := 0; fault.CodeOf(err).Retryable() && tries < 10; tries++ {
+		time.Sleep(200 * time.Millisecond)
+		again, err = s.connect(t, s.super).EnsureClone(t.Context(), r)
+	}
 	s.check(t, err)
 	if err != nil {
 		t.Errorf("%v after %d messages: the next call says %v", how, n, err)
