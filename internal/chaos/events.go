@@ -142,6 +142,13 @@ func (e *events) hook(h *Hooks) {
 	e.hooks = h
 }
 
+// tell sets who is told of events.
+func (e *events) tell(on func(name string)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.on = on
+}
+
 // observe is for the sandbox: a call has taken effect, or not, and is about to
 // be answered, or not.
 func (e *events) observe(r wire.Record) {

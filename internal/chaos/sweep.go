@@ -13,6 +13,7 @@ type Report struct {
 	Target     string
 	Events     []string // of a run without faults: the places that can break
 	Points     int      // each event, before and after it takes effect
+	Broken     int      // points at which something was broken
 	All        int      // cases that there are
 	Cases      int      // cases tried
 	Violations []Result
@@ -22,7 +23,7 @@ type Report struct {
 type Sampling struct {
 	Seed  uint64
 	Most  int             // cases at most; 0: all
-	Until time.Time       // starts no case after it, once every point was tried; zero: all
+	Until time.Time       // begins no case after it; zero: all
 	Only  func(Case) bool // Optional.
 }
 
@@ -48,11 +49,12 @@ func (w *World) Sweep(ctx context.Context, s Sampling) (Report, error) {
 	report.Points = 2 * len(report.Events)
 	cases := slices.DeleteFunc(Cases(len(report.Events)), func(c Case) bool { return s.Only != nil && !s.Only(c) })
 	report.All = len(cases)
+	seen := map[point]bool{}
 	for i, c := range s.order(cases) {
 		if err := ctx.Err(); err != nil {
 			return report, err
 		}
-		if !s.Until.IsZero() && i >= report.Points && time.Now().After(s.Until) {
+		if !s.Until.IsZero() && i > 0 && time.Now().After(s.Until) {
 			break
 		}
 		r, err := w.Try(ctx, c)
@@ -66,9 +68,19 @@ func (w *World) Sweep(ctx context.Context, s Sampling) (Report, error) {
 			report.Violations = append(report.Violations, r)
 		}
 		report.Cases++
+		seen[pointOf(c)] = true
+		report.Broken = len(seen)
 	}
 	return report, nil
 }
+
+// point is an event before or after it takes effect.
+type point struct {
+	at    int
+	after bool
+}
+
+func pointOf(c Case) point { return point{c.Faults[0].At, c.Faults[0].Mode.after()} }
 
 // order puts the cases in the seed's order, but those first that try a point
 // which none before them does.
@@ -78,14 +90,10 @@ func (s Sampling) order(cases []Case) []Case {
 	}
 	random := rand.New(rand.NewPCG(s.Seed, s.Seed))
 	random.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-	type point struct {
-		at    int
-		after bool
-	}
 	seen := map[point]bool{}
 	var first, rest []Case
 	for _, c := range cases {
-		p := point{c.Faults[0].At, c.Faults[0].Mode.after()}
+		p := pointOf(c)
 		if seen[p] {
 			rest = append(rest, c)
 		} else {

@@ -49,15 +49,16 @@ type Target struct {
 // Kind is a kind of database server.
 type Kind struct {
 	Name  string
+	Alone bool // each target gets a server of its own: one does not bear many worlds
 	start func(context.Context) (*Server, error)
 }
 
 // Kinds are all kinds that there are real servers of.
 var Kinds = []Kind{
-	{"postgres", startPostgres},
-	{"mariadb", func(ctx context.Context) (*Server, error) { return startMySQL(ctx, "mariadb", dbserver.StartMariaDB) }},
-	{"mysql56", func(ctx context.Context) (*Server, error) { return startMySQL(ctx, "mysql", dbserver.StartMySQL56) }},
-	{"ferretdb", startFerretDB},
+	{"postgres", false, startPostgres},
+	{"mariadb", false, func(ctx context.Context) (*Server, error) { return startMySQL(ctx, "mariadb", dbserver.StartMariaDB) }},
+	{"mysql56", false, func(ctx context.Context) (*Server, error) { return startMySQL(ctx, "mysql", dbserver.StartMySQL56) }},
+	{"ferretdb", true, startFerretDB},
 }
 
 // Server is a running database server.

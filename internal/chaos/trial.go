@@ -42,7 +42,7 @@ func (t *trial) run(healed func()) {
 	}
 	t.result.Events, t.result.Fired = t.events.happened()
 	t.result.Ending = ended.State
-	t.World.abort = false
+	t.abort.Store(false)
 	t.atRest("after the fault", ended)
 	switch {
 	case t.err != nil:
@@ -94,9 +94,10 @@ func (t *trial) await(arn string, stoppable bool) follow.Ending {
 	ctx, cancel := context.WithTimeout(t.ctx, 3*time.Minute)
 	defer cancel()
 	if stoppable {
+		stop := t.stop // of this case: the goroutine may be late
 		go func() {
 			select {
-			case <-t.stop:
+			case <-stop:
 				_, _ = t.states.StopExecution(t.ctx, &sfn.StopExecutionInput{ExecutionArn: &arn})
 			case <-ctx.Done():
 			}

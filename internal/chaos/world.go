@@ -52,7 +52,7 @@ type World struct {
 	secretID  string
 	superuser string        // its secret's name
 	stop      chan struct{} // closed when the execution is to be aborted
-	abort     bool
+	abort     atomic.Bool
 }
 
 // NewWorld starts one. The caller closes it.
@@ -159,8 +159,7 @@ func (w *World) task(next asl.TaskFunc) asl.TaskFunc {
 			a.err = &asl.Failure{Name: "Lambda.Unknown", Cause: "the function's process is gone"}
 		case a = <-answered:
 		}
-		if _, fired := w.events.happened(); w.abort && len(fired) > 0 {
-			w.abort = false
+		if _, fired := w.events.happened(); len(fired) > 0 && w.abort.CompareAndSwap(true, false) {
 			close(w.stop)
 			<-ctx.Done()
 		}
@@ -200,11 +199,12 @@ func (w *World) TryWith(ctx context.Context, c Case, h Hooks) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", c, err)
 	}
 	w.events.reset(c.Faults)
-	w.stop, w.abort = make(chan struct{}), c.Then != Retry
+	w.stop = make(chan struct{})
+	w.abort.Store(c.Then != Retry)
 	if w.target.Strategy == rotation.AlternatingUsers {
-		w.events.on = func(name string) { t.currentLogsIn("at " + name) }
+		w.events.tell(func(name string) { t.currentLogsIn("at " + name) })
+		defer w.events.tell(nil)
 	}
-	defer func() { w.events.on = nil }()
 	w.events.hook(&h)
 	t.run(h.Ended)
 	if t.err != nil {
@@ -226,7 +226,7 @@ func (t *trial) prepare() error {
 	}
 	for range t.target.Before {
 		t.events.reset(nil)
-		t.abort = false
+		t.abort.Store(false)
 		if ended := t.await(t.start(), false); t.err == nil && ended.State != string(rotation.Rotated) {
 			return fmt.Errorf("a rotation without faults ended in %s: %s: %s", ended.State, ended.Error, ended.Cause)
 		}

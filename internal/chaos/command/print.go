@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // and at how many access is lost for good when a new rotation follows.
 var aws = map[string]map[rotation.Strategy]string{
 	"postgres": {rotation.SingleUser: "14 of 38", rotation.AlternatingUsers: "0 of 44"},
-	"mysql":    {rotation.SingleUser: "16 of 36", rotation.AlternatingUsers: "0 of 46"},
+	"mariadb":  {rotation.SingleUser: "16 of 36", rotation.AlternatingUsers: "0 of 46"},
 }
 
 // print writes the table.
@@ -24,14 +25,13 @@ func (s *suite) print(to io.Writer) {
 	sampled := false
 	for _, r := range s.rows {
 		lost := "-"
-		if r.target.Before == 0 && r.target.Product != "" {
-			if text, ok := aws[r.target.Family][r.target.Strategy]; ok {
-				lost = text
-			}
+		kind, _, _ := strings.Cut(r.target.Name, " ")
+		if text, ok := aws[kind][r.target.Strategy]; ok && r.target.Before == 0 {
+			lost = text
 		}
 		sampled = sampled || r.report.Cases < r.report.All || r.killed.Cases < r.killed.All
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%d of %d\t%d\t%s\t%s\t%d\n", r.target.Product, r.target.Name,
-			len(r.report.Events), r.report.Points, lost, r.report.Cases, r.report.All, r.pairs,
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%d of %d\t%d\t%s\t%s\t%d\n", r.target.Product, r.target.Name,
+			len(r.report.Events), all(r.report.Broken, r.report.Points), lost, r.report.Cases, r.report.All, r.pairs,
 			some(r.races, 0), some(r.killed.Cases, r.killed.All), len(r.broken))
 	}
 	_ = w.Flush() // a terminal
@@ -40,7 +40,9 @@ A point is an event (a call of Secrets Manager, a round trip with the database)
 before or after it takes effect. At each one connections and processes end, and
 Step Functions' retry, a redrive, a new run, a native rotation or nobody follows.
 "AWS loses": points at which AWS's published functions lose access for good when
-a new rotation follows, of all; measured once, with the templates of February 2025.
+a new rotation follows, of all; measured once, with the templates of February 2025
+on PostgreSQL 15 and MariaDB 10.11. At 4 of the last 46 they report a success and
+the clone lacks grants.
 Killed: the functions' own binaries, ended by SIGKILL.
 `)
 	for _, r := range s.rows {
@@ -64,6 +66,14 @@ Killed: the functions' own binaries, ended by SIGKILL.
 	if s.violations() > 0 {
 		fmt.Fprintln(to, `Run one again with: go run ./internal/chaos/command -case "TARGET: CASE"`)
 	}
+}
+
+// all writes a number, and how many there are if that is not all.
+func all(n, of int) string {
+	if n == of {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d of %d", n, of)
 }
 
 // some writes how many of how many, if any.

@@ -83,23 +83,37 @@ func (s *suite) prepare(ctx context.Context, only string) (err error) {
 		if !slices.ContainsFunc(k.Names(), func(name string) bool { return strings.Contains(name, only) }) {
 			continue
 		}
-		server, err := k.Start(ctx)
-		if absent(err) {
+		if err := s.start(ctx, k, only); absent(err) {
 			s.missing = append(s.missing, err.Error())
-			continue
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
-		}
-		s.servers = append(s.servers, server)
-		for _, t := range server.Targets() {
-			if strings.Contains(t.Name, only) {
-				s.add(&row{target: t, ends: map[string]int{}})
-			}
 		}
 	}
 	if len(s.rows) == 0 {
 		return errors.Join(fmt.Errorf("no target's name contains %q", only), errors.New(strings.Join(s.missing, "; ")))
+	}
+	return nil
+}
+
+// start starts a server for all targets of its kind, or one for each.
+func (s *suite) start(ctx context.Context, k chaos.Kind, only string) error {
+	var server *chaos.Server
+	for i, name := range k.Names() {
+		if !strings.Contains(name, only) {
+			continue
+		}
+		if server == nil || k.Alone {
+			var err error
+			if server, err = k.Start(ctx); err != nil {
+				return err
+			}
+			s.servers = append(s.servers, server)
+		}
+		weight := 8
+		if k.Alone {
+			weight = 20 // slow
+		}
+		s.add(&row{target: server.Targets()[i], ends: map[string]int{}}, weight)
 	}
 	return nil
 }
@@ -116,10 +130,10 @@ func absent(err error) bool {
 
 // add plans a target's jobs. Races and killed processes are about the labels and
 // the functions more than about the database.
-func (s *suite) add(r *row) {
+func (s *suite) add(r *row, weight int) {
 	s.rows = append(s.rows, r)
 	s.jobs = append(s.jobs,
-		job{r.target.Name + ": sweep", 8, func(ctx context.Context, until time.Time) error { return s.sweep(ctx, r, until) }},
+		job{r.target.Name + ": sweep", weight, func(ctx context.Context, until time.Time) error { return s.sweep(ctx, r, until) }},
 		job{r.target.Name + ": pairs of faults", 3, func(ctx context.Context, until time.Time) error { return s.twoFaults(ctx, r, until) }})
 	if r.target.Family == "postgres" && r.target.Before == 0 {
 		s.jobs = append(s.jobs, job{r.target.Name + raceKind, 3, func(ctx context.Context, until time.Time) error { return s.races(ctx, r, until) }})
