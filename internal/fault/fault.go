@@ -47,7 +47,9 @@ const (
 	DatabaseUnavailable Code = "DatabaseUnavailable" // reached, but starting up, full or failing over
 	CertificateRejected Code = "CertificateRejected" // the server's certificate does not verify
 	TLSUnavailable      Code = "TLSUnavailable"      // TLS is required and the server has none
-	LoginRefused        Code = "LoginRefused"        // reached, and the credentials are not accepted
+	LoginRefused        Code = "LoginRefused"        // wrong password, or no such account
+	AccountDisabled     Code = "AccountDisabled"     // the account may not log in, whatever its password: locked, NOLOGIN, past its end
+	PasswordExpired     Code = "PasswordExpired"     // the password is right and good only for setting another one
 	PrivilegeMissing    Code = "PrivilegeMissing"    // logged in, and the statement is not allowed
 	PasswordRejected    Code = "PasswordRejected"    // the server's password policy refuses it
 	SuperuserInvalid    Code = "SuperuserInvalid"    // the superuser's secret is missing, unfit, or of another server
@@ -85,7 +87,7 @@ func Codes() []Code {
 		InvalidRequest, InvalidSecret, NotConfigured, SecretNotFound, SecretDeleted, SecretIsReplica, SecretManaged,
 		NativeRotationEnabled, AlreadyRotating, WindowClosed, NotPending, SecretChanged,
 		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady, ReplicaLagging,
-		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused,
+		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused, AccountDisabled, PasswordExpired,
 		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, PrivilegesDiffer, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
 		RotationFunctionFailed, RotationCutShort, RotationNotStarted,
 		Internal,
