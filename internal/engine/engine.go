@@ -18,6 +18,18 @@ import (
 // AWS's own rotation functions.
 const ConnectTimeout = 5 * time.Second
 
+// How long a statement may take effect behind our back.
+//
+// A server goes on with a statement whose client has gone. So every statement that
+// changes an account is sent under a bound that the server itself keeps, also when
+// the connection is cut and the client is dead: it may wait for locks for
+// [LockTimeout]. [LateBound] later than the last moment at which a statement can
+// have been sent, it has taken effect or never will.
+const (
+	LockTimeout = 5 * time.Second
+	LateBound   = 2 * LockTimeout
+)
+
 // Engine logs in to one kind of database.
 type Engine interface {
 	// Connect logs in with the document's credentials, once. TLS follows the
