@@ -159,7 +159,7 @@ func (s *Status) is(state State, detail string, since *time.Time) Status {
 
 // judge decides between the states of a secret that is there.
 func (a Auditor) judge(ctx context.Context, s *Status, secret rotation.Metadata, w windows, running map[string]string) Status {
-	current, pending, own := secret.Labels[rotation.Current], secret.Labels[rotation.Pending], secret.Labels[rotation.Own]
+	current, pending, left := secret.Labels[rotation.Current], secret.Labels[rotation.Pending], secret.Unfinished()
 	if pending != "" && pending != current { // on AWSCURRENT it means nothing
 		if arn := running[pending]; arn != "" {
 			return s.is(Rotating, arn, nil)
@@ -171,15 +171,17 @@ func (a Auditor) judge(ctx context.Context, s *Status, secret rotation.Metadata,
 		if since := created.UTC().Add(stuckAfter); since.Before(a.Now()) {
 			return s.is(Stuck, "AWSPENDING is on version "+pending+", which no running execution writes; rotate the secret to repair it", &since)
 		}
-		if pending != own && w.missed == 0 {
+		if left[rotation.Hold(pending)] != pending && w.missed == 0 {
 			return s.is(Rotating, "by Secrets Manager itself", nil)
 		}
 	}
 	switch {
 	case w.missed > 0:
 		return s.is(Overdue, w.why(), &w.overdueSince)
-	case own != "" && own != current && own != secret.Labels[rotation.Previous]:
-		return s.is(Failed, "the last rotation did not finish; the next one repairs what it left", nil)
+	case len(left) == 1 && left[rotation.GivenUp] != "":
+		return s.is(Failed, "the last rotation failed and was undone", nil)
+	case len(left) > 0:
+		return s.is(Failed, "a rotation did not finish; whether AWSCURRENT logs in is not known, and the next rotation finds out", nil)
 	}
 	return *s
 }

@@ -68,6 +68,7 @@ Everything is in memory and gone with Ctrl-C.`,
 				Port:     port,
 				Engines:  all.Engines,
 				Registry: true,
+				Open:     secrets,
 				OnAlert: func(m sandboxsns.Message) {
 					writing.Lock()
 					defer writing.Unlock()
@@ -148,7 +149,7 @@ Everything is in memory and gone with Ctrl-C.`,
 	}
 	cmd.Flags().IntVar(&port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
 	cmd.Flags().StringVar(&databaseURL, "database-url", "", "use this PostgreSQL, as a user that may create roles, instead of starting one")
-	cmd.Flags().StringArrayVar(&secrets, "secret", nil, "name of a secret that you will store, to be rotated on demand; may be repeated")
+	cmd.Flags().StringArrayVar(&secrets, "secret", nil, "name of a secret that you will store, to be rotated on demand as each request says; may be repeated")
 	cmd.Flags().StringVar(&schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
 	cmd.Flags().StringVar(&schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")
 	cmd.Flags().Float64Var(&speed, "speed", 1, "let time run so many times faster")

@@ -121,7 +121,7 @@ func (r Reporter) compose(ctx context.Context, e ended, t Trace, known bool) (en
 		Request: readRequest(s.Request), Execution: rotation.Execution{ARN: e.ARN, StartedAt: e.started()},
 		Plan: *s.Plan, Unknown: !known, Step: t.State, Status: e.Status, Failure: t.Failure, Now: r.Now(),
 	}
-	if i.Plan.SecretARN != "" {
+	if i.Plan.Decision != "" {
 		// Without labels the alert says that they could not be read.
 		if secret, err := r.Secrets.Describe(ctx, i.Plan.SecretARN); err == nil {
 			i.Labels = secret.Labels

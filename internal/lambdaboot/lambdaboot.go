@@ -40,6 +40,10 @@ type Env struct {
 	Deployment
 
 	Metrics *metrics.Writer // nil: none are written
+
+	// What the sandbox does otherwise than a deployment. Optional.
+	Open  func(secretName string) bool                     // secrets whose requests stand for themselves
+	Sleep func(ctx context.Context, d time.Duration) error // how Restore waits for late statements
 }
 
 // Deployment is what a function is told about the deployment that it is part
@@ -107,7 +111,7 @@ func ClientOptions(o *config.LoadOptions) error {
 // Plan builds the function plan.
 func Plan(e Env) lambda.Handler {
 	return handler(e, "plan", rotation.Plan{
-		Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(), Region: e.AWS.Region,
+		Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(), Open: e.Open, Region: e.AWS.Region,
 		RotatorARN: e.RotatorARN, Functions: e.Functions, Now: e.Now,
 	}.Run)
 }
@@ -142,7 +146,7 @@ func FinishSecret(e Env) lambda.Handler {
 func Restore(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
 		return handler(e, "restore", rotation.Restore{
-			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now,
+			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now, Sleep: e.Sleep,
 		}.Run)
 	}
 }
@@ -151,7 +155,7 @@ func Restore(engines engine.Table) Builder {
 func Preflight(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
 		return handler(e, "preflight", rotation.Preflight{
-			Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(),
+			Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(), Open: e.Open,
 			Databases: e.servers().Direct(engines), Servers: e.servers(), Proxies: e.servers(),
 			Region: e.AWS.Region, RotatorARN: e.RotatorARN, Functions: e.Functions, StateMachineARN: e.StateMachineARN, Now: e.Now,
 		}.Run)

@@ -23,10 +23,6 @@ func (e Env) measure(function string, took time.Duration, payload []byte, out an
 	switch out := out.(type) {
 	case rotation.Ending:
 		e.measureEnding(out)
-	case rotation.Planned:
-		if out.Ending != nil {
-			e.measureEnding(*out.Ending)
-		}
 	case rotation.SetResult:
 		e.measureSlack(payload, out)
 	}

@@ -18,14 +18,16 @@ var headlines = map[Outcome]string{
 	NotStarted:      "rotation not started",
 }
 
+const headlineRestored = "rotation failed, AWSCURRENT logs in again"
+
 // subject fits SNS's rules: printable ASCII, below 100 characters.
-func (r run) subject(headline, secret string) string {
+func subject(headline, secret string) string {
 	text := strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
 			return '?'
 		}
 		return c
-	}, "Tumbler: "+headline+": "+cmp.Or(r.plan.SecretName, secret))
+	}, "Tumbler: "+headline+": "+secret)
 	if len(text) > 99 {
 		text = text[:96] + "..."
 	}
@@ -46,10 +48,10 @@ func (l *lines) add(label, text string) {
 // applications are affected and since when, what was done, and what to do next.
 func (r run) alert(e Ending, did string) string {
 	var l lines
-	l.WriteString(effects[e.Outcome] + "\n\n")
+	l.WriteString(effect(e.Outcome, e.Event.Applications) + "\n\n")
 	l.add("Severity", e.Severity)
 	l.add("Secret", e.Secret)
-	l.add("Applications", e.Event.Applications)
+	l.add("Applications", inWords[e.Event.Applications])
 	l.add("Failed step", r.step)
 	l.add("Error", e.Error)
 	l.add("Cause", e.Cause)
@@ -69,6 +71,23 @@ func (r run) alert(e Ending, did string) string {
 	if e.Outcome == CutShort {
 		l.add("Or redrive", "aws stepfunctions redrive-execution --execution-arn "+r.execution.ARN)
 	}
+	return l.String()
+}
+
+// giveUp is the alert for when Restore fails itself, but for the errors, which are not
+// known yet when it is written.
+func (r run) giveUp() string {
+	var l lines
+	l.WriteString("NEEDS ATTENTION: a rotation failed, and so did finding out which password the database accepts. Every label was kept: AWSPENDING may be the only password that works.\n\n")
+	l.add("Severity", severityCritical)
+	l.add("Secret", r.plan.SecretARN)
+	l.add("Applications", inWords[atRisk])
+	l.add("What to do", advice[NeedsAttention])
+	l.add("Runbook", "docs/runbook.md#needsattention")
+	l.add("Since", stamp(r.execution.StartedAt)+" at the earliest")
+	l.add("Execution", r.execution.ARN)
+	l.add("Console", consoleLink(r.execution.ARN))
+	l.add("Rotate again", r.rotateCommand(r.plan.SecretARN))
 	return l.String()
 }
 
@@ -108,15 +127,22 @@ func (r run) rotateCommand(secret string) string {
 	return command
 }
 
-// effects are the alert's first line: what the outcome means.
+// effect is the alert's first line: what the outcome means.
+func effect(outcome Outcome, affected string) string {
+	if outcome == RestoredCleanly && affected == restored {
+		return "The rotation failed and was undone. AWSCURRENT logs in again; it was refused for a time, or may have been."
+	}
+	return effects[outcome]
+}
+
 var effects = map[Outcome]string{
-	AlreadyRotating: "This rotation stepped back for another one. Applications are unaffected.",
-	WindowClosed:    "The secret was not rotated: its rotation window is closed. Applications are unaffected.",
-	Refused:         "The secret was not rotated: it cannot be as it stands. Nothing was touched; applications are unaffected.",
+	AlreadyRotating: "This rotation stepped back for another one and changed nothing.",
+	WindowClosed:    "The secret was not rotated: its rotation window is closed.",
+	Refused:         "The secret was not rotated: it cannot be as it stands. Nothing was changed.",
 	RestoredCleanly: "The rotation failed and was undone. AWSCURRENT logs in: applications are unaffected.",
 	NeedsAttention:  "The rotation failed and AWSCURRENT may not log in: applications may be unable to connect.",
 	CutShort:        "The rotation was cut short: it neither finished nor put things right.",
-	NotStarted:      "A rotation was due and could not be started. Nothing was touched; applications are unaffected.",
+	NotStarted:      "A rotation was due and could not be started. Nothing was changed.",
 }
 
 var advice = map[Outcome]string{
@@ -128,18 +154,31 @@ var advice = map[Outcome]string{
 	NotStarted:      "remove the cause, then rotate by hand: a schedule does not make up for what it missed.",
 }
 
-// tellHealed makes a success worth a message.
-func (r run) tellHealed(e *Ending) {
-	e.Healed, e.Event.Healed = true, true
+// tellSuccess makes a success worth a message when it settles what was alerted
+// before, or when the superuser has reset a password.
+func (r run) tellSuccess(e *Ending, recovered bool) {
+	settles := r.plan.settles()
+	if !settles && !recovered {
+		return
+	}
+	e.Alert, e.Event.Healed, e.Event.Recovered = true, settles, recovered
 	e.Error = "none" // SNS refuses an empty attribute
-	e.Subject = r.subject("healed", e.Secret)
 	var l lines
-	l.WriteString("An earlier rotation of this secret had not finished. This one succeeded and left nothing over: AWSCURRENT logs in.\n\n")
+	headline, what, todo := "healed", "An earlier rotation of this secret had not finished. This one succeeded and left nothing over: AWSCURRENT logs in.",
+		"nothing; what was alerted before about this secret is settled."
+	if recovered {
+		e.Severity = severityWarning
+		headline = "rotated, after the superuser reset a password"
+		what = "The database refused AWSCURRENT. The superuser has reset the password, as configured, and the secret was rotated: AWSCURRENT logs in."
+		todo = "find out who changed the password in the database or the value of the secret."
+	}
+	e.Subject = subject(headline, cmp.Or(r.plan.SecretName, e.Secret))
+	l.WriteString(what + "\n\n")
 	l.add("Severity", e.Severity)
 	l.add("Secret", e.Secret)
-	l.add("Applications", e.Event.Applications)
-	l.add("What to do", "nothing; what was alerted before about this secret is settled.")
-	l.add("Healed at", stamp(r.now))
+	l.add("Applications", inWords[e.Event.Applications])
+	l.add("What to do", todo)
+	l.add("Rotated at", stamp(r.now))
 	l.add("Execution", r.execution.ARN)
 	l.add("Console", consoleLink(r.execution.ARN))
 	e.Message = l.String()

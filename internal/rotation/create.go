@@ -23,125 +23,127 @@ type Create struct {
 	Now        func() time.Time
 }
 
-// CreateResult tells what Create did.
-type CreateResult struct {
-	// Adopted is true when the password is that of a rotation that died: it may
-	// already be in the database.
-	Adopted bool `json:"adopted"`
-}
+// functionAttempts is how often an existing rotation function is asked to set a
+// password.
+const functionAttempts = 4
 
 // Run makes the version. It may be repeated: the version keeps the password
 // that the first attempt stored. Codes: WindowClosed, InvalidSecret,
-// SecretChanged, AlreadyRotating, ReplicaLagging, and AWS's own.
-func (c Create) Run(ctx context.Context, in StepInput) (CreateResult, error) {
+// SecretChanged, AlreadyRotating, ReplicaLagging, RotationFunctionFailed (an
+// existing one, too often), and AWS's own.
+func (c Create) Run(ctx context.Context, in StepInput) (Progress, error) {
 	plan := in.Plan
 	if err := plan.checkOpen(c.Now()); err != nil {
-		return CreateResult{}, err
+		return Progress{}, err
+	}
+	if in.Progress.Attempts >= functionAttempts {
+		return Progress{}, functionFailed(plan)
 	}
 	ctx, cancel := plan.untilClosed(ctx, c.Now())
 	defer cancel()
 	current, err := readCurrent(ctx, c.Secrets, plan)
 	if err != nil {
-		return CreateResult{}, err
+		return Progress{}, err
 	}
-	if err := plan.canTalkTo(current); err != nil {
-		return CreateResult{}, err
-	}
-	account, err := target(plan, current)
+	account, err := plan.account(current)
 	if err != nil {
-		return CreateResult{}, err
+		return Progress{}, err
 	}
-	if plan.Strategy == AlternatingUsers {
-		if _, err := superuserSecret(plan, current); err != nil {
-			return CreateResult{}, err
-		}
-	}
-	password, adopted, err := c.password(ctx, plan, account)
+	left, err := findLeftover(ctx, c.Secrets, plan, account)
 	if err != nil {
-		return CreateResult{}, err
+		return Progress{}, err
 	}
-	next := account.WithPassword(password).Encode()
-	if err := c.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Own, next); err != nil {
-		return CreateResult{}, err
+	if err := c.store(ctx, plan, account, left.password); err != nil {
+		return Progress{}, err
 	}
 	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
-		return CreateResult{}, err
+		return Progress{}, err
 	}
-	if !adopted && plan.heldByAnother(plan.PendingVersionID) {
-		if err := c.giveBackIfFilled(ctx, plan, account); err != nil {
-			return CreateResult{}, err
-		}
+	if err := c.release(ctx, plan, account, left); err != nil {
+		return Progress{}, err
 	}
 	if plan.Replicated {
 		if err := c.checkReplicas(ctx, plan); err != nil {
-			return CreateResult{}, err
+			return Progress{}, err
 		}
 	}
-	return CreateResult{Adopted: adopted}, nil
+	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1}, nil
 }
 
-// canTalkTo refuses databases that nothing serves.
-func (p Planned) canTalkTo(current secretdoc.Document) error {
+func functionFailed(plan Planned) error {
+	return fault.New(fault.RotationFunctionFailed,
+		fmt.Sprintf("rotation function %s failed %d times", plan.RotationFunction, functionAttempts),
+		"What it said may quote a password and is not repeated here: look in its own log")
+}
+
+// account checks that AWSCURRENT can be rotated as planned, and returns it for
+// the user whose password the rotation changes, still with AWSCURRENT's password.
+func (p Planned) account(current secretdoc.Document) (secretdoc.Document, error) {
 	if current.Traits().Family == "" && p.RotationFunction == "" {
-		return fault.New(fault.InvalidSecret, fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
+		return secretdoc.Document{}, fault.New(fault.InvalidSecret,
+			fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
 			"Name an existing rotation function for it (rotationFunction), which then runs the set and test steps")
 	}
-	return nil
-}
-
-// giveBackIfFilled looks again at the empty version that AWSPENDING was taken
-// from. Native rotation stages a version before it has a value; if it has one
-// now, that rotation is alive and about to change the database.
-func (c Create) giveBackIfFilled(ctx context.Context, plan Planned, account secretdoc.Document) error {
-	filled, err := leftBehind(ctx, c.Secrets, plan, account)
-	if err != nil || filled.IsEmpty() {
-		return err
-	}
-	if _, err := c.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, plan.PendingVersionID); err != nil {
-		return err
-	}
-	return fault.New(fault.AlreadyRotating, "Secrets Manager itself is rotating this secret, as version "+plan.PendingVersionID,
-		"Nothing to do: watch the secret's rotation status")
-}
-
-// password returns the one that a dead rotation left pending, because that may
-// be the one the database has, or else a new one.
-func (c Create) password(ctx context.Context, plan Planned, account secretdoc.Document) (redact.String, bool, error) {
-	if plan.heldByAnother(plan.PendingVersionID) {
-		left, err := leftBehind(ctx, c.Secrets, plan, account)
-		if err != nil || !left.IsEmpty() {
-			return left, true, err
+	if p.Strategy == AlternatingUsers {
+		if _, err := superuserSecret(p, current); err != nil {
+			return secretdoc.Document{}, err
 		}
 	}
-	password, err := newPassword(ctx, c.Secrets, plan.Password, account)
-	return password, false, err
+	return target(p, current)
 }
 
-// leftBehind returns the pending password of a dead rotation, or "" when there
-// is none: native rotation leaves a version without a value, and a password
-// that AWSCURRENT has too needs no care.
-func leftBehind(ctx context.Context, secrets ValueReader, plan Planned, account secretdoc.Document) (redact.String, error) {
-	value, _, err := secrets.Value(ctx, plan.SecretARN, Version{ID: plan.PendingVersionID})
+// leftover is what an earlier rotation has left: a version of the same account
+// whose password the database may have. The zero value: there is none.
+type leftover struct {
+	versionID string
+	password  redact.String
+}
+
+// findLeftover finds the password to go on with. The database may have it already, or
+// take it at any time: a dead rotation's statement can still be on its way. It is
+// harmless when it is this rotation's password, too.
+func findLeftover(ctx context.Context, secrets ValueReader, plan Planned, account secretdoc.Document) (leftover, error) {
+	for _, id := range plan.leftovers() {
+		password, err := passwordOf(ctx, secrets, plan.SecretARN, id, account)
+		if err != nil || !password.IsEmpty() {
+			return leftover{versionID: id, password: password}, err
+		}
+	}
+	return leftover{}, nil
+}
+
+// passwordOf returns the password of a version if it is of the account, and ""
+// when it is not: native rotation leaves a version without a value, one of another
+// account says nothing about this one, and a password that AWSCURRENT has too
+// needs no care.
+func passwordOf(ctx context.Context, secrets ValueReader, secretARN, versionID string, account secretdoc.Document) (redact.String, error) {
+	value, _, err := secrets.Value(ctx, secretARN, Version{ID: versionID})
 	if fault.Is(err, fault.VersionNotReady) {
 		return redact.String{}, nil
 	}
 	if err != nil {
 		return redact.String{}, err
 	}
-	pending, err := secretdoc.Parse(value)
-	if err != nil || pending.Password.Equal(account.Password) {
+	doc, err := secretdoc.Parse(value)
+	if err != nil || sameAccount(doc, account, versionID) != nil || doc.Password.Equal(account.Password) {
 		return redact.String{}, nil
 	}
-	// A wrong address may have been the very reason why that rotation died, and
-	// AWSCURRENT has been corrected since. Only the password is taken over.
-	pending.Host, pending.Port = account.Host, account.Port
-	if err := sameAccount(pending, account, Pending); err != nil {
-		return redact.String{}, err
-	}
-	return pending.Password, nil
+	return doc.Password, nil
 }
 
-// claim attaches AWSPENDING. Of several executions that try, one wins.
+// store puts the version under a label of its own. Nobody takes it away from a
+// version whose password may be in the database, whatever becomes of AWSPENDING.
+func (c Create) store(ctx context.Context, plan Planned, account secretdoc.Document, password redact.String) (err error) {
+	if password.IsEmpty() {
+		if password, err = newPassword(ctx, c.Secrets, plan.Password, account); err != nil {
+			return err
+		}
+	}
+	return c.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), account.WithPassword(password).Encode())
+}
+
+// claim attaches AWSPENDING. Of several executions that try, one wins; the others
+// have moved nothing.
 func (c Create) claim(ctx context.Context, plan Planned, self string) error {
 	from := plan.PendingVersionID
 	if from == plan.VersionID {
@@ -171,6 +173,61 @@ func (c Create) claim(ctx context.Context, plan Planned, self string) error {
 		"Another rotation was faster: look at its execution before you rotate again")
 }
 
+// release lets go of what this rotation has taken over, and holds on to what it
+// has only taken AWSPENDING from.
+func (c Create) release(ctx context.Context, plan Planned, account secretdoc.Document, left leftover) error {
+	if left.versionID != "" {
+		stored, err := passwordOf(ctx, c.Secrets, plan.SecretARN, plan.VersionID, account)
+		if err != nil {
+			return err
+		}
+		if stored.Equal(left.password) {
+			return c.letGo(ctx, plan, left.versionID)
+		}
+		// The version has kept the password of the first attempt, when this one
+		// had no value yet: that rotation is alive, and Secrets Manager's own.
+		if left.versionID == plan.leftPending() {
+			return c.giveBack(ctx, plan)
+		}
+	}
+	displaced := plan.leftPending()
+	if displaced == "" || displaced == plan.PreviousVersionID {
+		return nil
+	}
+	value, _, err := c.Secrets.Value(ctx, plan.SecretARN, Version{ID: displaced})
+	if fault.Is(err, fault.VersionNotReady) {
+		return nil // it has no value to keep
+	}
+	if err != nil {
+		return err
+	}
+	if doc, err := secretdoc.Parse(value); err == nil && sameAccount(doc, account, displaced) == nil && !doc.Password.Equal(account.Password) {
+		return c.giveBack(ctx, plan) // it has got one meanwhile
+	}
+	_, err = c.Secrets.MoveLabel(ctx, plan.SecretARN, Hold(displaced), "", displaced)
+	return err
+}
+
+// letGo takes the label off a version whose password this rotation's has, too.
+func (c Create) letGo(ctx context.Context, plan Planned, versionID string) error {
+	if plan.Unfinished[Hold(versionID)] != versionID {
+		return nil
+	}
+	_, err := c.Secrets.MoveLabel(ctx, plan.SecretARN, Hold(versionID), versionID, "")
+	return err
+}
+
+// giveBack returns AWSPENDING to the rotation by Secrets Manager itself that it was
+// taken from. Native rotation stages a version before it has a value; if it has
+// one now, that rotation is alive and about to change the database.
+func (c Create) giveBack(ctx context.Context, plan Planned) error {
+	if _, err := c.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, plan.PendingVersionID); err != nil {
+		return err
+	}
+	return fault.New(fault.AlreadyRotating, "Secrets Manager itself is rotating this secret, as version "+plan.PendingVersionID,
+		"Nothing to do: watch the secret's rotation status")
+}
+
 // readCurrent reads AWSCURRENT and makes sure that it is the version that was
 // planned with.
 func readCurrent(ctx context.Context, secrets ValueReader, plan Planned) (secretdoc.Document, error) {
@@ -190,9 +247,9 @@ func currentMoved(plan Planned, id string) error {
 		"Somebody stored other credentials meanwhile, and those were left alone. Check that they log in, then rotate again")
 }
 
-// sameAccount guards against a confused deputy: a version of a secret may only
-// be used on the account that the rotation is about, which follows from
-// AWSCURRENT.
+// sameAccount guards against a confused deputy: the password of a version goes to
+// the account that this version names, on the server that it names, and nowhere
+// else.
 func sameAccount(version, account secretdoc.Document, label string) error {
 	for _, field := range []struct{ name, is, want string }{
 		{"username", version.Username, account.Username},

@@ -3,6 +3,7 @@ package rotation
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -15,10 +16,10 @@ type Outcome string
 // it is NeedsAttention.
 const (
 	Rotated         Outcome = "Rotated"         // AWSCURRENT is the new password
-	AlreadyRotating Outcome = "AlreadyRotating" // another execution is at it; this one touched nothing
-	WindowClosed    Outcome = "WindowClosed"    // outside the window; applications unaffected
-	Refused         Outcome = "Refused"         // cannot be rotated as it stands; nothing was touched
-	RestoredCleanly Outcome = "RestoredCleanly" // failed; AWSCURRENT logs in
+	AlreadyRotating Outcome = "AlreadyRotating" // another execution is at it; this one changed nothing
+	WindowClosed    Outcome = "WindowClosed"    // outside the window
+	Refused         Outcome = "Refused"         // cannot be rotated as it stands; nothing was changed
+	RestoredCleanly Outcome = "RestoredCleanly" // failed; AWSCURRENT has logged in since
 	NeedsAttention  Outcome = "NeedsAttention"  // AWSCURRENT may not log in: page
 )
 
@@ -48,22 +49,33 @@ var severities = map[Outcome]string{
 	NotStarted:      severityWarning,
 }
 
-// Whether applications are affected.
+// What is known of applications. Each is a fact of this run: nothing is called
+// fine that was not seen to be fine.
 const (
-	unaffected = "unaffected"
-	atRisk     = "at risk"
+	unaffected = "unaffected"  // AWSCURRENT logged in when the rotation ended, and nothing is known to have been refused before
+	restored   = "restored"    // AWSCURRENT logged in when the rotation ended; it was refused for a time before, or may have been
+	notChanged = "not changed" // not changed by this rotation; whether AWSCURRENT logs in was not tried
+	atRisk     = "at risk"     // AWSCURRENT may be refused
 )
 
-// applications says it for each outcome.
+// inWords says it to a person.
+var inWords = map[string]string{
+	unaffected: "unaffected: AWSCURRENT logs in",
+	restored:   "restored: AWSCURRENT logs in again",
+	notChanged: "not changed by this rotation; whether AWSCURRENT logs in was not tried",
+	atRisk:     "at risk: AWSCURRENT may be refused",
+}
+
+// applications is what an outcome says where nothing more is known.
 var applications = map[Outcome]string{
 	Rotated:         unaffected,
-	AlreadyRotating: unaffected,
-	WindowClosed:    unaffected,
-	Refused:         unaffected,
+	AlreadyRotating: notChanged,
+	WindowClosed:    notChanged,
+	Refused:         notChanged,
 	RestoredCleanly: unaffected,
 	NeedsAttention:  atRisk,
 	CutShort:        atRisk,
-	NotStarted:      unaffected,
+	NotStarted:      notChanged,
 }
 
 // Ending is what the state machine alerts, announces and ends with.
@@ -77,9 +89,9 @@ type Ending struct {
 	Message    string  `json:"message"` // of the alert
 	DetailType string  `json:"detailType"`
 
-	// Healed is true when the rotation succeeded where one before it had not: the
-	// state machine then sends the message, which is otherwise for failures.
-	Healed bool `json:"healed,omitempty"`
+	// Alert is true when people are told: of every failure, and of a success that
+	// settles an earlier one or needed the superuser's help.
+	Alert bool `json:"alert"`
 
 	Event Event `json:"event"`
 }
@@ -89,7 +101,7 @@ type Ending struct {
 type Event struct {
 	Outcome      Outcome   `json:"outcome"`
 	SecretARN    string    `json:"secretArn,omitempty"`
-	Applications string    `json:"applications"` // unaffected or at risk
+	Applications string    `json:"applications"` // unaffected, restored, not changed or at risk
 	Execution    string    `json:"execution"`
 	VersionID    string    `json:"versionId,omitempty"`
 	Trigger      Trigger   `json:"trigger,omitzero"`
@@ -101,8 +113,8 @@ type Event struct {
 	// Changes lists what was granted to and revoked from the clone.
 	Changes []string `json:"changes,omitempty"`
 
-	// Recovered is true when no password that the secret knew was accepted any
-	// more and the superuser has reset it.
+	// Recovered is true when the superuser has reset a password: of a single user
+	// that no version of the secret logged in as any more, or of a user of a pair.
 	Recovered bool `json:"recovered,omitempty"`
 
 	// Healed is true when a rotation before this one had left something undone.
@@ -114,10 +126,10 @@ type Event struct {
 	ReplicaLagMs   *int64   `json:"replicaLagMs,omitempty"`
 	ReplicasBehind []string `json:"replicasBehind,omitempty"`
 
-	// CredentialGapMs is the time in which the database refused what
-	// AWSCURRENT said, in milliseconds. It is absent when it is not known,
-	// because the answer to the change was lost, and with alternating users,
-	// where there is none.
+	// CredentialGapMs is the time in which the database refused what AWSCURRENT
+	// said, in milliseconds, also when the rotation failed and was undone. It is
+	// absent when it is not known, because the answer to the change was lost, and
+	// with alternating users, where there is none.
 	CredentialGapMs *int64 `json:"credentialGapMs,omitempty"`
 }
 
@@ -171,12 +183,56 @@ type run struct {
 	applications, advice string
 }
 
+// rotated describes a success.
+func (r run) rotated(set SetResult) Ending {
+	e := r.end(Rotated, Failure{}, "")
+	e.Event.Changes = set.Changes
+	r.tellSuccess(&e, set.LoggedInWith == WithSuperuser || set.Repaired)
+	return e
+}
+
+// rotatedAfterAll describes a rotation of which a step failed after its work was
+// done.
+func (r run) rotatedAfterAll(in RestoreInput) Ending {
+	var set SetResult
+	if in.Set != nil {
+		set = *in.Set
+	}
+	return r.rotated(set)
+}
+
+// notChanged describes a rotation that has not gone to the database.
+func (r run) notChanged(failure Failure, did string) Ending {
+	return r.end(outcomeFor(fault.Code(failure.Error), Refused), failure, did)
+}
+
+// restored describes a rotation that failed and after which AWSCURRENT has logged
+// in.
+func (r run) restored(in RestoreInput, s settlement) Ending {
+	unsure := in.Set == nil && !answered(in.Failure.Error)
+	if in.Plan.Strategy != AlternatingUsers && (s.refused || unsure || in.Set != nil) {
+		r.applications = restored
+	}
+	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))
+	e.Event.Recovered = s.reset
+	if in.Set != nil && in.Set.ChangedAt != nil {
+		e.Event.CredentialGapMs = new(r.now.Sub(*in.Set.ChangedAt).Milliseconds())
+	}
+	return e
+}
+
+// answered reports whether the last attempt of a step ended with a code of ours, so
+// that it is known to have changed nothing.
+func answered(code string) bool {
+	return slices.Contains(fault.Codes(), fault.Code(code)) && code != string(fault.OutcomeUnknown) && code != string(fault.RotationFunctionFailed)
+}
+
 // end describes the ending. did says what Tumbler did about the failure.
 func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 	secret := cmp.Or(r.plan.SecretARN, r.request.SecretID, "(none named)") // SNS refuses an empty attribute
 	affected := cmp.Or(r.applications, applications[outcome])
 	severity := severities[outcome]
-	if severity == severityCritical && affected == unaffected {
+	if severity == severityCritical && affected != atRisk {
 		severity = severityWarning
 	}
 	e := Ending{
@@ -185,6 +241,7 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		Error:      failure.Error,
 		Secret:     secret,
 		DetailType: "Rotation Failed",
+		Alert:      true,
 		Event: Event{
 			Outcome:      outcome,
 			SecretARN:    r.plan.SecretARN,
@@ -199,17 +256,17 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		},
 	}
 	if outcome == Rotated {
-		e.DetailType = "Rotation Succeeded"
-		e.Subject = r.subject("rotated", secret)
+		e.DetailType, e.Alert = "Rotation Succeeded", false
+		e.Subject = subject("rotated", cmp.Or(r.plan.SecretName, secret))
 		e.Message = "The credentials of " + secret + " were rotated."
-		if r.plan.Heals {
-			r.tellHealed(&e)
-		}
 		return e
 	}
 	e.Error = cmp.Or(failure.Error, string(fault.Internal)) // as above
 	e.Cause = failure.Words()
-	e.Subject = r.subject(headlines[outcome], secret)
+	e.Subject = subject(headlines[outcome], cmp.Or(r.plan.SecretName, secret))
+	if affected == restored {
+		e.Subject = subject(headlineRestored, cmp.Or(r.plan.SecretName, secret))
+	}
 	e.Message = r.alert(e, did)
 	return e
 }

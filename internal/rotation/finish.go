@@ -16,8 +16,8 @@ type Finish struct {
 }
 
 // Run moves AWSCURRENT to the new version, unless somebody moved it meanwhile,
-// and takes AWSPENDING off. It may be repeated. Codes: SecretChanged and AWS's
-// own.
+// and takes off AWSPENDING and Tumbler's own labels. It may be repeated. Codes:
+// SecretChanged and AWS's own.
 func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 	plan := in.Plan
 	moved, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, Current, plan.CurrentVersionID, plan.VersionID)
@@ -34,13 +34,12 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 		}
 	}
 	movedAt := f.Now()
-	// AWSPENDING may be gone already: an earlier attempt took it off.
-	if _, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, ""); err != nil {
-		return Ending{}, err
+	for _, m := range plan.settled() { // what is gone already, an earlier attempt took off
+		if _, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, m.label, m.from, m.to); err != nil {
+			return Ending{}, err
+		}
 	}
-	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt}.end(Rotated, Failure{}, "")
-	ending.Event.Changes = in.Set.Changes
-	ending.Event.Recovered = in.Set.LoggedInWith == WithSuperuser
+	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt}.rotated(in.Set)
 	if moved && in.Set.ChangedAt != nil {
 		ending.Event.CredentialGapMs = new(movedAt.Sub(*in.Set.ChangedAt).Milliseconds())
 	}

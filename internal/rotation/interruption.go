@@ -23,6 +23,7 @@ type Interruption struct {
 // Ending says what it means for applications, as far as the labels tell, and what
 // to do.
 func (i Interruption) Ending() Ending {
+	i.Plan = i.Plan.made()
 	affected, left, advice := i.assess()
 	cause := "the execution is " + i.Status
 	if i.Failure.Error != "" {
@@ -37,25 +38,26 @@ func (i Interruption) Ending() Ending {
 	}.end(CutShort, Failure{Error: string(fault.RotationCutShort), Cause: cause}, left)
 }
 
-// assess reads the labels. AWSPENDING is on this execution's version before the
+// assess reads the labels. A label of this execution's is on its version before the
 // database is changed, and until a login has proven AWSCURRENT.
 func (i Interruption) assess() (affected, left, advice string) {
 	const again = "rotate again, or redrive the execution: either finds out which password works and repairs the secret. Delete no version until then."
-	switch own := i.Plan.VersionID; {
+	own := i.Plan.VersionID
+	switch {
 	case i.Unknown:
 		return atRisk, "not known: the execution's history could not be read.", again
 	case i.Plan.Decision != Rotate:
-		return unaffected, "nothing: no step had run.", "rotate again, if that is still wanted."
+		return notChanged, "nothing: no step had run.", "rotate again, if that is still wanted."
 	case i.Labels == nil:
 		return atRisk, "not known: the secret's labels could not be read.", again
 	case i.Labels[Current] == own:
-		return unaffected, "nothing that matters: AWSCURRENT already is the new version. Only the report is missing.", "nothing; the next rotation clears up what is left."
-	case i.Labels[Pending] != own:
-		return unaffected, "nothing: AWSPENDING is not on this execution's version, so that the database was not touched or has been put right.", "rotate again."
+		return unaffected, "nothing that matters: AWSCURRENT already is the new version, which had logged in. Only the report is missing.", "nothing; the next rotation clears up what is left."
+	case i.Labels[Pending] != own && i.Labels[Hold(own)] != own:
+		return notChanged, "no label: the rotation had not gone to the database, or had put everything right.", "rotate again."
 	case i.Plan.Strategy == AlternatingUsers:
-		return unaffected, "AWSPENDING. The user that AWSCURRENT names was not touched.", again
+		return notChanged, "its version, under the label " + Hold(own) + ". The user that AWSCURRENT names was not touched.", again
 	}
-	return atRisk, "AWSPENDING. The database may have its password already, and refuse AWSCURRENT.", again
+	return atRisk, "its version, under the label " + Hold(own) + ". The database may have its password already, and refuse AWSCURRENT.", again
 }
 
 // Undelivered is a request for which no execution could be started.

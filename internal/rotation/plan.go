@@ -18,10 +18,11 @@ type Plan struct {
 		VersionDater
 	}
 	Executions Executions
-	Registry   Registry // nil: every request stands for itself
-	Region     string   // where this runs
-	RotatorARN string   // Tumbler's own native rotation function. Optional.
-	Functions  []string // ARNs of the rotation functions that a request may name
+	Registry   Registry                     // where the configuration is. Nil: every request stands for itself
+	Open       func(secretName string) bool // secrets whose requests stand for themselves all the same: the sandbox has some. Optional.
+	Region     string                       // where this runs
+	RotatorARN string                       // Tumbler's own native rotation function. Optional.
+	Functions  []string                     // ARNs of the rotation functions that a request may name
 	Now        func() time.Time
 }
 
@@ -53,45 +54,12 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 		return Planned{}, err
 	}
 	now := p.Now()
-	window, next, frozen, err := request.forRun(now)
-	if err != nil {
+	plan := planFor(request, secret, VersionID(in.Execution.ARN))
+	plan.GiveUp = run{execution: in.Execution, plan: plan}.giveUp()
+	if err := p.busy(ctx, in.Execution.ARN, secret, plan); err != nil {
 		return Planned{}, err
 	}
-	plan := Planned{
-		Decision:          Rotate,
-		SecretARN:         secret.ARN,
-		SecretName:        secret.Name,
-		Strategy:          request.Strategy,
-		VersionID:         VersionID(in.Execution.ARN),
-		CurrentVersionID:  secret.Labels[Current],
-		PendingVersionID:  secret.Labels[Pending],
-		PreviousVersionID: secret.Labels[Previous],
-		LastVersionID:     secret.Labels[Own],
-		Replicated:        len(secret.Replicas) > 0,
-		SuperuserSecretID: request.SuperuserSecretID,
-		RecoverPassword:   request.RecoverPassword,
-		RotationFunction:  request.RotationFunction,
-		Password:          request.Password,
-		Window:            window,
-		NextWindow:        next,
-		Schedule:          request.Schedule,
-	}
-	plan.Heals = plan.heldByAnother(plan.PendingVersionID) || plan.abandoned()
-	run := run{request: request, execution: in.Execution, plan: plan, now: now}
-
-	if plan.heldByAnother(plan.PendingVersionID) {
-		busy, err := p.busy(ctx, in.Execution.ARN, secret, now)
-		if err != nil {
-			return Planned{}, err
-		}
-		if busy != nil {
-			return run.reject(busy), nil
-		}
-	}
-	if frozen != "" {
-		return run.reject(fault.New(fault.WindowClosed, "scheduled rotations are frozen: "+frozen, run.nextHint())), nil
-	}
-	return run.decideWindow(), nil
+	return plan.inWindow(request, now)
 }
 
 // allowed refuses a rotation function that nobody has allowed.
@@ -108,36 +76,42 @@ func (p Plan) allowed(request Request) error {
 // take four minutes at most.
 const nativeGrace = 15 * time.Minute
 
-// busy says who is rotating the secret, or nil when AWSPENDING is the remains of
-// a rotation that died.
-func (p Plan) busy(ctx context.Context, self string, secret Metadata, now time.Time) (*fault.Error, error) {
-	holder := secret.Labels[Pending]
-	owner, err := ownerOf(ctx, p.Executions, self, holder)
+// busy is AlreadyRotating when another rotation may be at work on the secret: a
+// running execution owns AWSPENDING or a version on hold, or Secrets Manager itself
+// has just begun. What is left otherwise is the remains of a dead one.
+func (p Plan) busy(ctx context.Context, self string, secret Metadata, plan Planned) error {
+	left := plan.leftovers()
+	if len(left) == 0 {
+		return nil
+	}
+	owner, err := ownerOf(ctx, p.Executions, self, left...)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if owner != "" {
-		return alreadyRotating(owner), nil
+		return alreadyRotating(owner)
 	}
-	if secret.NativeRotationARN == "" {
-		return nil, nil
+	holder := plan.leftPending()
+	if secret.NativeRotationARN == "" || holder == "" {
+		return nil
 	}
 	created, err := p.Secrets.CreatedAt(ctx, secret.ARN, holder)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if until := created.Add(nativeGrace); now.Before(until) {
+	if until := created.Add(nativeGrace); p.Now().Before(until) {
 		return fault.New(fault.AlreadyRotating,
 			fmt.Sprintf("Secrets Manager itself has been rotating this secret since %s, as version %s", stamp(created), holder),
-			"Nothing to do; should it fail, a rotation after "+stamp(until)+" takes it over"), nil
+			"Nothing to do; should it fail, a rotation after "+stamp(until)+" takes it over")
 	}
-	return nil, nil
+	return nil
 }
 
-// configured completes a manual request or an event by the secret's own
-// configuration.
+// configured returns the request as the secret's own configuration has it. Where
+// there is a registry, nobody who starts an execution chooses anything but the
+// secret, the reason, and what to do outside the window.
 func (p Plan) configured(ctx context.Context, request Request, secret Metadata) (Request, error) {
-	if p.Registry == nil || (request.Trigger.Source != SourceManual && request.Trigger.Source != SourceEvent) {
+	if p.Registry == nil || p.Open != nil && p.Open(secret.Name) {
 		return request, nil
 	}
 	raw, found, err := p.Registry.Lookup(ctx, secret.ARN, secret.Name)
@@ -147,6 +121,11 @@ func (p Plan) configured(ctx context.Context, request Request, secret Metadata) 
 	if !found {
 		return Request{}, fault.New(fault.NotConfigured, "no rotation is configured for secret "+secret.Name,
 			"Add it to rotations.yaml and deploy; schedule is optional there")
+	}
+	if request.Trigger.Source != SourceSchedule { // whose request is the configuration as it was when the schedule was made
+		if err := request.namesOnly(); err != nil {
+			return Request{}, err
+		}
 	}
 	complete, err := decodeRequest(raw)
 	if err != nil {
@@ -184,31 +163,15 @@ func (p Plan) checkRotatable(s Metadata) error {
 	return nil
 }
 
-// heldByAnother reports whether holder is a version of neither this execution
-// nor AWSCURRENT: AWS leaves AWSPENDING on AWSCURRENT after some rotations,
-// which means nothing.
-func (p Planned) heldByAnother(holder string) bool {
-	return holder != "" && holder != p.VersionID && holder != p.CurrentVersionID
-}
-
-// abandoned reports whether what the last run wrote never became AWSCURRENT: then
-// it is neither that nor what was so before.
-func (p Planned) abandoned() bool {
-	switch p.LastVersionID {
-	case "", p.VersionID, p.CurrentVersionID, p.PreviousVersionID:
-		return false
-	}
-	return true
-}
-
-// ownerOf returns the running execution that writes versionID, or "".
-func ownerOf(ctx context.Context, executions Executions, self, versionID string) (string, error) {
+// ownerOf returns the running execution, other than self, that writes one of the
+// versions, or "".
+func ownerOf(ctx context.Context, executions Executions, self string, versionIDs ...string) (string, error) {
 	running, err := executions.Running(ctx, self)
 	if err != nil {
 		return "", err
 	}
 	for _, arn := range running {
-		if arn != self && VersionID(arn) == versionID {
+		if arn != self && slices.Contains(versionIDs, VersionID(arn)) {
 			return arn, nil
 		}
 	}
@@ -218,64 +181,4 @@ func ownerOf(ctx context.Context, executions Executions, self, versionID string)
 func alreadyRotating(owner string) *fault.Error {
 	return fault.New(fault.AlreadyRotating, "execution "+owner+" is rotating this secret",
 		"Nothing to do: watch that execution")
-}
-
-// decideWindow turns the window and the wish for what to do outside it into a
-// decision.
-func (r run) decideWindow() Planned {
-	w := r.plan.Window
-	switch {
-	case w == nil, w.contains(r.now):
-		return r.plan
-	case r.request.OutsideWindow == OutsideRotate:
-		r.plan.Window = nil
-		return r.plan
-	case r.request.OutsideWindow == OutsideWait:
-		return r.wait()
-	}
-	return r.reject(r.closed())
-}
-
-// wait waits for the window, or the next one.
-func (r run) wait() Planned {
-	w := r.plan.Window
-	if !r.now.Before(w.OpensAt) {
-		w = r.plan.NextWindow
-	}
-	if w == nil {
-		return r.reject(r.closed())
-	}
-	if w.OpensAt.Sub(r.now) > longestWait {
-		return r.reject(fault.New(fault.WindowClosed,
-			fmt.Sprintf("the rotation window opens at %s, more than %d days from now", stamp(w.OpensAt), longestWait/(24*time.Hour)),
-			"Ask again nearer to it, or leave it to the schedule"))
-	}
-	r.plan.Decision, r.plan.Window = Wait, w
-	return r.plan
-}
-
-// closed says that now is outside the window and when the next one is.
-func (r run) closed() *fault.Error {
-	w := r.plan.Window
-	when := "opens at " + stamp(w.OpensAt)
-	if !r.now.Before(w.OpensAt) {
-		when = "closed at " + stamp(w.ClosesAt)
-	}
-	return fault.New(fault.WindowClosed, fmt.Sprintf("it is %s and the rotation window %s", stamp(r.now), when), r.nextHint())
-}
-
-func (r run) nextHint() string {
-	const otherwise = "Rotate all the same with outsideWindow \"rotate\" (tumbler rotate --outside-window)"
-	if next := r.plan.nextWindow(r.now); next != nil {
-		return fmt.Sprintf("The next window is from %s to %s. %s", stamp(next.OpensAt), stamp(next.ClosesAt), otherwise)
-	}
-	return otherwise
-}
-
-// reject ends the run before anything was touched.
-func (r run) reject(why *fault.Error) Planned {
-	r.plan.Decision = Reject
-	ending := r.end(outcomeFor(why.Code, Refused), failureOf(why), "")
-	r.plan.Ending = &ending
-	return r.plan
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Preflight tells whether a rotation would go through, and what it would change.
@@ -23,12 +22,12 @@ import (
 // versions only when AWSCURRENT is refused, as the rotation would.
 type Preflight struct {
 	Secrets interface {
-		Describer
+		SecretReader
 		VersionDater
-		ValueReader
 	}
 	Executions Executions
-	Registry   Registry // nil: every request stands for itself
+	Registry   Registry                     // where the configuration is. Nil: every request stands for itself
+	Open       func(secretName string) bool // as in [Plan]. Optional.
 	Databases  Databases
 	Servers    Servers
 	Proxies    Proxies // nil: hosts are not looked up
@@ -89,7 +88,10 @@ func (p Preflight) Run(ctx context.Context, in PreflightInput) (PreflightResult,
 	if len(in.Request) == 0 {
 		return PreflightResult{}, invalidRequest("the payload has no field request", `Send {"request":{"secretId":"..."}}`)
 	}
-	f := &flight{Preflight: p, raw: in.Request, now: p.Now(), known: map[string]bool{}}
+	f := &flight{
+		Preflight: p, raw: in.Request, at: p.Now(), known: map[string]bool{},
+		attempt: attempt{secrets: p.Secrets, servers: p.Servers, now: p.Now},
+	}
 	defer f.close()
 	for _, c := range checks {
 		f.result.Checks = append(f.result.Checks, f.check(ctx, c))
@@ -112,7 +114,7 @@ var checks = []check{
 	{"password policy", []string{"configuration", "credentials"}, (*flight).checkPolicy},
 	{"network", []string{"engine"}, (*flight).checkNetwork},
 	{"TLS", []string{"network"}, (*flight).checkTLS},
-	{"login", []string{"TLS"}, (*flight).checkLogin},
+	{"login", []string{"TLS", "user names"}, (*flight).checkLogin},
 	{"superuser", []string{"engine", "user names"}, (*flight).checkSuperuser},
 	{"privileges", []string{"login", "superuser"}, (*flight).checkPrivileges},
 	{"proxy", []string{"configuration", "credentials"}, (*flight).checkProxy},
@@ -141,20 +143,18 @@ func found(format string, args ...any) (finding, error) {
 // flight is one run.
 type flight struct {
 	Preflight
+	attempt
 	raw   json.RawMessage
-	now   time.Time
+	at    time.Time
 	known map[string]bool // the checks that have found out what others need
 
-	secret   Metadata
-	request  Request
-	plan     Planned
-	current  secretdoc.Document
-	users    pair          // of alternating users
-	left     redact.String // the password of a dead rotation
-	database engine.Engine
-	refusal  error          // of the connection
-	session  engine.Session // of the user; nil when the superuser has to reset its password
-	admin    engine.Session // of the superuser; nil when none is needed
+	secret  Metadata
+	request Request
+	users   pair           // of alternating users
+	left    redact.String  // the password of a dead rotation
+	refusal error          // of the connection
+	session engine.Session // of the user; nil when the superuser has to reset its password
+	admin   engine.Session // of the superuser; nil when none is needed
 
 	result PreflightResult
 }

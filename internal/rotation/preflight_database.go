@@ -57,10 +57,26 @@ func (f *flight) checkLogin(ctx context.Context) (finding, error) {
 			return finding{}, err
 		}
 		return found("AWSCURRENT logs in")
-	case !fault.Is(f.refusal, fault.LoginRefused) || f.plan.Strategy == AlternatingUsers:
+	case !fault.Is(f.refusal, fault.LoginRefused):
 		return finding{}, f.refusal
+	case f.plan.Strategy == AlternatingUsers:
+		return f.loginOfThePair(ctx)
 	}
 	return f.loginOtherwise(ctx)
+}
+
+// loginOfThePair tries the other user of a pair: it proves to the rotation that the
+// superuser may repair AWSCURRENT's.
+func (f *flight) loginOfThePair(ctx context.Context) (finding, error) {
+	session, with, err := f.logInOlder(ctx, f.current.WithUsername(f.users.target))
+	if err != nil {
+		return finding{}, f.refusal
+	}
+	session.Close()
+	return finding{
+		fmt.Sprintf("AWSCURRENT is refused, and %s logs in as %q", with, f.users.target),
+		"Applications that read AWSCURRENT cannot log in now. The rotation lets the superuser repair its user first", false,
+	}, nil
 }
 
 // loginOtherwise tries what the rotation would try after AWSCURRENT.
@@ -76,18 +92,20 @@ func (f *flight) loginOtherwise(ctx context.Context) (finding, error) {
 			return finding{}, err
 		}
 	}
-	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
-	session, with, err := v.connectOlder(ctx, f.database, f.plan, f.current)
+	session, with, err := f.logInOlder(ctx, f.current)
 	switch {
 	case err == nil:
 		f.session = session
 		return finding{"AWSCURRENT is refused, and " + with + " logs in", now, false}, nil
 	case !fault.Is(err, fault.LoginRefused):
 		return finding{}, err
-	case f.plan.RecoverPassword:
-		return finding{"no password that the secret knows logs in: the superuser would reset it", now, false}, nil
+	case !f.plan.RecoverPassword:
+		return finding{}, noneAccepted(f.refusal, f.current)
 	}
-	return finding{}, noneAccepted(f.refusal, f.current)
+	if err := f.provenByVersions(ctx); err != nil {
+		return finding{}, err
+	}
+	return finding{"no password that the secret knows logs in: the superuser would reset it", now, false}, nil
 }
 
 // checkSuperuser reads the superuser's secret and logs in with it.
@@ -134,7 +152,7 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 		session = f.admin // of a single user whose password is lost
 	}
 	if f.plan.Strategy == AlternatingUsers {
-		session, request = f.admin, f.cloneRequest(ctx)
+		session, request = f.admin, f.cloneRequest()
 	}
 	inspector, ok := session.(engine.Inspector)
 	if !ok {
@@ -155,12 +173,8 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 // cloneRequest is what SetSecret would ask for. The password goes nowhere: it
 // says that the clone gets one, and, if a dead rotation has left it, proves by
 // the hash that is stored whose the clone is.
-func (f *flight) cloneRequest(ctx context.Context) engine.InspectRequest {
-	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
-	clone := &engine.CloneRequest{
-		Original: f.users.original, Clone: f.users.clone, Mark: f.secret.ARN,
-		Proven: v.hasNamed(ctx, f.users.target, f.current),
-	}
+func (f *flight) cloneRequest() engine.InspectRequest {
+	clone := &engine.CloneRequest{Original: f.users.original, Clone: f.users.clone, Mark: f.secret.ARN}
 	if f.users.target == f.users.original {
 		return engine.InspectRequest{SetPassword: f.users.original, Clone: clone}
 	}
@@ -173,20 +187,20 @@ func (f *flight) cloneRequest(ctx context.Context) engine.InspectRequest {
 // provenByLogin reports whether the account takes a password that nobody but
 // this secret's rotations can have given it, as SetSecret would find out.
 func (f *flight) provenByLogin(ctx context.Context) bool {
-	account := f.current.WithUsername(f.users.target)
-	if !f.left.IsEmpty() {
-		if session, err := f.database.Connect(ctx, account.WithPassword(f.left)); err == nil {
+	f.account = f.current.WithUsername(f.users.target)
+	f.pending = f.account.WithPassword(f.left)
+	if f.left.IsEmpty() {
+		session, _, err := f.logInOlder(ctx, f.account)
+		if err == nil {
 			session.Close()
-			return true
 		}
+		return err == nil
 	}
-	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
-	session, _, err := v.connectOlder(ctx, f.database, f.plan, account)
-	if err == nil {
-		session.Close()
-	}
-	return err == nil
+	return f.provenClone(ctx, errNotOurs) == nil
 }
+
+// errNotOurs stands for what EnsureClone has said.
+var errNotOurs = fault.New(fault.AccountNotOurs, "", "")
 
 // checkProxy tells what an RDS proxy means for the rotation.
 func (f *flight) checkProxy(ctx context.Context) (finding, error) {

@@ -13,7 +13,7 @@ import (
 // planner is the step whose questions come first.
 func (f *flight) planner() Plan {
 	return Plan{
-		Secrets: f.Secrets, Executions: f.Executions, Registry: f.Registry, Region: f.Region,
+		Secrets: f.Secrets, Executions: f.Executions, Registry: f.Registry, Open: f.Open, Region: f.Region,
 		RotatorARN: f.RotatorARN, Functions: f.Functions, Now: f.Now,
 	}
 }
@@ -44,13 +44,7 @@ func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) 
 	}
 	f.known["configuration"] = true
 	f.result.Strategy = f.request.Strategy
-	f.plan = Planned{
-		Decision: Rotate, SecretARN: f.secret.ARN, SecretName: f.secret.Name, Strategy: f.request.Strategy,
-		CurrentVersionID: f.secret.Labels[Current], PendingVersionID: f.secret.Labels[Pending],
-		PreviousVersionID: f.secret.Labels[Previous], LastVersionID: f.secret.Labels[Own],
-		SuperuserSecretID: f.request.SuperuserSecretID, RecoverPassword: f.request.RecoverPassword,
-		RotationFunction: f.request.RotationFunction, Password: f.request.Password,
-	}
+	f.plan = planFor(f.request, f.secret, "")
 	if err := f.planner().allowed(f.request); err != nil {
 		return finding{}, err
 	}
@@ -69,11 +63,11 @@ func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
 }
 
 func (f *flight) checkEngine(context.Context) (_ finding, err error) {
+	if _, err := f.plan.account(f.current); err != nil && !fault.Is(err, fault.SuperuserInvalid) {
+		return finding{}, err
+	}
 	if f.plan.RotationFunction != "" {
 		return found("rotation function %s sets and tests passwords", f.plan.RotationFunction)
-	}
-	if err := f.plan.canTalkTo(f.current); err != nil {
-		return finding{}, err
 	}
 	if f.database, err = f.Databases.For(f.current); err != nil {
 		return finding{}, err
@@ -82,63 +76,56 @@ func (f *flight) checkEngine(context.Context) (_ finding, err error) {
 }
 
 func (f *flight) checkWindow(context.Context) (finding, error) {
-	window, next, _, err := f.request.forRun(f.now)
+	decided, err := f.plan.inWindow(f.request, f.at)
 	if err != nil {
 		return finding{}, err
 	}
-	f.plan.Window, f.plan.NextWindow = window, next
-	decided := run{request: f.request, plan: f.plan, now: f.now}.decideWindow()
+	w := decided.Window
 	switch {
-	case decided.Decision == Reject && f.request.OutsideWindow == OutsideWait:
-		return finding{}, fault.New(fault.WindowClosed, decided.Ending.Cause, "")
-	case decided.Decision == Reject:
-		return finding{}, run{request: f.request, plan: f.plan, now: f.now}.closed()
 	case decided.Decision == Wait:
-		return found("closed; the rotation would wait until it opens at %s", stamp(decided.Window.OpensAt))
-	case window == nil:
-		return found("none: at any time")
-	case decided.Window == nil:
+		return found("closed; the rotation would wait until it opens at %s", stamp(w.OpensAt))
+	case w != nil:
+		return found("open until %s", stamp(w.ClosesAt))
+	case f.request.Schedule != nil || f.request.Window != nil:
 		return found("closed, and to be disregarded")
 	}
-	return found("open until %s", stamp(window.ClosesAt))
+	return found("none: at any time")
 }
 
 // checkOthers looks for a rotation that is under way, and for what a dead one has
 // left.
 func (f *flight) checkOthers(ctx context.Context) (finding, error) {
-	if !f.plan.heldByAnother(f.plan.PendingVersionID) {
-		if f.plan.abandoned() {
-			return found("none. The last one was given up; its password is tried should AWSCURRENT be refused")
+	left := f.plan.leftovers()
+	if len(left) == 0 {
+		if f.plan.Unfinished[GivenUp] != "" {
+			return found("none. The last one failed and was undone")
 		}
 		return found("none")
 	}
 	if f.StateMachineARN == "" {
-		return skip("AWSPENDING is on version %s; not checked whose it is, because this function was not told its state machine", f.plan.PendingVersionID)
+		return skip("version %s is an unfinished rotation's; not checked whose it is, because this function was not told its state machine", left[0])
 	}
 	// An execution that is not there: it belongs to the state machine and owns
 	// no version.
 	self := strings.Replace(f.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":preflight"
-	busy, err := f.planner().busy(ctx, self, f.secret, f.now)
-	if err != nil {
+	if err := f.planner().busy(ctx, self, f.secret, f.plan); err != nil {
 		return finding{}, err
 	}
-	if busy != nil {
-		return finding{}, busy
-	}
 	if !f.known["credentials"] {
-		return skip("a rotation died and left AWSPENDING on version %s; not checked what is in it", f.plan.PendingVersionID)
+		return skip("a rotation died and left version %s; not checked what is in it", left[0])
 	}
 	account, err := target(f.plan, f.current)
 	if err != nil {
 		return finding{}, err
 	}
-	if f.left, err = leftBehind(ctx, f.Secrets, f.plan, account); err != nil {
+	taken, err := findLeftover(ctx, f.Secrets, f.plan, account)
+	if err != nil {
 		return finding{}, err
 	}
-	if f.left.IsEmpty() {
-		return found("a rotation died and left AWSPENDING on version %s, without a password of its own: the next one replaces it", f.plan.PendingVersionID)
+	if f.left = taken.password; f.left.IsEmpty() {
+		return found("a rotation died and left version %s, without a password of its own for this account: the next one replaces it", left[0])
 	}
-	return found("a rotation died and left AWSPENDING on version %s: the next one takes its password over, since the database may have it", f.plan.PendingVersionID)
+	return found("a rotation died and left version %s: the next one takes its password over, since the database may have it", taken.versionID)
 }
 
 func (f *flight) checkNames(context.Context) (_ finding, err error) {

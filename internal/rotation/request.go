@@ -10,9 +10,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Request asks for one rotation. It is the input of an execution. What a
-// schedule sends is complete; a manual request or an event names only the secret
-// and what concerns this one rotation, and the rest comes from the [Registry].
+// Request asks for one rotation. It is the input of an execution. Where there is
+// a [Registry], it names the secret and what concerns this one rotation, and the
+// rest is as configured there; otherwise it stands for itself.
 type Request struct {
 	SecretID      string   `json:"secretId"` // name or ARN. Required.
 	Trigger       Trigger  `json:"trigger,omitzero"`
@@ -38,6 +38,8 @@ type Request struct {
 	// RotationFunction is the ARN of an existing rotation function that runs
 	// the set and test steps, instead of Tumbler's engines.
 	RotationFunction string `json:"rotationFunction,omitempty"`
+
+	strategyGiven bool // and not filled in
 }
 
 // Schedule is when a secret is rotated by itself.
@@ -49,7 +51,7 @@ type Schedule struct {
 
 // Trigger says who asked.
 type Trigger struct {
-	Source      string     `json:"source,omitempty"`      // schedule, manual or event; empty: the request stands for itself
+	Source      string     `json:"source,omitempty"`      // schedule, manual or event. Optional.
 	ScheduledAt *time.Time `json:"scheduledAt,omitempty"` // when the schedule meant it to start
 	Reason      string     `json:"reason,omitempty"`      // recorded, for people
 }
@@ -115,6 +117,8 @@ func (r *Request) complete() error {
 	}
 	if r.Strategy == "" {
 		r.Strategy = SingleUser
+	} else {
+		r.strategyGiven = true
 	}
 	if r.OutsideWindow == "" {
 		r.OutsideWindow = OutsideReject
@@ -138,6 +142,29 @@ func (r *Request) complete() error {
 		return err
 	}
 	return r.checkWindow()
+}
+
+// namesOnly refuses what is not the caller's to say where the configuration
+// decides: dropping it in silence would rotate otherwise than was asked.
+func (r Request) namesOnly() error {
+	for _, field := range []struct {
+		name  string
+		given bool
+	}{
+		{"strategy", r.strategyGiven},
+		{"schedule", r.Schedule != nil},
+		{"window", r.Window != nil},
+		{"superuserSecretId", r.SuperuserSecretID != ""},
+		{"recoverPassword", r.RecoverPassword},
+		{"password", r.Password != nil},
+		{"rotationFunction", r.RotationFunction != ""},
+	} {
+		if field.given {
+			return invalidRequest("field "+field.name+" is given, and rotations.yaml decides it for this secret",
+				"Leave it out: a request names secretId, trigger and outsideWindow. Or change rotations.yaml and deploy")
+		}
+	}
+	return nil
 }
 
 func (r *Request) checkWindow() error {

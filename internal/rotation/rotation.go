@@ -9,26 +9,12 @@ package rotation
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
-)
-
-// Staging labels. The first three are Secrets Manager's own.
-const (
-	Current  = "AWSCURRENT"
-	Pending  = "AWSPENDING"
-	Previous = "AWSPREVIOUS"
-
-	// Own holds on to a version before it is AWSPENDING, because a version
-	// without a label may be deleted. A label is on one version only, so it
-	// never piles up.
-	Own = "TUMBLER"
 )
 
 // Metadata is what DescribeSecret tells about a secret.
@@ -75,6 +61,19 @@ type VersionDater interface {
 	CreatedAt(ctx context.Context, secretID, versionID string) (time.Time, error)
 }
 
+// VersionLister lists every version of a secret that there still is, also those
+// without a label.
+type VersionLister interface {
+	Versions(ctx context.Context, secretID string) (ids []string, err error)
+}
+
+// SecretReader is what the steps that go to the database read.
+type SecretReader interface {
+	Describer
+	ValueReader
+	VersionLister
+}
+
 // ValueReader reads a version's value and tells which version it is. A version
 // that cannot be found is VersionNotReady: it may have just been written.
 type ValueReader interface {
@@ -116,48 +115,6 @@ type Databases interface {
 	For(doc secretdoc.Document) (engine.Engine, error)
 }
 
-// VersionID is the version that an execution writes: the SHA-256 of its ARN in
-// hex. It is the same for every retry and redrive, and it tells who owns a
-// version that is found pending.
-func VersionID(executionARN string) string {
-	sum := sha256.Sum256([]byte(executionARN))
-	return hex.EncodeToString(sum[:])
-}
-
-// Planned is Plan's result and every later step's instructions. It travels
-// through the execution's state, so it holds no secret.
-type Planned struct {
-	Decision          Decision         `json:"decision"`
-	SecretARN         string           `json:"secretArn,omitempty"`
-	SecretName        string           `json:"secretName,omitempty"`
-	Strategy          Strategy         `json:"strategy,omitempty"`
-	VersionID         string           `json:"versionId,omitempty"`         // what this execution writes
-	CurrentVersionID  string           `json:"currentVersionId,omitempty"`  // held AWSCURRENT when planned
-	PendingVersionID  string           `json:"pendingVersionId,omitempty"`  // held AWSPENDING when planned
-	PreviousVersionID string           `json:"previousVersionId,omitempty"` // held AWSPREVIOUS when planned
-	LastVersionID     string           `json:"lastVersionId,omitempty"`     // held TUMBLER when planned: what an earlier run wrote
-	Replicated        bool             `json:"replicated,omitempty"`        // has replicas in other Regions
-	Heals             bool             `json:"heals,omitempty"`             // a rotation before this one left something undone
-	SuperuserSecretID string           `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
-	RecoverPassword   bool             `json:"recoverPassword,omitempty"`
-	RotationFunction  string           `json:"rotationFunction,omitempty"` // runs the set and test steps
-	Password          *PasswordOptions `json:"password,omitempty"`
-	Window            *Window          `json:"window,omitempty"`     // nil: rotate at any time
-	NextWindow        *Window          `json:"nextWindow,omitempty"` // the first one after now; nil without a schedule
-	Schedule          *Schedule        `json:"schedule,omitempty"`   // to name the next window when NextWindow is over, too
-	Ending            *Ending          `json:"ending,omitempty"`     // set when the decision is Reject
-}
-
-// Decision is what Plan decided.
-type Decision string
-
-// The decisions that statemachine/rotation.asl.json tells apart.
-const (
-	Rotate Decision = "rotate"
-	Wait   Decision = "wait"
-	Reject Decision = "reject"
-)
-
 // StepInput is the payload of the functions that run a step: the rotation
 // contract of Secrets Manager (user guide, "How rotation works") and Tumbler's
 // own fields.
@@ -166,9 +123,10 @@ type StepInput struct {
 	SecretID           string    `json:"SecretId"`
 	ClientRequestToken string    `json:"ClientRequestToken"`
 	Plan               Planned   `json:"plan"`
+	Progress           Progress  `json:"progress"`  // for createSecret
 	Set                SetResult `json:"set"`       // for testSecret and finishSecret
 	Request            Request   `json:"request"`   // for finishSecret
-	Execution          Execution `json:"execution"` // for finishSecret
+	Execution          Execution `json:"execution"` // for createSecret and finishSecret
 }
 
 // Execution identifies the run.

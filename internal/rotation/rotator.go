@@ -13,8 +13,7 @@ import (
 // guide, "Lambda rotation functions".
 type Rotator struct {
 	Secrets interface {
-		Describer
-		ValueReader
+		SecretReader
 		VersionWriter
 		LabelMover
 	}
@@ -58,28 +57,13 @@ func (r Rotator) Run(ctx context.Context, in NativeInput) (struct{}, error) {
 		return struct{}{}, nil // an earlier attempt finished it
 	case secret.Labels[Pending]:
 	default:
-		return struct{}{}, fault.New(fault.NotPending,
-			fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", in.ClientRequestToken, secret.Name),
-			"Start the rotation again")
+		return struct{}{}, notPending(in.ClientRequestToken, secret.Name)
 	}
 	request, err := r.configured(ctx, secret)
 	if err != nil {
 		return struct{}{}, err
 	}
-	plan := Planned{
-		Decision:          Rotate,
-		SecretARN:         secret.ARN,
-		SecretName:        secret.Name,
-		Strategy:          request.Strategy,
-		VersionID:         in.ClientRequestToken,
-		CurrentVersionID:  secret.Labels[Current],
-		PendingVersionID:  secret.Labels[Pending],
-		PreviousVersionID: secret.Labels[Previous],
-		LastVersionID:     secret.Labels[Own],
-		SuperuserSecretID: request.SuperuserSecretID,
-		RecoverPassword:   request.RecoverPassword,
-		Password:          request.Password,
-	}
+	plan := planFor(request, secret, in.ClientRequestToken)
 	return struct{}{}, r.step(ctx, in.Step, StepInput{Plan: plan})
 }
 
@@ -118,25 +102,37 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 // create fills the version that Secrets Manager has already staged AWSPENDING,
 // without a value. One that has a value keeps it: an earlier attempt made it.
 //
-// It does not stage the version AWSPENDING itself: PutSecretValue would take the
-// label away from whoever has it by now.
+// It does not stage the version AWSPENDING by storing it: PutSecretValue would take
+// the label away from whoever has it by now. But whether the version keeps the label
+// when it is stored under another one is not documented; so it is attached again,
+// from nobody.
 func (r Rotator) create(ctx context.Context, plan Planned) error {
 	current, err := readCurrent(ctx, r.Secrets, plan)
 	if err != nil {
 		return err
 	}
-	account, err := target(plan, current)
+	account, err := plan.account(current)
 	if err != nil {
 		return err
-	}
-	if plan.Strategy == AlternatingUsers {
-		if _, err := superuserSecret(plan, current); err != nil {
-			return err
-		}
 	}
 	password, err := newPassword(ctx, r.Secrets, plan.Password, account)
 	if err != nil {
 		return err
 	}
-	return r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Own, account.WithPassword(password).Encode())
+	if err := r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), account.WithPassword(password).Encode()); err != nil {
+		return err
+	}
+	secret, err := r.Secrets.Describe(ctx, plan.SecretARN)
+	if err != nil || secret.Labels[Pending] == plan.VersionID {
+		return err
+	}
+	moved, err := r.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, "", plan.VersionID)
+	if err == nil && !moved {
+		return notPending(plan.VersionID, plan.SecretName)
+	}
+	return err
+}
+
+func notPending(versionID, secret string) error {
+	return fault.New(fault.NotPending, fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", versionID, secret), "Start the rotation again")
 }

@@ -2,21 +2,19 @@ package rotation
 
 import (
 	"context"
-	"fmt"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Set gives the database the pending password. It has no right to write
 // secrets.
 type Set struct {
-	Secrets interface {
-		Describer
-		ValueReader
-	}
+	Secrets   SecretReader
 	Databases Databases
 	Servers   Servers
 	Now       func() time.Time
@@ -25,12 +23,17 @@ type Set struct {
 // SetResult tells what Set did.
 type SetResult struct {
 	// ChangedAt is when the database took the new password. Nil when an earlier
-	// attempt had changed it, at a time that is not known.
+	// attempt had changed it, at a time that is not known, and with alternating
+	// users.
 	ChangedAt *time.Time `json:"changedAt"`
 
 	// LoggedInWith is the label whose password the database accepted, or
 	// "superuser" when none was accepted and the superuser reset it.
 	LoggedInWith string `json:"loggedInWith"`
+
+	// Repaired is true when the superuser has made AWSCURRENT's user of a pair log
+	// in again before the other one was changed.
+	Repaired bool `json:"repaired,omitempty"`
 
 	// Changes lists what was granted to and revoked from the clone to bring it
 	// level with the original.
@@ -40,44 +43,47 @@ type SetResult struct {
 	Privileges string `json:"privileges,omitempty"`
 }
 
+// WithSuperuser stands for a label in [SetResult].
+const WithSuperuser = "superuser"
+
 // Run changes the password. It may be repeated. Codes: WindowClosed,
-// SecretChanged, InvalidSecret, LoginRefused, SuperuserInvalid, those of
-// [engine.Engine] and [engine.Session], and AWS's own.
+// SecretChanged, InvalidSecret, LoginRefused, AccountNotOurs, SuperuserInvalid,
+// those of [engine.Engine] and [engine.Session], and AWS's own.
 func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
-	plan := in.Plan
-	if err := plan.checkOpen(s.Now()); err != nil {
+	if err := in.Plan.checkOpen(s.Now()); err != nil {
 		return SetResult{}, err
 	}
-	before, cancel := plan.untilClosed(ctx, s.Now())
+	ctx, cancel := in.Plan.untilClosed(ctx, s.Now())
 	defer cancel()
-	current, err := readCurrent(before, s.Secrets, plan)
+	a, err := s.open(ctx, in.Plan)
 	if err != nil {
 		return SetResult{}, err
 	}
-	account, err := target(plan, current)
-	if err != nil {
-		return SetResult{}, err
+	if in.Plan.Strategy == AlternatingUsers {
+		return a.alternate(ctx)
 	}
-	v := versions{secrets: s.Secrets, secretARN: plan.SecretARN}
-	pending, err := v.read(before, Version{ID: plan.VersionID, Label: Pending}, account)
-	if err != nil {
-		return SetResult{}, err
+	return a.singleUser(ctx)
+}
+
+// open reads what the step works on.
+func (s Set) open(ctx context.Context, plan Planned) (a attempt, err error) {
+	a = attempt{plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now}
+	if a.current, err = readCurrent(ctx, s.Secrets, plan); err != nil {
+		return attempt{}, err
 	}
-	database, err := s.Databases.For(current)
-	if err != nil {
-		return SetResult{}, err
+	if a.account, err = target(plan, a.current); err != nil {
+		return attempt{}, err
 	}
-	if plan.Strategy == AlternatingUsers {
-		return s.alternate(ctx, plan, database, v, current, pending)
+	if a.pending, err = a.version(ctx, Version{ID: plan.VersionID, Label: Pending}, a.account); err != nil {
+		return attempt{}, err
 	}
-	return s.singleUser(ctx, plan, database, v, current, pending)
+	a.database, err = s.Databases.For(a.current)
+	return a, err
 }
 
 // singleUser changes the user's password in place.
-func (s Set) singleUser(ctx context.Context, plan Planned, database engine.Engine, v versions, current, pending secretdoc.Document) (SetResult, error) {
-	before, cancel := plan.untilClosed(ctx, s.Now())
-	defer cancel()
-	session, with, err := s.logIn(before, plan, database, v, current, pending)
+func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
+	session, with, err := a.logIn(ctx)
 	if err != nil {
 		return SetResult{}, err
 	}
@@ -85,54 +91,121 @@ func (s Set) singleUser(ctx context.Context, plan Planned, database engine.Engin
 	if with == Pending {
 		return SetResult{LoggedInWith: Pending}, nil // an earlier attempt changed it
 	}
-	if err := plan.checkOpen(s.Now()); err != nil {
+	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
 	}
-	if err := session.SetPassword(ctx, pending.Username, pending.Password); err != nil {
+	if err := session.SetPassword(commit(ctx), a.pending.Username, a.pending.Password); err != nil {
 		return SetResult{}, err
 	}
-	return SetResult{ChangedAt: new(s.Now().UTC()), LoggedInWith: with}, nil
+	return SetResult{ChangedAt: new(a.now().UTC()), LoggedInWith: with}, nil
 }
 
 // logIn says with what the database let it in.
 //
-// AWSCURRENT comes first: on a first attempt nothing else can be right, and
-// every refused login counts towards an account lockout.
-func (s Set) logIn(ctx context.Context, plan Planned, database engine.Engine, v versions, current, pending secretdoc.Document) (engine.Session, string, error) {
-	session, refused := database.Connect(ctx, current)
+// AWSCURRENT comes first: on a first attempt nothing else can be right, and every
+// refused login counts towards an account lockout. Only a wrong password leads on:
+// an account that may not log in is left alone.
+func (a attempt) logIn(ctx context.Context) (engine.Session, string, error) {
+	session, refused := a.database.Connect(ctx, a.current)
 	if refused == nil || !fault.Is(refused, fault.LoginRefused) {
 		return session, Current, refused
 	}
-	session, err := database.Connect(ctx, pending)
+	session, err := a.database.Connect(ctx, a.pending)
 	if err == nil || !fault.Is(err, fault.LoginRefused) {
 		return session, Pending, err
 	}
-	session, with, err := v.connectOlder(ctx, database, plan, current)
+	session, with, err := a.logInOlder(ctx, a.current)
 	if err == nil || !fault.Is(err, fault.LoginRefused) {
 		return session, with, err
 	}
-	if !plan.RecoverPassword {
-		return nil, "", noneAccepted(refused, current)
-	}
-	// Nobody knows the password any more; the superuser resets it.
-	superuser, err := s.superusers().credentials(ctx, plan, current)
-	if err != nil {
-		return nil, "", err
-	}
-	session, err = connectSuperuser(ctx, database, superuser)
+	session, err = a.recover(ctx, refused)
 	return session, WithSuperuser, err
 }
 
-func noneAccepted(refused error, current secretdoc.Document) error {
-	return fault.Wrap(refused, fault.LoginRefused,
-		fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, AWSPENDING and AWSPREVIOUS",
-			current.Host, current.Port, current.Username),
-		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
+// alternate gives the other user of the pair the pending password, and brings
+// the clone level with the original whichever of the two it is.
+func (a attempt) alternate(ctx context.Context) (SetResult, error) {
+	users, err := pairOf(a.current)
+	if err != nil {
+		return SetResult{}, err
+	}
+	superuser, err := superusers{secrets: a.secrets, servers: a.servers}.credentials(ctx, a.plan, a.current)
+	if err != nil {
+		return SetResult{}, err
+	}
+	if err := users.notOneOfThem(superuser); err != nil {
+		return SetResult{}, err
+	}
+	if err := a.servers.Alternates(ctx, a.current.Host, a.plan.SecretARN); err != nil {
+		return SetResult{}, err
+	}
+	repaired, err := a.ensureCurrent(ctx)
+	if err != nil {
+		return SetResult{}, err
+	}
+	admin, err := connectSuperuser(ctx, a.database, superuser)
+	if err != nil {
+		return SetResult{}, err
+	}
+	defer admin.Close()
+	level, err := a.level(ctx, users, admin)
+	if err != nil {
+		return SetResult{}, err
+	}
+	if users.target == users.original {
+		if err := admin.SetPassword(commit(ctx), users.original, a.pending.Password); err != nil {
+			return SetResult{}, err
+		}
+	}
+	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: level.Changes, Privileges: digest(level.Privileges)}, nil
 }
 
-// WithSuperuser stands for a label in [SetResult].
-const WithSuperuser = "superuser"
+// ensureCurrent proves that AWSCURRENT logs in, which applications use until the
+// end and for a while after, and repairs it first when it does not.
+func (a attempt) ensureCurrent(ctx context.Context) (repaired bool, err error) {
+	session, err := a.database.Connect(ctx, a.current)
+	if fault.Is(err, fault.LoginRefused) {
+		if err := a.plan.checkOpen(a.now()); err != nil {
+			return false, err
+		}
+		if err := a.repairPair(ctx, err); err != nil {
+			return false, err
+		}
+		repaired = true
+		session, err = a.database.Connect(ctx, a.current)
+	}
+	if err != nil {
+		return false, err
+	}
+	session.Close()
+	return repaired, nil
+}
 
-func (s Set) superusers() superusers {
-	return superusers{secrets: s.Secrets, servers: s.Servers}
+// level makes the clone and brings it level with the original. A clone that bears
+// no mark of this secret is proven by a login. What versions say is no proof:
+// whoever may store one may name any account.
+func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (engine.CloneResult, error) {
+	request := engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN}
+	if users.target == users.clone {
+		request.Password = a.pending.Password
+	}
+	if err := a.plan.checkOpen(a.now()); err != nil {
+		return engine.CloneResult{}, err
+	}
+	level, err := admin.EnsureClone(commit(ctx), request)
+	if !fault.Is(err, fault.AccountNotOurs) {
+		return level, err
+	}
+	if err := a.provenClone(ctx, err); err != nil {
+		return engine.CloneResult{}, err
+	}
+	request.Proven = true
+	return admin.EnsureClone(commit(ctx), request)
+}
+
+// digest is a short form of a list of privileges, so that the execution's state
+// stays small however many there are.
+func digest(privileges []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(privileges, "\n")))
+	return hex.EncodeToString(sum[:])
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
@@ -24,13 +25,70 @@ func (w *Window) contains(t time.Time) bool {
 	return !t.Before(w.OpensAt) && t.Before(w.ClosesAt)
 }
 
+// inWindow decides whether a rotation starts now, waits for its window, or is
+// refused with WindowClosed.
+func (p Planned) inWindow(request Request, now time.Time) (Planned, error) {
+	w, next, frozen, err := request.forRun(now)
+	if err != nil {
+		return Planned{}, err
+	}
+	p.Window, p.NextWindow = w, next
+	switch {
+	case frozen != "":
+		return Planned{}, fault.New(fault.WindowClosed, "scheduled rotations are frozen: "+frozen, p.nextHint(now))
+	case w == nil, w.contains(now):
+		return p, nil
+	case request.OutsideWindow == OutsideRotate:
+		p.Window = nil
+		return p, nil
+	case request.OutsideWindow == OutsideWait:
+		return p.wait(now)
+	}
+	return Planned{}, p.closed(now)
+}
+
+// wait waits for the window, or the next one.
+func (p Planned) wait(now time.Time) (Planned, error) {
+	w := p.Window
+	if !now.Before(w.OpensAt) {
+		w = p.NextWindow
+	}
+	if w == nil {
+		return Planned{}, p.closed(now)
+	}
+	if w.OpensAt.Sub(now) > longestWait {
+		return Planned{}, fault.New(fault.WindowClosed,
+			fmt.Sprintf("the rotation window opens at %s, more than %d days from now", stamp(w.OpensAt), longestWait/(24*time.Hour)),
+			"Ask again nearer to it, or leave it to the schedule")
+	}
+	p.Decision, p.Window = Wait, w
+	return p, nil
+}
+
 // checkOpen returns WindowClosed when the plan's window is not open. A plan
 // without a window may change things at any time.
 func (p Planned) checkOpen(now time.Time) error {
 	if p.Window == nil || p.Window.contains(now) {
 		return nil
 	}
-	return run{plan: p, now: now}.closed()
+	return p.closed(now)
+}
+
+// closed says that now is outside the window and when the next one is.
+func (p Planned) closed(now time.Time) error {
+	when := "opens at " + stamp(p.Window.OpensAt)
+	if !now.Before(p.Window.OpensAt) {
+		when = "closed at " + stamp(p.Window.ClosesAt)
+	}
+	return fault.New(fault.WindowClosed, fmt.Sprintf("it is %s and the rotation window %s", stamp(now), when), p.nextHint(now))
+}
+
+func (p Planned) nextHint(now time.Time) string {
+	const otherwise = "Rotate all the same with outsideWindow \"rotate\" (tumbler rotate --outside-window)"
+	if next := p.nextWindow(now); next != nil {
+		return fmt.Sprintf("The next window is from %s to %s. %s", stamp(next.OpensAt), stamp(next.ClosesAt), otherwise)
+	}
+	return otherwise
 }
 
 // nextWindow is the first one after now. A run may be redriven days after it was

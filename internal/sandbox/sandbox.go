@@ -68,6 +68,13 @@ type Config struct {
 	// request stands for itself. See [Sandbox.Configure].
 	Registry bool
 
+	// Open are secrets whose requests stand for themselves although there is a
+	// registry: whoever starts an execution says how they are rotated. Optional.
+	Open []string
+
+	// Sleep is how Restore waits for late statements. Default: the machine's clock.
+	Sleep func(ctx context.Context, d time.Duration) error
+
 	// OnUndelivered is told of each start by a schedule or an event that was given
 	// up, in words. Optional.
 	OnUndelivered func(string)
@@ -93,6 +100,8 @@ type Config struct {
 	// deployed.
 	Retryer func() aws.Retryer
 }
+
+func (c Config) open(secretName string) bool { return slices.Contains(c.Open, secretName) }
 
 // Sandbox is a running local AWS.
 type Sandbox struct {
@@ -211,7 +220,7 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		if build, ok := cfg.Replace[name]; ok {
 			b.build = build
 		}
-		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Deployment: lambdaboot.Deployment{
+		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Sleep: cfg.Sleep, Open: cfg.open, Deployment: lambdaboot.Deployment{
 			RotatorARN: functionARN("rotator"), Functions: slices.Collect(maps.Keys(cfg.Functions)), Strategy: cfg.Strategy,
 			ScheduleGroup: group, AlertTopicARN: aws.ToString(topic.TopicArn),
 			StateMachineARN: fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:tumbler-rotation", Region, Account),

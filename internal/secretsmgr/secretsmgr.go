@@ -82,6 +82,23 @@ func (c *Client) CreatedAt(ctx context.Context, secretID, versionID string) (tim
 	return time.Time{}, nil
 }
 
+// Versions implements [rotation.VersionLister].
+func (c *Client) Versions(ctx context.Context, secretID string) (ids []string, err error) {
+	pages := secretsmanager.NewListSecretVersionIdsPaginator(c.api, &secretsmanager.ListSecretVersionIdsInput{
+		SecretId: &secretID, IncludeDeprecated: aws.Bool(true),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, classify(err, "ListSecretVersionIds", secretID)
+		}
+		for _, v := range page.Versions {
+			ids = append(ids, aws.ToString(v.VersionId))
+		}
+	}
+	return ids, nil
+}
+
 // Value implements [rotation.ValueReader].
 func (c *Client) Value(ctx context.Context, secretID string, v rotation.Version) (redact.String, string, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: &secretID}

@@ -1,0 +1,86 @@
+package rotation
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Secrets Manager's own staging labels.
+const (
+	Current  = "AWSCURRENT"
+	Pending  = "AWSPENDING"
+	Previous = "AWSPREVIOUS"
+)
+
+// Tumbler's labels are its log: whoever finds a secret after a death reads from
+// them, and from the database, what may have been done. docs/decisions/0006 has
+// the protocol.
+const (
+	// GivenUp is on the version of the last rotation that failed and was undone.
+	// Its password has been shown not to work. The next success takes it off and
+	// tells people that what was alerted is settled.
+	GivenUp = "TUMBLER"
+
+	holdPrefix = GivenUp + "-"
+)
+
+// Hold is the label under which a rotation stores its version. It says that the
+// database may accept the version's password, and comes off when another
+// password has been proven by a login. Each version has a label of its own, so
+// that no rotation ever takes one from another.
+func Hold(versionID string) string {
+	return holdPrefix + versionID[:min(len(versionID), 12)]
+}
+
+// VersionID is the version that an execution writes: the SHA-256 of its ARN in
+// hex. It is the same for every retry and redrive, and it tells who owns a
+// version that is found pending.
+func VersionID(executionARN string) string {
+	sum := sha256.Sum256([]byte(executionARN))
+	return hex.EncodeToString(sum[:])
+}
+
+// unfinished picks the labels that other rotations have left.
+func unfinished(labels map[string]string, own string) map[string]string {
+	left := map[string]string{}
+	for label, id := range labels {
+		if (label == GivenUp || strings.HasPrefix(label, holdPrefix)) && id != own {
+			left[label] = id
+		}
+	}
+	return left
+}
+
+// Unfinished are Tumbler's labels on versions that never became AWSCURRENT: what
+// rotations left that failed, or that are running.
+func (m Metadata) Unfinished() map[string]string {
+	left := unfinished(m.Labels, m.Labels[Current])
+	maps.DeleteFunc(left, func(_, id string) bool { return id == m.Labels[Previous] })
+	return left
+}
+
+// held lists the versions that rotations have left on hold, in a fixed order.
+func held(labels map[string]string) (ids []string) {
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if strings.HasPrefix(label, holdPrefix) {
+			ids = append(ids, labels[label])
+		}
+	}
+	return ids
+}
+
+// labelMove is one call of [LabelMover].
+type labelMove struct{ label, from, to string }
+
+// settled are the labels that a success takes off: this execution's, and what
+// rotations before it have left.
+func (p Planned) settled() []labelMove {
+	moves := []labelMove{{Pending, p.VersionID, ""}, {Hold(p.VersionID), p.VersionID, ""}}
+	for _, label := range slices.Sorted(maps.Keys(p.Unfinished)) {
+		moves = append(moves, labelMove{label, p.Unfinished[label], ""})
+	}
+	return moves
+}

@@ -1,0 +1,152 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// Who may be changed. A superuser can change any account, and whoever may store a
+// value in the secret can name any account in it. So the superuser acts on an
+// account only when something proves that it is this secret's.
+
+// recover logs in as the superuser to reset the password of a single user that
+// nobody knows any more. The configuration has to allow it, and the account to be
+// the secret's by what its versions say.
+func (a attempt) recover(ctx context.Context, refused error) (engine.Session, error) {
+	if !a.plan.RecoverPassword {
+		return nil, noneAccepted(refused, a.current)
+	}
+	if err := a.provenByVersions(ctx); err != nil {
+		return nil, err
+	}
+	return a.superuser(ctx)
+}
+
+// provenByVersions is AccountNotOurs unless the secret has been about AWSCURRENT's
+// account before and never about another one. One older version is not enough:
+// whoever may store a value may store two.
+func (a attempt) provenByVersions(ctx context.Context) error {
+	ids, err := a.secrets.Versions(ctx, a.plan.SecretARN)
+	if err != nil {
+		return err
+	}
+	older := 0
+	for _, id := range ids {
+		if id == a.plan.CurrentVersionID || id == a.plan.VersionID {
+			continue // the one says what is to be proven, and the other repeats it
+		}
+		_, err := a.version(ctx, Version{ID: id}, a.current)
+		switch {
+		case err == nil:
+			older++
+		case fault.Is(err, fault.VersionNotReady):
+			// It has no value, or is gone.
+		case fault.Is(err, fault.InvalidSecret):
+			return notProven(a.current.Username, "version "+id+" of the secret is of another account or cannot be read")
+		default:
+			return err
+		}
+	}
+	if older == 0 {
+		return notProven(a.current.Username, "no other version of the secret names it")
+	}
+	return nil
+}
+
+func notProven(user, why string) error {
+	return fault.New(fault.AccountNotOurs,
+		fmt.Sprintf("nothing proves that user %q is this secret's: %s. The superuser was not used", user, why),
+		"Store the password that the database accepts as AWSCURRENT, or set the database's password by hand to what AWSCURRENT says")
+}
+
+// repairPair makes AWSCURRENT's user of a pair log in again. It is proven by its
+// other user, which an older version has to log in as, and by what EnsureClone
+// finds out about the two.
+func (a attempt) repairPair(ctx context.Context, refused error) error {
+	users, err := pairOf(a.current)
+	if err != nil {
+		return err
+	}
+	other := a.current.WithUsername(users.target)
+	session, _, err := a.logInOlder(ctx, other)
+	if fault.Is(err, fault.LoginRefused) {
+		return fault.Wrap(refused, fault.LoginRefused,
+			fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, and user %q with every older version", a.current.Host, a.current.Port, a.current.Username, other.Username),
+			"Store a password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says")
+	}
+	if err != nil {
+		return err
+	}
+	session.Close()
+	admin, err := a.superuser(ctx)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	request := engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN}
+	if a.current.Username == users.clone {
+		request.Password = a.current.Password
+		_, err := admin.EnsureClone(commit(ctx), request)
+		return err
+	}
+	if _, err := admin.EnsureClone(commit(ctx), request); err != nil { // proves by its mark that the clone is this secret's
+		return err
+	}
+	return admin.SetPassword(commit(ctx), users.original, a.current.Password)
+}
+
+// provenClone proves by a login that the account which has the name of the pair's
+// other user is this secret's: with an older version, or with the pending password,
+// which nobody but this secret's rotations can have given it. Otherwise it returns
+// notOurs.
+func (a attempt) provenClone(ctx context.Context, notOurs error) error {
+	session, _, err := a.logInOlder(ctx, a.account)
+	if err == nil {
+		session.Close()
+		return nil
+	}
+	if !fault.Is(err, fault.LoginRefused) {
+		return err
+	}
+	if ok, err := a.accepts(ctx, a.pending); ok || err != nil {
+		return err
+	}
+	return notOurs
+}
+
+// superuser logs in as the superuser, and says so when that fails.
+func (a attempt) superuser(ctx context.Context) (engine.Session, error) {
+	doc, err := superusers{secrets: a.secrets, servers: a.servers}.credentials(ctx, a.plan, a.current)
+	if err != nil {
+		return nil, err
+	}
+	return connectSuperuser(ctx, a.database, doc)
+}
+
+// connectSuperuser logs in as the superuser. A refusal is not the application's:
+// it is SuperuserInvalid.
+func connectSuperuser(ctx context.Context, database engine.Engine, superuser secretdoc.Document) (engine.Session, error) {
+	session, err := database.Connect(ctx, superuser)
+	if fault.Is(err, fault.LoginRefused, fault.AccountDisabled, fault.PasswordExpired) {
+		why := fault.From(err)
+		return nil, fault.Wrap(err, fault.SuperuserInvalid, "as the superuser: "+why.Op,
+			"The secret of the superuser is at fault, and not the application's. "+why.Hint)
+	}
+	return session, err
+}
+
+// noneAccepted says that no password that the secret knows logs in.
+func noneAccepted(refused error, current secretdoc.Document) error {
+	return fault.Wrap(refused, fault.LoginRefused,
+		fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, AWSPENDING and AWSPREVIOUS",
+			current.Host, current.Port, current.Username),
+		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
+}
+
+// commit is the context of a change: it is not cut off by the window or by
+// whoever asked, once it has begun. The engines bound how long it takes.
+func commit(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -1,0 +1,118 @@
+package rotation
+
+import "slices"
+
+// Planned is Plan's result and every later step's instructions. It travels
+// through the execution's state, so it holds no secret.
+type Planned struct {
+	Decision          Decision          `json:"decision"`
+	SecretARN         string            `json:"secretArn,omitempty"`
+	SecretName        string            `json:"secretName,omitempty"`
+	Headline          string            `json:"headline,omitempty"` // subject and ...
+	GiveUp            string            `json:"giveUp,omitempty"`   // ... text of the alert that the state machine sends itself when Restore fails
+	Strategy          Strategy          `json:"strategy,omitempty"`
+	VersionID         string            `json:"versionId,omitempty"`         // what this execution writes
+	CurrentVersionID  string            `json:"currentVersionId,omitempty"`  // held AWSCURRENT when planned
+	PendingVersionID  string            `json:"pendingVersionId,omitempty"`  // held AWSPENDING when planned
+	PreviousVersionID string            `json:"previousVersionId,omitempty"` // held AWSPREVIOUS when planned
+	Unfinished        map[string]string `json:"unfinished,omitempty"`        // Tumbler's labels of earlier rotations when planned: label -> version id
+	Replicated        bool              `json:"replicated,omitempty"`        // has replicas in other Regions
+	SuperuserSecretID string            `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
+	RecoverPassword   bool              `json:"recoverPassword,omitempty"`
+	RotationFunction  string            `json:"rotationFunction,omitempty"` // runs the set and test steps
+	Password          *PasswordOptions  `json:"password,omitempty"`
+	Window            *Window           `json:"window,omitempty"`     // nil: rotate at any time
+	NextWindow        *Window           `json:"nextWindow,omitempty"` // the first one after now; nil without a schedule
+	Schedule          *Schedule         `json:"schedule,omitempty"`   // to name the next window when NextWindow is over, too
+}
+
+// Decision is what Plan decided.
+type Decision string
+
+// The decisions that statemachine/rotation.asl.json tells apart. Plan says no by
+// an error.
+const (
+	Rotate Decision = "rotate"
+	Wait   Decision = "wait"
+)
+
+// planFor is the one place that makes a plan: from what is configured, and from
+// the secret as it is.
+func planFor(request Request, secret Metadata, versionID string) Planned {
+	return Planned{
+		Decision:          Rotate,
+		SecretARN:         secret.ARN,
+		SecretName:        secret.Name,
+		Headline:          subject(headlines[NeedsAttention], secret.Name),
+		Strategy:          request.Strategy,
+		VersionID:         versionID,
+		CurrentVersionID:  secret.Labels[Current],
+		PendingVersionID:  secret.Labels[Pending],
+		PreviousVersionID: secret.Labels[Previous],
+		Unfinished:        unfinished(secret.Labels, versionID),
+		Replicated:        len(secret.Replicas) > 0,
+		SuperuserSecretID: request.SuperuserSecretID,
+		RecoverPassword:   request.RecoverPassword,
+		RotationFunction:  request.RotationFunction,
+		Password:          request.Password,
+		Schedule:          request.Schedule,
+	}
+}
+
+// made is the plan once there is one: until then the state holds what the state
+// machine says should there never be one.
+func (p Planned) made() Planned {
+	if p.Decision == "" {
+		return Planned{}
+	}
+	return p
+}
+
+// leftPending is the version of an earlier rotation that AWSPENDING is on, or "".
+// AWS leaves AWSPENDING on AWSCURRENT after some rotations, which means nothing.
+func (p Planned) leftPending() string {
+	if p.PendingVersionID == p.VersionID || p.PendingVersionID == p.CurrentVersionID {
+		return ""
+	}
+	return p.PendingVersionID
+}
+
+// leftovers are the versions of earlier rotations whose password the database may
+// have and which only Tumbler's labels or AWSPENDING lead to.
+func (p Planned) leftovers() (ids []string) {
+	for _, id := range append([]string{p.leftPending()}, held(p.Unfinished)...) {
+		if id != "" && id != p.CurrentVersionID && id != p.PreviousVersionID && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// settles reports whether a success puts right what a rotation before this one
+// has left. A label that is still on AWSCURRENT or AWSPREVIOUS tells of one that
+// succeeded.
+func (p Planned) settles() bool {
+	for _, id := range p.Unfinished {
+		if id != p.CurrentVersionID && id != p.PreviousVersionID {
+			return true
+		}
+	}
+	return p.leftPending() != ""
+}
+
+// Progress tells the steps after CreateSecret, and Restore, whether the database
+// may have been changed. It is written before that can happen.
+type Progress struct {
+	Database string `json:"database"` // NotEntered until CreateSecret has succeeded
+
+	// Attempts counts how often CreateSecret has succeeded: each attempt of a
+	// rotation function begins with it.
+	Attempts int `json:"attempts"`
+}
+
+// What Progress says of the database. Anything but NotEntered, also nothing at
+// all, means that it may have been changed.
+const (
+	NotEntered = "not entered"
+	MayHave    = "may have changed"
+)

@@ -1,0 +1,360 @@
+package rotation
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+)
+
+// settlement brings a secret and its database together again after a rotation that
+// may have changed either: AWSCURRENT logs in, this execution's password does not,
+// and no statement of this execution can change that any more.
+type settlement struct {
+	attempt
+	sleep func(context.Context, time.Duration) error
+
+	labels    map[string]string // staging label -> version id, as they were when it began
+	currentID string            // the version that is AWSCURRENT
+
+	refused bool     // AWSCURRENT had been refused
+	reset   bool     // the superuser has changed a password
+	keep    bool     // this execution's password may still be accepted: its label stays
+	did     []string // in words
+}
+
+func (s *settlement) say(format string, args ...any) {
+	s.did = append(s.did, fmt.Sprintf(format, args...))
+}
+
+// sentence joins what was done.
+func sentence(did []string) string { return strings.Join(did, "; ") + "." }
+
+// run may be repeated. It returns nil once a login with AWSCURRENT has succeeded and
+// nothing moved meanwhile.
+func (s *settlement) run(ctx context.Context, databases Databases) error {
+	const looks = 3 // people move labels and change passwords, but not all the time
+	for range looks {
+		if err := s.read(ctx, databases); err != nil {
+			return err
+		}
+		settled, err := s.settle(ctx)
+		if err != nil {
+			return err
+		}
+		secret, err := s.secrets.Describe(ctx, s.plan.SecretARN)
+		if err != nil {
+			return err
+		}
+		if settled && secret.Labels[Current] == s.currentID {
+			s.labels = secret.Labels
+			return nil
+		}
+	}
+	return fault.New(fault.SecretChanged, "AWSCURRENT or the database's password changed again and again while they were tried",
+		"Find out who else changes them, then rotate again")
+}
+
+// read finds out what AWSCURRENT is now: it need not be what was planned with.
+func (s *settlement) read(ctx context.Context, databases Databases) error {
+	secret, err := s.secrets.Describe(ctx, s.plan.SecretARN)
+	if err != nil {
+		return err
+	}
+	s.labels = secret.Labels
+	value, id, err := s.secrets.Value(ctx, s.plan.SecretARN, Version{Label: Current})
+	if err != nil {
+		return err
+	}
+	s.currentID = id
+	if s.current, err = secretdoc.Parse(value); err != nil {
+		return err
+	}
+	if s.database, err = databases.For(s.current); err != nil {
+		return onlyFunctionKnows(err, s.plan, s.current)
+	}
+	if s.account, err = target(s.plan, s.current); err != nil {
+		return err
+	}
+	// What this execution stored, if it is of the account that it was to change.
+	if value, _, err = s.secrets.Value(ctx, s.plan.SecretARN, Version{ID: s.plan.VersionID}); err == nil {
+		s.pending, err = secretdoc.Parse(value)
+	}
+	if fault.Is(err, fault.VersionNotReady, fault.InvalidSecret) {
+		s.pending, err = secretdoc.Document{}, nil
+	}
+	return err
+}
+
+// onlyFunctionKnows says what it means that there is no engine for a secret
+// whose password a rotation function sets.
+func onlyFunctionKnows(err error, plan Planned, current secretdoc.Document) error {
+	if plan.RotationFunction == "" {
+		return err
+	}
+	return fault.Wrap(err, fault.InvalidSecret,
+		fmt.Sprintf("Tumbler cannot talk to engine %q, so that only rotation function %s can tell which password works", current.Engine, plan.RotationFunction),
+		"Rotate again: the next run keeps this password, and the function tries it first")
+}
+
+// settle reports whether AWSCURRENT logs in to stay.
+func (s *settlement) settle(ctx context.Context) (bool, error) {
+	if s.plan.Strategy == AlternatingUsers {
+		return s.settlePair(ctx)
+	}
+	return s.settleSingleUser(ctx)
+}
+
+// overtaken is how long setting a password may take before it must have waited for a
+// lock, perhaps behind another statement.
+const overtaken = time.Second
+
+// settleSingleUser sets AWSCURRENT's password again. If AWSCURRENT was refused this
+// repairs it; if not, it makes certain: a statement of this execution that still
+// waits for a lock has then been carried out before, and cannot come late.
+func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
+	session, err := s.logInToSettle(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !s.refused && !s.ownPassword() { // nothing of this execution can be on its way
+		session.Close()
+		s.say("logged in with AWSCURRENT")
+		return true, nil
+	}
+	if s.taken() {
+		session.Close()
+		return s.waitAndTry(ctx)
+	}
+	began := s.now()
+	err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
+	session.Close()
+	switch {
+	case err == nil && s.now().Sub(began) < overtaken:
+		return s.tryCurrent(ctx)
+	case err == nil:
+		return s.waitAndTry(ctx)
+	case s.refused || fault.CodeOf(err).Retryable():
+		return false, err
+	}
+	return s.waitAndTry(ctx) // a user that may not set this password
+}
+
+// logInToSettle logs in with AWSCURRENT, or else with what is accepted.
+func (s *settlement) logInToSettle(ctx context.Context) (engine.Session, error) {
+	session, err := s.database.Connect(ctx, s.current)
+	if fault.Is(err, fault.LoginRefused) {
+		s.refused = true
+		return s.otherwise(ctx, err)
+	}
+	return session, err
+}
+
+// otherwise logs in with what is accepted where AWSCURRENT is refused.
+func (s *settlement) otherwise(ctx context.Context, refused error) (engine.Session, error) {
+	session, with, err := s.whatWorks(ctx, refused)
+	if err != nil {
+		return nil, err
+	}
+	if !s.taken() {
+		s.say("found AWSCURRENT refused and that %s logs in, and set the password back to AWSCURRENT's", with)
+		return session, nil
+	}
+	s.say("found AWSCURRENT refused and that %s logs in", with)
+	session.Close()
+	return nil, fault.New(fault.SecretChanged,
+		"AWSCURRENT is refused and AWSPENDING was moved to version "+s.labels[Pending]+", perhaps by a rotation that is running, so the password was not set back",
+		"If no other rotation is running, rotate again: the next run finds the password that works and repairs the secret")
+}
+
+func (s *settlement) whatWorks(ctx context.Context, refused error) (engine.Session, string, error) {
+	if s.ownPassword() {
+		session, err := s.database.Connect(ctx, s.pending)
+		if err == nil || !fault.Is(err, fault.LoginRefused) {
+			return session, "this rotation's password", err
+		}
+	}
+	session, with, err := s.logInOlder(ctx, s.current)
+	if err == nil || !fault.Is(err, fault.LoginRefused) {
+		return session, with, err
+	}
+	session, err = s.recover(ctx, refused)
+	s.reset = s.reset || err == nil
+	return session, "only the " + WithSuperuser, err
+}
+
+// ownPassword reports whether this execution has a password of its own for the
+// account of AWSCURRENT.
+func (s *settlement) ownPassword() bool {
+	return !s.pending.Password.IsEmpty() && !s.pending.Password.Equal(s.current.Password) &&
+		sameAccount(s.pending, s.current, Pending) == nil
+}
+
+// taken reports whether AWSPENDING is on a version of somebody else: a rotation may
+// be at work that nothing may be changed under.
+func (s *settlement) taken() bool {
+	holder := s.labels[Pending]
+	return holder != "" && holder != s.plan.VersionID && holder != s.currentID
+}
+
+// wait waits until no statement of this execution can come late.
+func (s *settlement) wait(ctx context.Context) error {
+	sleep := s.sleep
+	if sleep == nil {
+		sleep = pause
+	}
+	if err := sleep(ctx, engine.LateBound); err != nil {
+		return fault.Wrap(err, fault.DatabaseUnavailable, "waiting for a statement that may come late was cut off", "")
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// waitAndTry waits for what may come late and then tries both passwords: a server may
+// accept an old one from a cache until the new one is used once.
+func (s *settlement) waitAndTry(ctx context.Context) (bool, error) {
+	if err := s.wait(ctx); err != nil {
+		return false, err
+	}
+	if ok, err := s.tryCurrent(ctx); !ok || err != nil {
+		return ok, err
+	}
+	accepted, err := s.accepts(ctx, s.pending)
+	if err != nil && fault.CodeOf(err).Retryable() {
+		return false, err
+	}
+	if !accepted {
+		return true, nil
+	}
+	s.keep = true
+	s.say("found that the database accepts this rotation's password as well, so that its version keeps a label")
+	return s.tryCurrent(ctx)
+}
+
+// tryCurrent logs in with AWSCURRENT. A refusal is no error: somebody else has just
+// changed the password, and the next look finds what works.
+func (s *settlement) tryCurrent(ctx context.Context) (bool, error) {
+	ok, err := s.accepts(ctx, s.current)
+	if ok {
+		s.say("logged in with AWSCURRENT")
+	}
+	return ok, err
+}
+
+// settlePair proves that AWSCURRENT's user logs in, which the rotation has not
+// touched, and puts the other one back to AWSPREVIOUS: an application that has not
+// read the secret since the last rotation may still use it.
+func (s *settlement) settlePair(ctx context.Context) (bool, error) {
+	session, err := s.database.Connect(ctx, s.current)
+	if fault.Is(err, fault.LoginRefused) && !s.taken() {
+		s.refused = true
+		if err := s.repairPair(ctx, err); err != nil {
+			return false, err
+		}
+		s.reset = true
+		s.say("found AWSCURRENT refused, and let the superuser give its user AWSCURRENT's password")
+		session, err = s.database.Connect(ctx, s.current)
+	}
+	if err != nil {
+		return false, err
+	}
+	session.Close()
+	s.say("logged in with AWSCURRENT")
+	if s.currentID != s.plan.VersionID { // otherwise it has succeeded, and the other user is as it was
+		if err := s.settleOther(ctx); err != nil {
+			s.keep = true
+			s.say("could not settle user %s (%s): applications that still use AWSPREVIOUS may be refused", s.account.Username, fault.From(err).Error())
+		}
+	}
+	return true, nil
+}
+
+// settleOther is about the user that AWSCURRENT does not name. What goes wrong with
+// it is told, and affects nobody who reads AWSCURRENT.
+func (s *settlement) settleOther(ctx context.Context) error {
+	if s.taken() {
+		s.keep = true
+		s.say("left user %s alone: AWSPENDING is on another version", s.account.Username)
+		return nil
+	}
+	previous, err := s.version(ctx, Version{Label: Previous}, s.account)
+	if fault.Is(err, fault.VersionNotReady, fault.InvalidSecret) {
+		return s.settleNew(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	accepted, err := s.acceptedToStay(ctx, previous, true)
+	if err != nil {
+		return err
+	}
+	if accepted {
+		s.say("AWSPREVIOUS logs in, too")
+		return nil
+	}
+	if err := s.resetOther(ctx, previous); err != nil {
+		return err
+	}
+	s.say("set user %s back to AWSPREVIOUS", s.account.Username)
+	return nil
+}
+
+// settleNew is about a user that has no older password to go back to: if it has this
+// execution's, only this version knows it.
+func (s *settlement) settleNew(ctx context.Context) (err error) {
+	s.say("there is no AWSPREVIOUS of user %s to go back to", s.account.Username)
+	if s.pending.Password.IsEmpty() || sameAccount(s.pending, s.account, Pending) != nil {
+		return nil
+	}
+	s.keep, err = s.acceptedToStay(ctx, s.pending, false)
+	return err
+}
+
+// acceptedToStay tries a password now and, if the answer is the one that a late
+// statement could change, again when none can come any more.
+func (s *settlement) acceptedToStay(ctx context.Context, doc secretdoc.Document, changeable bool) (bool, error) {
+	accepted, err := s.accepts(ctx, doc)
+	if err != nil || accepted != changeable {
+		return accepted, err
+	}
+	if err := s.wait(ctx); err != nil {
+		return false, err
+	}
+	return s.accepts(ctx, doc)
+}
+
+// resetOther gives the other user AWSPREVIOUS's password again, if the account has
+// this rotation's password: then nobody else can have given it one.
+func (s *settlement) resetOther(ctx context.Context, previous secretdoc.Document) error {
+	if sameAccount(s.pending, s.account, Pending) != nil {
+		return nil
+	}
+	ours, err := s.accepts(ctx, s.pending)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		return notProven(s.account.Username, "neither AWSPREVIOUS nor this rotation's password logs in as it")
+	}
+	admin, err := s.superuser(ctx)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	s.reset = true
+	return admin.SetPassword(commit(ctx), previous.Username, previous.Password)
+}
