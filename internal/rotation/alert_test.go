@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -27,29 +28,42 @@ func alerts(t *testing.T) (endings []rotation.Ending) {
 		}
 		endings = append(endings, e)
 	}
+	restored := func(v *vault, s *server, in rotation.RestoreInput) (rotation.Ending, error) {
+		e, _, err := restore(t, v, s, in)
+		return e, err
+	}
 	rejected := func(request string, holder string) (rotation.Ending, error) {
-		p, err := plan(t, request, secret(func(m *rotation.Metadata) { m.Labels[rotation.Pending] = holder }), running{otherExecution})
-		return *p.Ending, err
+		_, err := plan(t, request, secret(func(m *rotation.Metadata) { m.Labels[rotation.Pending] = holder }), running{otherExecution})
+		in := failedAt(newVault(), "Plan")
+		in.Plan, in.Failure = rotation.Planned{}, rotation.Failure{Error: string(fault.CodeOf(err)), Cause: fault.From(err).Message()}
+		return restored(newVault(), &server{}, in)
 	}
 	add(rejected(`{"secretId":"prod/app"}`, rotation.VersionID(otherExecution)))
 	add(rejected(`{"secretId":"prod/app","window":{"opensAt":"2026-03-01T09:00:00Z","closesAt":"2026-03-01T10:00:00Z"}}`, ""))
 
 	v := newVault()
-	v.pending(own, document("pending"))
+	v.stored(document("pending"))
 	works := &server{answers: map[string]fault.Code{"current": ""}}
 	refuses := &server{answers: map[string]fault.Code{}}
 	unplanned := failedAt(v, "SetSecret")
 	unplanned.Plan = rotation.Planned{}
 	unplanned.Failure = rotation.Failure{Error: "SecretDeleted", Cause: "secret prod/app is scheduled for deletion"}
-	add(restore(t, v, works, unplanned))
-	add(restore(t, v, refuses, failedAt(v, "SetSecret")))
-	add(restore(t, v, works, failedAt(v, "SetSecret")))
+	add(restored(v, works, unplanned))
+	add(restored(v, refuses, failedAt(v, "SetSecret")))
+	add(restored(v, works, failedAt(v, "SetSecret")))
+	v.stored(document("pending"))
+	set := failedAt(v, "TestSecret")
+	set.Set.ChangedAt = new(noon.Add(-time.Minute))
+	add(restored(v, &server{answers: map[string]fault.Code{"pending": ""}}, set))
 
 	v = newVault()
-	v.pending(own, document("pending"))
+	v.pending("v-dead", document("pending"))
 	p := planned(v)
-	p.Heals = true
-	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), rotation.StepInput{Plan: p, Execution: rotation.Execution{ARN: thisExecution, StartedAt: noon.Add(-time.Minute)}}))
+	v.stored(document("pending"))
+	finish := rotation.StepInput{Plan: p, Execution: rotation.Execution{ARN: thisExecution, StartedAt: noon.Add(-time.Minute)}}
+	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), finish))
+	finish.Set.LoggedInWith = rotation.WithSuperuser
+	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), finish))
 
 	request, err := rotation.ParseRequest(json.RawMessage(`{"secretId":"prod/app"}`))
 	if err != nil {
@@ -96,10 +110,10 @@ func TestAlerts(t *testing.T) {
 // be lost.
 func TestAlertsAreAcceptedBySNS(t *testing.T) {
 	v := newVault()
-	v.pending(own, document("pending"))
+	v.stored(document("pending"))
 	in := failedAt(v, "SetSecret")
 	in.Failure = rotation.Failure{} // as if nothing were known
-	nameless, err := restore(t, v, &server{answers: map[string]fault.Code{"current": ""}}, in)
+	nameless, _, err := restore(t, v, &server{answers: map[string]fault.Code{"current": ""}}, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,23 +135,25 @@ func TestInterruptions(t *testing.T) {
 	single := planned(v)
 	pair := single
 	pair.Strategy = rotation.AlternatingUsers
-	left := map[string]string{rotation.Current: "v-current", rotation.Pending: own}
+	left := map[string]string{rotation.Current: "v-current", rotation.Hold(own): own}
 	for name, tc := range map[string]struct {
 		plan         rotation.Planned
 		labels       map[string]string
 		applications string
 	}{
-		"before it was planned":           {rotation.Planned{}, nil, "unaffected"},
-		"labels cannot be read":           {single, nil, "at risk"},
-		"AWSPENDING is left":              {single, left, "at risk"},
-		"AWSPENDING is left, of the pair": {pair, left, "unaffected"},
-		"AWSPENDING is gone":              {single, map[string]string{rotation.Current: "v-current"}, "unaffected"},
-		"AWSPENDING is another's":         {single, map[string]string{rotation.Current: "v-current", rotation.Pending: "v-other"}, "unaffected"},
-		"AWSCURRENT has moved":            {single, map[string]string{rotation.Current: own, rotation.Pending: own}, "unaffected"},
+		"before it was planned":        {rotation.Planned{}, nil, "not changed"},
+		"before it was planned, truly": {rotation.Planned{SecretARN: "(not planned)"}, nil, "not changed"},
+		"labels cannot be read":        {single, nil, "at risk"},
+		"its version is on hold":       {single, left, "at risk"},
+		"AWSPENDING is left":           {single, map[string]string{rotation.Current: "v-current", rotation.Pending: own}, "at risk"},
+		"on hold, of the pair":         {pair, left, "not changed"},
+		"AWSPENDING is gone":           {single, map[string]string{rotation.Current: "v-current"}, "not changed"},
+		"AWSPENDING is another's":      {single, map[string]string{rotation.Current: "v-current", rotation.Pending: "v-other"}, "not changed"},
+		"AWSCURRENT has moved":         {single, map[string]string{rotation.Current: own, rotation.Pending: own}, "unaffected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := rotation.Interruption{Plan: tc.plan, Labels: tc.labels, Status: "ABORTED", Now: noon}.Ending()
-			severity := map[string]string{"unaffected": "warning", "at risk": "critical"}[tc.applications]
+			severity := map[bool]string{false: "warning", true: "critical"}[tc.applications == "at risk"]
 			if e.Event.Applications != tc.applications || e.Severity != severity || e.Error != string(fault.RotationCutShort) {
 				t.Errorf("%+v", e)
 			}
@@ -145,8 +161,10 @@ func TestInterruptions(t *testing.T) {
 	}
 }
 
-// A run that finds what an earlier one left undone says that it has healed it.
+// A run that finds what an earlier one left undone says that it has healed it, and
+// takes off every label.
 func TestHeals(t *testing.T) {
+	hold := rotation.Hold("v-dead-long-enough")
 	for name, tc := range map[string]struct {
 		labels map[string]string
 		want   bool
@@ -154,19 +172,28 @@ func TestHeals(t *testing.T) {
 		"nothing":                            {nil, false},
 		"AWSPENDING of a dead run":           {map[string]string{rotation.Pending: "v-dead"}, true},
 		"AWSPENDING on AWSCURRENT":           {map[string]string{rotation.Pending: "v-current"}, false},
-		"its own AWSPENDING":                 {map[string]string{rotation.Pending: own, rotation.Own: own}, false},
-		"the last run's version is current":  {map[string]string{rotation.Own: "v-current"}, false},
-		"the last run's version is previous": {map[string]string{rotation.Own: "v-previous"}, false},
-		"the last run's version was dropped": {map[string]string{rotation.Own: "v-failed"}, true},
+		"its own AWSPENDING":                 {map[string]string{rotation.Pending: own, rotation.Hold(own): own}, false},
+		"a version on hold":                  {map[string]string{hold: "v-dead-long-enough"}, true},
+		"the last run's version is current":  {map[string]string{rotation.GivenUp: "v-current", hold: "v-current"}, false},
+		"the last run's version is previous": {map[string]string{rotation.GivenUp: "v-previous"}, false},
+		"the last run's version was dropped": {map[string]string{rotation.GivenUp: "v-failed"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := plan(t, `{"secretId":"prod/app"}`, secret(func(m *rotation.Metadata) {
-				for label, id := range tc.labels {
-					m.Labels[label] = id
+			v := newVault()
+			maps.Copy(v.labels, tc.labels)
+			made, err := plan(t, `{"secretId":"prod/app"}`, secret(func(m *rotation.Metadata) { m.Labels = maps.Clone(v.labels) }), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.labels[rotation.Hold(own)] = own
+			e, err := rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), rotation.StepInput{Plan: made})
+			if err != nil || e.Event.Healed != tc.want || e.Alert != tc.want {
+				t.Errorf("got %+v, %v", e, err)
+			}
+			for label := range v.labels {
+				if strings.HasPrefix(label, rotation.GivenUp) {
+					t.Errorf("label %s is left", label)
 				}
-			}), nil)
-			if err != nil || got.Heals != tc.want {
-				t.Errorf("got %v, %v", got.Heals, err)
 			}
 		})
 	}

@@ -9,39 +9,44 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-func create(t *testing.T, v *vault, plan rotation.Planned, executions running) (rotation.CreateResult, error) {
+func create(t *testing.T, v *vault, plan rotation.Planned, executions running) (rotation.Progress, error) {
 	t.Helper()
 	return rotation.Create{Secrets: v, Executions: executions, Now: atNoon}.
 		Run(t.Context(), rotation.StepInput{Plan: plan, Execution: rotation.Execution{ARN: thisExecution}})
 }
 
-// What a dead rotation left is taken over if the database may have it.
+// What a dead rotation left is taken over if the database may have it. What is not
+// taken over, and has a value, is held on to.
 func TestCreateAdopts(t *testing.T) {
 	for name, tc := range map[string]struct {
-		pending  func(v *vault)
+		left     func(v *vault)
 		password string // of the new version; "" if there must be none
-		adopted  bool
+		hold     string // the version that is on hold besides
 		code     fault.Code
 	}{
-		"nothing":               {func(*vault) {}, "new-1", false, ""},
-		"a password":            {func(v *vault) { v.pending("v-dead", document("left")) }, "left", true, ""},
-		"no value":              {func(v *vault) { v.pending("v-dead", "") }, "new-1", false, ""},
-		"no JSON":               {func(v *vault) { v.pending("v-dead", "left") }, "new-1", false, ""},
-		"AWSCURRENT's password": {func(v *vault) { v.pending("v-dead", document("current")) }, "new-1", false, ""},
-		"AWSCURRENT itself":     {func(v *vault) { v.pending("v-current", "") }, "new-1", false, ""},
-		"a wrong address":       {func(v *vault) { v.pending("v-dead", documentOf("app", "db.exmaple", "left")) }, "left", true, ""},
-		"another user":          {func(v *vault) { v.pending("v-dead", documentOf("ops", "db.example", "left")) }, "", false, fault.InvalidSecret},
+		"nothing":               {func(*vault) {}, "new-1", "", ""},
+		"a password":            {func(v *vault) { v.pending("v-dead", document("left")) }, "left", "", ""},
+		"no value":              {func(v *vault) { v.pending("v-dead", "") }, "new-1", "", ""},
+		"no JSON":               {func(v *vault) { v.pending("v-dead", "left") }, "new-1", "v-dead", ""},
+		"AWSCURRENT's password": {func(v *vault) { v.pending("v-dead", document("current")) }, "new-1", "v-dead", ""},
+		"AWSCURRENT itself":     {func(v *vault) { v.pending("v-current", "") }, "new-1", "", ""},
+		"AWSPREVIOUS":           {func(v *vault) { v.pending("v-previous", "") }, "new-1", "", ""},
+		"another host":          {func(v *vault) { v.pending("v-dead", documentOf("app", "db.exmaple", "left")) }, "new-1", "v-dead", ""},
+		"another user":          {func(v *vault) { v.pending("v-dead", documentOf("ops", "db.example", "left")) }, "new-1", "v-dead", ""},
+		"on hold, AWSPENDING taken off by a person": {func(v *vault) {
+			v.values["v-dead"], v.labels[rotation.Hold("v-dead")] = document("left"), "v-dead"
+		}, "left", "", ""},
 		"what cannot be decrypted": {func(v *vault) {
 			v.pending("v-dead", document("left"))
 			v.fails["Value"] = fault.New(fault.KeyUnusable, "", "")
-		}, "", false, fault.KeyUnusable},
+		}, "", "", fault.KeyUnusable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault()
-			tc.pending(v)
+			tc.left(v)
 			before := v.labels[rotation.Pending]
 			got, err := create(t, v, planned(v), nil)
-			if fault.CodeOf(err) != tc.code || got.Adopted != tc.adopted {
+			if fault.CodeOf(err) != tc.code {
 				t.Fatalf("got %+v, %v", got, err)
 			}
 			if tc.password == "" {
@@ -50,13 +55,62 @@ func TestCreateAdopts(t *testing.T) {
 				}
 				return
 			}
-			if v.password(own) != tc.password || v.labels[rotation.Pending] != own {
-				t.Errorf("AWSPENDING is on %s with %q, want %q", v.labels[rotation.Pending], v.password(own), tc.password)
+			if got.Database != rotation.MayHave || got.Attempts != 1 {
+				t.Errorf("got %+v", got)
+			}
+			if v.password(own) != tc.password || v.labels[rotation.Pending] != own || v.labels[rotation.Hold(own)] != own {
+				t.Errorf("labels %v with %q, want %q", v.labels, v.password(own), tc.password)
 			}
 			if want := documentOf("app", "db.example", tc.password); v.values[own] != want {
 				t.Errorf("stored %s, want %s", v.values[own], want)
 			}
+			if got := v.labels[rotation.Hold("v-dead")]; got != tc.hold {
+				t.Errorf("on hold is %q, want %q", got, tc.hold)
+			}
 		})
+	}
+}
+
+// An empty version that has a value at the next look is of a rotation that lives,
+// also when this is not the first attempt.
+func TestCreateGivesBack(t *testing.T) {
+	for name, first := range map[string]bool{"at the first attempt": true, "at the second": false} {
+		v := newVault()
+		v.pending("v-native", "")
+		plan := planned(v)
+		if !first {
+			v.fails["MoveLabel"] = fault.New(fault.ServiceUnavailable, "no answer", "")
+			if _, err := create(t, v, plan, nil); err == nil {
+				t.Fatal("it was to fail")
+			}
+			delete(v.fails, "MoveLabel")
+			v.values["v-native"] = document("native")
+		} else {
+			v.onMove = func() { v.values["v-native"] = document("native") }
+		}
+		_, err := create(t, v, plan, nil)
+		if !fault.Is(err, fault.AlreadyRotating) || v.labels[rotation.Pending] != "v-native" {
+			t.Errorf("%s: %v, labels %v", name, err, v.labels)
+		}
+	}
+}
+
+// A rotation function is not asked for ever.
+func TestCreateCountsAttempts(t *testing.T) {
+	v := newVault()
+	plan := planned(v)
+	plan.RotationFunction = "arn:function"
+	in := rotation.StepInput{Plan: plan, Execution: rotation.Execution{ARN: thisExecution}}
+	for range 4 {
+		progress, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Progress = progress
+	}
+	_, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
+	if !fault.Is(err, fault.RotationFunctionFailed) || !strings.Contains(err.Error(), "arn:function failed 4 times") {
+		t.Errorf("got %v", err)
 	}
 }
 

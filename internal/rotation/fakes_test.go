@@ -3,7 +3,10 @@ package rotation_test
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
@@ -16,12 +19,17 @@ import (
 // own is the version that the tests' execution writes.
 var own = rotation.VersionID(thisExecution)
 
+// superVersion is not of the secret: tests keep the superuser's with its versions.
+const superVersion = "v-super"
+
 // vault is one secret.
 type vault struct {
 	labels map[string]string // label -> version id
 	values map[string]string // version id -> document; a version without one has no value
 	fails  map[string]error  // by operation
 	made   int               // passwords
+
+	onMove func() // called once, before a label moves
 
 	// lag is how many times Describe finds the replica in eu-west-1 behind; nil:
 	// there is no replica.
@@ -77,6 +85,11 @@ func (v *vault) Value(_ context.Context, _ string, version rotation.Version) (re
 	return redact.New(value), id, v.fails["Value"]
 }
 
+func (v *vault) Versions(context.Context, string) ([]string, error) {
+	ids := slices.Sorted(maps.Keys(v.values))
+	return slices.DeleteFunc(ids, func(id string) bool { return id == superVersion }), v.fails["Versions"]
+}
+
 func (v *vault) RandomPassword(context.Context, rotation.PasswordPolicy) (redact.String, error) {
 	v.made++
 	return redact.New("new-" + strconv.Itoa(v.made)), v.fails["RandomPassword"]
@@ -93,7 +106,11 @@ func (v *vault) MoveLabel(_ context.Context, _, label, from, to string) (bool, e
 	if err := v.fails["MoveLabel"]; err != nil {
 		return false, err
 	}
-	if v.labels[label] != from {
+	if v.onMove != nil {
+		v.onMove()
+		v.onMove = nil
+	}
+	if v.labels[label] != from && (from != "" || v.labels[label] != to) {
 		return false, nil
 	}
 	delete(v.labels, label)
@@ -114,6 +131,8 @@ type server struct {
 	answers map[string]fault.Code
 	cannot  error // what becomes of SetPassword
 	log     []string
+
+	onConnect func(password string) // called after a login was answered. Optional.
 }
 
 func (s *server) For(secretdoc.Document) (engine.Engine, error) { return s, nil }
@@ -124,6 +143,9 @@ func (s *server) Connect(_ context.Context, doc secretdoc.Document) (engine.Sess
 	answer, known := s.answers[password]
 	if !known {
 		answer = fault.LoginRefused
+	}
+	if s.onConnect != nil {
+		s.onConnect(password)
 	}
 	if answer != "" {
 		return nil, fault.New(answer, "logging in to "+doc.Host, "")
@@ -160,6 +182,19 @@ func planned(v *vault) rotation.Planned {
 		CurrentVersionID:  v.labels[rotation.Current],
 		PendingVersionID:  v.labels[rotation.Pending],
 		PreviousVersionID: v.labels[rotation.Previous],
-		LastVersionID:     v.labels[rotation.Own],
+		Unfinished:        unfinished(v),
 	}
+}
+
+// unfinished are the labels that other rotations have left.
+func unfinished(v *vault) map[string]string {
+	left := maps.Clone(v.labels)
+	maps.DeleteFunc(left, func(label, id string) bool { return !strings.HasPrefix(label, rotation.GivenUp) || id == own })
+	return left
+}
+
+// stored makes the execution's version as CreateSecret does.
+func (v *vault) stored(value string) {
+	v.pending(own, value)
+	v.labels[rotation.Hold(own)] = own
 }

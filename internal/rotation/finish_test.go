@@ -23,7 +23,8 @@ func TestFinish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVault()
-			v.pending(own, document("pending"))
+			v.stored(document("pending"))
+			v.labels[rotation.GivenUp], v.labels[rotation.Hold("v-dead")] = "v-failed", "v-dead"
 			plan := planned(v)
 			tc.meanwhile(v)
 			e, err := rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), rotation.StepInput{Plan: plan, Set: rotation.SetResult{ChangedAt: &changedAt}})
@@ -36,8 +37,11 @@ func TestFinish(t *testing.T) {
 				}
 				return
 			}
-			if _, left := v.labels[rotation.Pending]; left || v.labels[rotation.Current] != own || e.Outcome != rotation.Rotated {
-				t.Errorf("labels %v, ending %+v", v.labels, e)
+			if len(unfinished(v)) > 0 || v.labels[rotation.Hold(own)] != "" || v.labels[rotation.Pending] != "" || v.labels[rotation.Current] != own {
+				t.Errorf("labels %v", v.labels)
+			}
+			if e.Outcome != rotation.Rotated || !e.Alert || !e.Event.Healed {
+				t.Errorf("ending %+v", e)
 			}
 			if gap := e.Event.CredentialGapMs; (gap != nil) != tc.gap || (gap != nil && *gap != 40) {
 				t.Errorf("credential gap %v", gap)

@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -134,7 +135,7 @@ func connectSuperuser(ctx context.Context, database engine.Engine, superuser sec
 	if fault.Is(err, fault.LoginRefused, fault.AccountDisabled, fault.PasswordExpired) {
 		why := fault.From(err)
 		return nil, fault.Wrap(err, fault.SuperuserInvalid, "as the superuser: "+why.Op,
-			"The secret of the superuser is at fault, and not the application's. "+why.Hint)
+			strings.TrimSpace("The secret of the superuser is at fault, and not the application's. "+why.Hint))
 	}
 	return session, err
 }

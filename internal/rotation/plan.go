@@ -47,7 +47,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	if err := p.checkRotatable(secret); err != nil {
 		return Planned{}, err
 	}
-	if request, err = p.configured(ctx, request, secret); err != nil {
+	if request, err = p.configured(ctx, in.Request, request, secret); err != nil {
 		return Planned{}, err
 	}
 	if err := p.allowed(request); err != nil {
@@ -110,7 +110,7 @@ func (p Plan) busy(ctx context.Context, self string, secret Metadata, plan Plann
 // configured returns the request as the secret's own configuration has it. Where
 // there is a registry, nobody who starts an execution chooses anything but the
 // secret, the reason, and what to do outside the window.
-func (p Plan) configured(ctx context.Context, request Request, secret Metadata) (Request, error) {
+func (p Plan) configured(ctx context.Context, asked json.RawMessage, request Request, secret Metadata) (Request, error) {
 	if p.Registry == nil || p.Open != nil && p.Open(secret.Name) {
 		return request, nil
 	}
@@ -123,7 +123,7 @@ func (p Plan) configured(ctx context.Context, request Request, secret Metadata) 
 			"Add it to rotations.yaml and deploy; schedule is optional there")
 	}
 	if request.Trigger.Source != SourceSchedule { // whose request is the configuration as it was when the schedule was made
-		if err := request.namesOnly(); err != nil {
+		if err := namesOnly(asked); err != nil {
 			return Request{}, err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -76,7 +77,11 @@ func TestPlanRotates(t *testing.T) {
 		VersionID:        rotation.VersionID(thisExecution),
 		CurrentVersionID: "v-current", PreviousVersionID: "v-previous",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if !strings.Contains(got.GiveUp, secretARN) || !strings.Contains(got.Headline, "prod/app") {
+		t.Errorf("the alert in reserve is %q: %s", got.Headline, got.GiveUp)
+	}
+	got.GiveUp, got.Headline = "", ""
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
 	if len(got.VersionID) != 64 {
@@ -157,12 +162,16 @@ func TestPlanKnowsWhoHoldsAWSPENDING(t *testing.T) {
 		return secret(func(m *rotation.Metadata) { m.Labels[rotation.Pending] = id })
 	}
 	t.Run("a running execution", func(t *testing.T) {
-		got, err := plan(t, `{"secretId":"prod/app"}`, pending(rotation.VersionID(otherExecution)), running{thisExecution, otherExecution})
-		if err != nil || got.Decision != rotation.Reject || got.Ending.Outcome != rotation.AlreadyRotating {
-			t.Fatalf("got %+v, %v", got, err)
+		_, err := plan(t, `{"secretId":"prod/app"}`, pending(rotation.VersionID(otherExecution)), running{thisExecution, otherExecution})
+		if !fault.Is(err, fault.AlreadyRotating) || !strings.Contains(err.Error(), otherExecution) {
+			t.Fatalf("got %v", err)
 		}
-		if !strings.Contains(got.Ending.Cause, otherExecution) {
-			t.Errorf("cause %q does not name the execution", got.Ending.Cause)
+	})
+	t.Run("a running execution, whose AWSPENDING a person took off", func(t *testing.T) {
+		other := rotation.VersionID(otherExecution)
+		_, err := plan(t, `{"secretId":"prod/app"}`, secret(func(m *rotation.Metadata) { m.Labels[rotation.Hold(other)] = other }), running{thisExecution, otherExecution})
+		if !fault.Is(err, fault.AlreadyRotating) || !strings.Contains(err.Error(), otherExecution) {
+			t.Fatalf("got %v", err)
 		}
 	})
 	t.Run("a dead execution", func(t *testing.T) {
@@ -175,10 +184,9 @@ func TestPlanKnowsWhoHoldsAWSPENDING(t *testing.T) {
 		return secret(func(m *rotation.Metadata) { m.Labels[rotation.Pending], m.NativeRotationARN = id, "arn:ours" })
 	}
 	t.Run("a native rotation", func(t *testing.T) {
-		got, err := plan(t, `{"secretId":"prod/app"}`, native("v-native-young"), nil)
-		if err != nil || got.Decision != rotation.Reject || got.Ending.Outcome != rotation.AlreadyRotating ||
-			!strings.Contains(got.Ending.Cause, "2026-03-01T12:01:00Z takes it over") {
-			t.Fatalf("got %+v, %v", got, err)
+		_, err := plan(t, `{"secretId":"prod/app"}`, native("v-native-young"), nil)
+		if !fault.Is(err, fault.AlreadyRotating) || !strings.Contains(err.Error(), "2026-03-01T12:01:00Z takes it over") {
+			t.Fatalf("got %v", err)
 		}
 	})
 	t.Run("a native rotation that died", func(t *testing.T) {
@@ -213,24 +221,24 @@ func TestPlanWindow(t *testing.T) {
 		"open":                {at(open1, open2, "reject"), rotation.Rotate, true},
 		"opens at this time":  {at("2026-03-01T12:00:00Z", open2, "reject"), rotation.Rotate, true},
 		"other zone":          {at("2026-03-01T12:30:00+01:00", "2026-03-01T14:00:00+01:00", "reject"), rotation.Rotate, true},
-		"before, rejected":    {at(later1, later2, "reject"), rotation.Reject, true},
+		"before, rejected":    {at(later1, later2, "reject"), "", false},
 		"before, waits":       {at(later1, later2, "wait"), rotation.Wait, true},
 		"before, forced":      {at(later1, later2, "rotate"), rotation.Rotate, false},
-		"after, rejected":     {at(past1, past2, "reject"), rotation.Reject, true},
-		"after, cannot wait":  {at(past1, past2, "wait"), rotation.Reject, true},
+		"after, rejected":     {at(past1, past2, "reject"), "", false},
+		"after, cannot wait":  {at(past1, past2, "wait"), "", false},
 		"after, forced":       {at(past1, past2, "rotate"), rotation.Rotate, false},
-		"too far off to wait": {at(remote1, remote2, "wait"), rotation.Reject, true},
+		"too far off to wait": {at(remote1, remote2, "wait"), "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := plan(t, tc.request, secret(nil), nil)
-			if err != nil {
+			if (err != nil) != (tc.decision == "") {
 				t.Fatal(err)
 			}
 			if got.Decision != tc.decision || (got.Window != nil) != tc.window {
 				t.Errorf("got %s with window %v, want %s with window: %v", got.Decision, got.Window, tc.decision, tc.window)
 			}
-			if tc.decision == rotation.Reject && (got.Ending.Outcome != rotation.WindowClosed || !strings.Contains(got.Ending.Cause, "2026-0")) {
-				t.Errorf("ending %+v does not say when the window is", got.Ending)
+			if err != nil && (!fault.Is(err, fault.WindowClosed) || !strings.Contains(err.Error(), "2026-0")) {
+				t.Errorf("%v does not say when the window is", err)
 			}
 		})
 	}
@@ -249,16 +257,54 @@ func TestPlanWritesWindowsInUTC(t *testing.T) {
 }
 
 func TestAlertsFitSNS(t *testing.T) {
-	long := strings.Repeat("ü", 200)
-	got, err := plan(t, `{"secretId":"x"}`, secret(func(m *rotation.Metadata) {
-		m.Name = long
-		m.Labels[rotation.Pending] = rotation.VersionID(otherExecution)
-	}), running{otherExecution})
+	got, err := plan(t, `{"secretId":"x"}`, secret(func(m *rotation.Metadata) { m.Name = strings.Repeat("ü", 200) }), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	subject := got.Ending.Subject
-	if len(subject) > 100 || strings.ContainsFunc(subject, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if subject := got.Headline; len(subject) > 99 || strings.ContainsFunc(subject, func(r rune) bool { return r < ' ' || r > '~' }) {
 		t.Errorf("subject %q does not fit SNS", subject)
+	}
+}
+
+// configuration is a Registry with one entry.
+type configuration string
+
+func (c configuration) Lookup(context.Context, string, string) (json.RawMessage, bool, error) {
+	return json.RawMessage(c), c != "", nil
+}
+
+// Where a registry exists, configuration always comes from it: whoever may start an
+// execution names the secret, the reason and what to do outside the window.
+func TestPlanTakesConfigurationFromTheRegistry(t *testing.T) {
+	const configured = configuration(`{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"prod/master","password":{"length":40},"trigger":{"source":"schedule"}}`)
+	for name, tc := range map[string]struct {
+		request string
+		code    fault.Code
+		field   string
+	}{
+		"by hand":                  {`{"secretId":"prod/app","trigger":{"source":"manual","reason":"INC-1"},"outsideWindow":"rotate"}`, "", ""},
+		"without a source":         {`{"secretId":"prod/app"}`, "", ""},
+		"by an event":              {`{"secretId":"prod/app","trigger":{"source":"event"}}`, "", ""},
+		"as the schedule sends it": {string(configured), "", ""},
+		"as a schedule would not":  {`{"secretId":"prod/app","trigger":{"source":"schedule"},"recoverPassword":true,"superuserSecretId":"evil"}`, "", ""},
+		"another strategy":         {`{"secretId":"prod/app","strategy":"single-user"}`, fault.InvalidRequest, "strategy"},
+		"the strategy as it is":    {`{"secretId":"prod/app","strategy":"alternating-users"}`, fault.InvalidRequest, "strategy"},
+		"another superuser":        {`{"secretId":"prod/app","superuserSecretId":"evil"}`, fault.InvalidRequest, "superuserSecretId"},
+		"recoverPassword":          {`{"secretId":"prod/app","trigger":{"source":"manual"},"recoverPassword":true}`, fault.InvalidRequest, "recoverPassword"},
+		"a window of one's own":    {`{"secretId":"prod/app","trigger":{"source":"manual"},"window":{"opensAt":"2026-03-01T11:00:00Z","closesAt":"2026-03-01T13:00:00Z"}}`, fault.InvalidRequest, "window"},
+		"a schedule of one's own":  {`{"secretId":"prod/app","schedule":{"expression":"rate(4 hours)"}}`, fault.InvalidRequest, "schedule"},
+		"short passwords":          {`{"secretId":"prod/app","password":{"length":8}}`, fault.InvalidRequest, "password"},
+		"a rotation function":      {`{"secretId":"prod/app","rotationFunction":"arn:evil"}`, fault.InvalidRequest, "rotationFunction"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := rotation.Plan{Secrets: secret(nil), Executions: running{}, Registry: configured, Region: "us-east-1", Now: atNoon}
+			got, err := p.Run(t.Context(), rotation.PlanInput{Request: json.RawMessage(tc.request), Execution: rotation.Execution{ARN: thisExecution}})
+			if fault.CodeOf(err) != tc.code || tc.code != "" && !strings.Contains(err.Error(), "field "+tc.field+" ") {
+				t.Fatalf("got %v", err)
+			}
+			if tc.code == "" && (got.Strategy != rotation.AlternatingUsers || got.SuperuserSecretID != "prod/master" || got.RecoverPassword || got.Password.Length != 40) {
+				t.Errorf("got %+v", got)
+			}
+		})
 	}
 }

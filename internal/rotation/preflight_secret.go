@@ -39,7 +39,7 @@ func (f *flight) checkSecret(ctx context.Context) (_ finding, err error) {
 }
 
 func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) {
-	if f.request, err = f.planner().configured(ctx, f.request, f.secret); err != nil {
+	if f.request, err = f.planner().configured(ctx, f.raw, f.request, f.secret); err != nil {
 		return finding{}, err
 	}
 	f.known["configuration"] = true

@@ -127,7 +127,7 @@ func TestPreflightTellsNetworkTLSAndLoginApart(t *testing.T) {
 // A password that is lost is the superuser's to reset, if that is wanted.
 func TestPreflightOfALostPassword(t *testing.T) {
 	v := newVault()
-	v.values["v-super"] = documentOf("admin", "db.example", "super")
+	v.values[superVersion] = documentOf("admin", "db.example", "super")
 	p := newPreflight(v, &server{answers: map[string]fault.Code{"super": ""}})
 	p.Secrets = superVault{readable{v}}
 	const request = `{"secretId":"prod/app","superuserSecretId":"prod/admin","recoverPassword":true}`
@@ -139,7 +139,7 @@ func TestPreflightOfALostPassword(t *testing.T) {
 		t.Errorf("got %+v", result)
 	}
 	p.Databases = &server{}
-	if got := checkOf(t, fly(t, p, request), "superuser"); got.OK || got.Code != fault.LoginRefused {
+	if got := checkOf(t, fly(t, p, request), "superuser"); got.OK || got.Code != fault.SuperuserInvalid {
 		t.Errorf("got %+v", got)
 	}
 	// While AWSCURRENT logs in, a superuser that does not is worth a word.
@@ -154,7 +154,7 @@ type superVault struct{ readable }
 
 func (s superVault) Value(ctx context.Context, id string, v rotation.Version) (value redact.String, version string, err error) {
 	if id == "prod/admin" {
-		v = rotation.Version{ID: "v-super"}
+		v = rotation.Version{ID: superVersion}
 	}
 	return s.readable.Value(ctx, id, v)
 }

@@ -77,7 +77,7 @@ func TestFinishReportsReplicaLag(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				v := newVault()
-				v.pending(own, document("pending"))
+				v.stored(document("pending"))
 				v.lag, v.fails["Describe"] = &tc.lag, tc.err
 				e, err := rotation.Finish{Secrets: v, Now: time.Now}.Run(context.Background(), rotation.StepInput{Plan: replicated(v)})
 				if err != nil || e.Outcome != rotation.Rotated {

@@ -38,8 +38,6 @@ type Request struct {
 	// RotationFunction is the ARN of an existing rotation function that runs
 	// the set and test steps, instead of Tumbler's engines.
 	RotationFunction string `json:"rotationFunction,omitempty"`
-
-	strategyGiven bool // and not filled in
 }
 
 // Schedule is when a secret is rotated by itself.
@@ -117,8 +115,6 @@ func (r *Request) complete() error {
 	}
 	if r.Strategy == "" {
 		r.Strategy = SingleUser
-	} else {
-		r.strategyGiven = true
 	}
 	if r.OutsideWindow == "" {
 		r.OutsideWindow = OutsideReject
@@ -146,12 +142,16 @@ func (r *Request) complete() error {
 
 // namesOnly refuses what is not the caller's to say where the configuration
 // decides: dropping it in silence would rotate otherwise than was asked.
-func (r Request) namesOnly() error {
+func namesOnly(raw json.RawMessage) error {
+	r, err := decodeRequest(raw)
+	if err != nil {
+		return err
+	}
 	for _, field := range []struct {
 		name  string
 		given bool
 	}{
-		{"strategy", r.strategyGiven},
+		{"strategy", r.Strategy != ""},
 		{"schedule", r.Schedule != nil},
 		{"window", r.Window != nil},
 		{"superuserSecretId", r.SuperuserSecretID != ""},

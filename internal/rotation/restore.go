@@ -46,6 +46,9 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	request, _ := ParseRequest(in.Request) // Plan has reported what is wrong with it
 	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now()}
 	if in.Plan.Decision != Rotate {
+		if secret, err := r.Secrets.Describe(ctx, request.SecretID); err == nil {
+			end.plan.SecretARN, end.plan.SecretName = secret.ARN, secret.Name // to name it in full
+		}
 		return end.notChanged(in.Failure, "nothing: no step had run."), nil
 	}
 	secret, err := r.Secrets.Describe(ctx, in.Plan.SecretARN)

@@ -1,13 +1,17 @@
 package rotation_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
@@ -18,6 +22,7 @@ func failedAt(v *vault, step string) rotation.RestoreInput {
 		Request:   json.RawMessage(`{"secretId":"prod/app"}`),
 		Execution: rotation.Execution{ARN: thisExecution, StartedAt: noon},
 		Plan:      planned(v),
+		Progress:  rotation.Progress{Database: rotation.NotEntered},
 		Failure:   rotation.Failure{Error: "DatabaseError", Cause: `{"errorMessage":"it broke","errorType":"DatabaseError"}`},
 	}
 	switch step {
@@ -28,14 +33,19 @@ func failedAt(v *vault, step string) rotation.RestoreInput {
 		in.Set = &rotation.SetResult{}
 		fallthrough
 	case "SetSecret":
-		in.Create = &rotation.CreateResult{}
+		in.Progress = rotation.Progress{Database: rotation.MayHave, Attempts: 1}
 	}
 	return in
 }
 
-func restore(t *testing.T, v *vault, s *server, in rotation.RestoreInput) (rotation.Ending, error) {
+// restore runs the step, and tells how long it waited for late statements.
+func restore(t *testing.T, v *vault, s *server, in rotation.RestoreInput) (e rotation.Ending, waited time.Duration, err error) {
 	t.Helper()
-	return rotation.Restore{Secrets: v, Databases: s, Now: atNoon}.Run(t.Context(), in)
+	e, err = rotation.Restore{Secrets: v, Databases: s, Now: atNoon, Sleep: func(_ context.Context, d time.Duration) error {
+		waited += d
+		return nil
+	}}.Run(t.Context(), in)
+	return e, waited, err
 }
 
 // What the database says to AWSCURRENT, AWSPENDING and AWSPREVIOUS decides what
@@ -53,18 +63,18 @@ func TestRestoreCells(t *testing.T) {
 				var outcome rotation.Outcome
 				var log []string
 				var err fault.Code
-				setBack := []string{"set app current", "close", "current", "close"}
+				again := []string{"set app current", "close", "current", "close"}
 				switch {
-				case current == accepted:
-					outcome, log = rotation.RestoredCleanly, []string{"current", "close"}
+				case current == accepted: // and set all the same: something may be on its way
+					outcome, log = rotation.RestoredCleanly, append([]string{"current"}, again...)
 				case current == unreachable:
 					err, log = unreachable, []string{"current"}
 				case pending == accepted:
-					outcome, log = rotation.RestoredCleanly, append([]string{"current", "pending"}, setBack...)
+					outcome, log = rotation.RestoredCleanly, append([]string{"current", "pending"}, again...)
 				case pending == unreachable:
 					err, log = unreachable, []string{"current", "pending"}
 				case previous == accepted:
-					outcome, log = rotation.RestoredCleanly, append([]string{"current", "pending", "previous"}, setBack...)
+					outcome, log = rotation.RestoredCleanly, append([]string{"current", "pending", "previous"}, again...)
 				case previous == unreachable:
 					err, log = unreachable, []string{"current", "pending", "previous"}
 				default:
@@ -72,16 +82,18 @@ func TestRestoreCells(t *testing.T) {
 				}
 				t.Run(fmt.Sprintf("%q %q %q", current, pending, previous), func(t *testing.T) {
 					v, s := newVault(), &server{answers: map[string]fault.Code{"current": current, "pending": pending, "previous": previous}}
-					v.pending(own, document("pending"))
-					e, failed := restore(t, v, s, failedAt(v, "TestSecret"))
+					v.stored(document("pending"))
+					e, _, failed := restore(t, v, s, failedAt(v, "TestSecret"))
 					if e.Outcome != outcome || fault.CodeOf(failed) != err {
 						t.Errorf("got %s and %v, want %s and %q", e.Outcome, failed, outcome, err)
 					}
 					if diff := cmp.Diff(log, s.log); diff != "" {
 						t.Errorf("the database saw: %s", diff)
 					}
-					if _, kept := v.labels[rotation.Pending]; kept == (outcome == rotation.RestoredCleanly) {
-						t.Errorf("AWSPENDING kept: %t", kept)
+					gone := v.labels[rotation.Pending] == "" && v.labels[rotation.Hold(own)] == "" && v.labels[rotation.GivenUp] == own
+					kept := v.labels[rotation.Pending] == own && v.labels[rotation.Hold(own)] == own
+					if gone != (outcome == rotation.RestoredCleanly) || kept == gone {
+						t.Errorf("labels %v", v.labels)
 					}
 					if v.labels[rotation.Current] != "v-current" || v.password("v-current") != "current" {
 						t.Error("AWSCURRENT has changed")
@@ -92,40 +104,139 @@ func TestRestoreCells(t *testing.T) {
 	}
 }
 
-// A database that cannot be asked, after a rotation that certainly changed
-// nothing in it, is no reason to page. The slightest doubt is.
-func TestRestoreKnowsWhenNothingHasHappened(t *testing.T) {
-	for name, tc := range map[string]struct {
-		change  func(v *vault, in *rotation.RestoreInput)
-		outcome rotation.Outcome
-	}{
-		"refused before a change":      {nil, rotation.Refused},
-		"statement refused":            {func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "PrivilegeMissing" }, rotation.Refused},
-		"window closed":                {func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "WindowClosed" }, rotation.WindowClosed},
-		"an attempt's answer was lost": {func(_ *vault, in *rotation.RestoreInput) { in.Unclear = &rotation.Failure{Error: "OutcomeUnknown"} }, rotation.NeedsAttention},
-		"nobody knows the error":       {func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "Runtime.ExitError" }, rotation.NeedsAttention},
-		"the password was adopted":     {func(_ *vault, in *rotation.RestoreInput) { in.Plan.PendingVersionID = "v-dead" }, rotation.NeedsAttention},
-		"a clone was being made": {func(_ *vault, in *rotation.RestoreInput) {
-			in.Plan.Strategy, in.Failure.Error = rotation.AlternatingUsers, "PrivilegeMissing"
-		}, rotation.NeedsAttention},
-		"it had been set": {func(_ *vault, in *rotation.RestoreInput) { in.Set = &rotation.SetResult{} }, rotation.NeedsAttention},
+// Only a wrong password is ever repaired. Whatever else is wrong with an account,
+// somebody has decided it, and the superuser least of all may undo it.
+func TestRestoreLeavesAccountsAlone(t *testing.T) {
+	for _, code := range []fault.Code{fault.AccountDisabled, fault.PasswordExpired} {
+		v, s := newVault(), &server{answers: map[string]fault.Code{"current": code, "pending": "", "previous": ""}}
+		v.stored(document("pending"))
+		in := failedAt(v, "SetSecret")
+		in.Plan.RecoverPassword = true
+		e, _, err := restore(t, v, s, in)
+		if err != nil || e.Outcome != rotation.NeedsAttention || !strings.Contains(e.Message, string(code)) || len(s.log) != 1 {
+			t.Errorf("%s: %s, %v, %q", code, e.Outcome, err, s.log)
+		}
+	}
+}
+
+// From CreateSecret's success on the database may have been changed, whatever
+// else is in the state, and whatever the failure. Without an answer from the
+// database nothing is called fine. A key that is missing is no answer.
+func TestRestoreAsksTheDatabase(t *testing.T) {
+	for name, change := range map[string]func(v *vault, in *rotation.RestoreInput){
+		"as it is":                 func(*vault, *rotation.RestoreInput) {},
+		"statement refused":        func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "PrivilegeMissing" },
+		"window closed":            func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "WindowClosed" },
+		"nobody knows the error":   func(_ *vault, in *rotation.RestoreInput) { in.Failure.Error = "Runtime.ExitError" },
+		"no progress in the state": func(_ *vault, in *rotation.RestoreInput) { in.Progress = rotation.Progress{} },
+		"a pair":                   func(_ *vault, in *rotation.RestoreInput) { in.Plan.Strategy = rotation.AlternatingUsers },
+		"it had been set":          func(_ *vault, in *rotation.RestoreInput) { in.Set = &rotation.SetResult{} },
+		"AWSPENDING was taken off": func(v *vault, _ *rotation.RestoreInput) { delete(v.labels, rotation.Pending) },
+		"AWSPENDING was moved":     func(v *vault, _ *rotation.RestoreInput) { v.labels[rotation.Pending] = "v-previous" },
+		"every label was taken off": func(v *vault, _ *rotation.RestoreInput) {
+			delete(v.labels, rotation.Pending)
+			delete(v.labels, rotation.Hold(own))
+		},
+		"AWSCURRENT was moved to ours": func(v *vault, _ *rotation.RestoreInput) { v.labels[rotation.Current] = own },
+		"AWSCURRENT was moved to ours, and nothing entered": func(v *vault, in *rotation.RestoreInput) {
+			v.labels[rotation.Current], in.Progress.Database = own, rotation.NotEntered
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, s := newVault(), &server{answers: map[string]fault.Code{"current": fault.CertificateRejected}}
-			v.pending(own, document("pending"))
+			v, s := newVault(), &server{answers: map[string]fault.Code{"current": fault.CertificateRejected, "pending": fault.CertificateRejected}}
+			v.stored(document("pending"))
 			in := failedAt(v, "SetSecret")
 			in.Failure.Error = "CertificateRejected"
-			if tc.change != nil {
-				tc.change(v, &in)
+			change(v, &in)
+			labels := fmt.Sprint(v.labels)
+			e, _, err := restore(t, v, s, in)
+			if err != nil || e.Outcome != rotation.NeedsAttention || e.Event.Applications != "at risk" || e.Severity != "critical" {
+				t.Fatalf("got %+v, %v", e, err)
 			}
-			e, err := restore(t, v, s, in)
-			if err != nil || e.Outcome != tc.outcome {
-				t.Fatalf("got %s, %v, want %s", e.Outcome, err, tc.outcome)
+			if len(s.log) == 0 {
+				t.Error("the database was not asked")
 			}
-			if kept := v.labels[rotation.Pending] == own; kept != (tc.outcome == rotation.NeedsAttention) {
-				t.Errorf("AWSPENDING kept: %t", kept)
+			if got := fmt.Sprint(v.labels); got != labels {
+				t.Errorf("labels were %s and are %s", labels, got)
 			}
 		})
+	}
+}
+
+// A person, or another rotation, has moved AWSPENDING: nothing is changed under
+// it, and nothing called fine that is not.
+func TestRestoreUnderAnother(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answers map[string]fault.Code
+		outcome rotation.Outcome
+		log     []string
+		waits   bool
+	}{
+		"AWSCURRENT works":      {map[string]fault.Code{"current": ""}, rotation.RestoredCleanly, []string{"current", "close", "current", "close", "pending"}, true},
+		"AWSCURRENT is refused": {map[string]fault.Code{"pending": ""}, rotation.NeedsAttention, []string{"current", "pending", "close"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, s := newVault(), &server{answers: tc.answers}
+			in := failedAt(v, "TestSecret")
+			v.stored(document("pending"))
+			v.pending("v-other", document("other"))
+			e, waited, err := restore(t, v, s, in)
+			if err != nil || e.Outcome != tc.outcome {
+				t.Fatalf("got %+v, %v", e, err)
+			}
+			if diff := cmp.Diff(tc.log, s.log); diff != "" || waited > 0 != tc.waits {
+				t.Errorf("waited %s; the database saw: %s", waited, diff)
+			}
+			if v.labels[rotation.Pending] != "v-other" {
+				t.Errorf("labels %v", v.labels)
+			}
+		})
+	}
+}
+
+// A user that may not set this password again may have had a statement on its way
+// all the same: it is waited for.
+func TestRestoreWaitsForLateStatements(t *testing.T) {
+	for name, tc := range map[string]struct {
+		late    bool // the statement comes while it is waited for
+		outcome rotation.Outcome
+	}{
+		"none comes": {false, rotation.RestoredCleanly},
+		"one comes":  {true, rotation.NeedsAttention},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}, cannot: fault.New(fault.PasswordRejected, "no", "")}
+			v.stored(document("pending"))
+			slept := time.Duration(0)
+			e, err := rotation.Restore{Secrets: v, Databases: s, Now: atNoon, Sleep: func(_ context.Context, d time.Duration) error {
+				slept = d
+				if tc.late {
+					s.answers = map[string]fault.Code{"pending": ""}
+				}
+				return nil
+			}}.Run(t.Context(), failedAt(v, "SetSecret"))
+			if err != nil || e.Outcome != tc.outcome || slept != engine.LateBound {
+				t.Errorf("%s after %s, %v", e.Outcome, slept, err)
+			}
+			if kept := v.labels[rotation.Hold(own)] == own; kept != tc.late {
+				t.Errorf("labels %v", v.labels)
+			}
+		})
+	}
+}
+
+// A server may let an old password in from a cache, until the new one is used.
+func TestRestoreSeesThroughACache(t *testing.T) {
+	v, s := newVault(), &server{answers: map[string]fault.Code{"current": "", "pending": ""}, cannot: fault.New(fault.PrivilegeMissing, "no", "")}
+	v.stored(document("pending"))
+	s.onConnect = func(password string) {
+		if password == "pending" {
+			s.answers = map[string]fault.Code{"pending": ""}
+		}
+	}
+	e, _, err := restore(t, v, s, failedAt(v, "SetSecret"))
+	if err != nil || e.Outcome != rotation.NeedsAttention || v.labels[rotation.Hold(own)] != own {
+		t.Errorf("%s, %v, labels %v", e.Outcome, err, v.labels)
 	}
 }
 
@@ -146,19 +257,19 @@ func TestRestoreNeedsAttention(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, s := newVault(), &server{answers: tc.answers}
-			v.pending(own, document("pending"))
+			v.stored(document("pending"))
 			in := failedAt(v, "TestSecret")
 			if tc.spoil != nil {
 				tc.spoil(v, s)
 			}
-			e, err := restore(t, v, s, in)
+			e, _, err := restore(t, v, s, in)
 			if err != nil || e.Outcome != rotation.NeedsAttention || e.Severity != "critical" {
 				t.Fatalf("got %+v, %v", e, err)
 			}
-			if v.labels[rotation.Pending] != own {
-				t.Error("AWSPENDING was dropped")
+			if v.labels[rotation.Pending] != own || v.labels[rotation.Hold(own)] != own {
+				t.Error("a label was dropped")
 			}
-			for _, says := range []string{"Tumbler did", tc.says, "kept AWSPENDING", "TestSecret", "it broke"} {
+			for _, says := range []string{"Tumbler did", tc.says, "kept every label", "TestSecret", "it broke"} {
 				if !strings.Contains(e.Message, says) {
 					t.Errorf("the alert does not say %q:\n%s", says, e.Message)
 				}
@@ -170,47 +281,89 @@ func TestRestoreNeedsAttention(t *testing.T) {
 	}
 }
 
-// How far the labels have come tells what there is to do, whatever the failure.
-func TestRestoreReadsTheLabels(t *testing.T) {
+// What has not gone to the database takes off its own labels and no other's, and
+// says that no login was tried.
+func TestRestoreStepsBack(t *testing.T) {
 	for name, tc := range map[string]struct {
-		labels  func(v *vault)
-		step    string
-		outcome rotation.Outcome
-		logins  int
+		labels func(v *vault)
+		left   func(v *vault) // before it was planned
+		kept   bool
 	}{
-		"finished after all":          {func(v *vault) { v.labels[rotation.Current] = own; v.pending(own, document("pending")) }, "FinishSecret", rotation.Rotated, 0},
-		"finished, AWSPENDING gone":   {func(v *vault) { v.labels[rotation.Current] = own }, "FinishSecret", rotation.Rotated, 0},
-		"restored by an earlier try":  {func(*vault) {}, "SetSecret", rotation.RestoredCleanly, 0},
-		"create failed":               {func(*vault) {}, "CreateSecret", rotation.Refused, 0},
-		"create failed, another's":    {func(v *vault) { v.pending("v-other", document("other")) }, "CreateSecret", rotation.Refused, 0},
-		"create failed after staging": {func(v *vault) { v.pending(own, document("pending")) }, "CreateSecret", rotation.RestoredCleanly, 1},
+		"create failed":                       {func(*vault) {}, nil, false},
+		"create failed, stored":               {func(v *vault) { v.stored(document("pending")); delete(v.labels, rotation.Pending) }, nil, false},
+		"create failed, another has won":      {func(v *vault) { v.stored(document("pending")); v.pending("v-other", document("other")) }, nil, false},
+		"create failed after staging":         {func(v *vault) { v.stored(document("pending")) }, nil, false},
+		"what was taken over from a dead one": {func(v *vault) { v.stored(document("left")) }, func(v *vault) { v.pending("v-dead", document("left")) }, true},
+		"AWSCURRENT was changed by a person":  {func(v *vault) { v.stored(document("pending")); v.labels[rotation.Current] = "v-previous" }, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}}
-			in := failedAt(v, tc.step)
+			v, s := newVault(), &server{}
+			if tc.left != nil {
+				tc.left(v)
+			}
+			in := failedAt(v, "CreateSecret")
 			tc.labels(v)
 			others := v.labels[rotation.Pending]
-			e, err := restore(t, v, s, in)
-			if err != nil || e.Outcome != tc.outcome {
+			e, _, err := restore(t, v, s, in)
+			if err != nil || e.Outcome != rotation.Refused || e.Event.Applications != "not changed" || e.Event.Step != "CreateSecret" {
 				t.Fatalf("got %+v, %v", e, err)
 			}
-			logins := 0
-			for _, entry := range s.log {
-				if entry == "current" {
-					logins++
-				}
+			if len(s.log) > 0 || strings.Contains(e.Message, "unaffected") {
+				t.Errorf("the database saw %q, and the alert says:\n%s", s.log, e.Message)
 			}
-			if logins != tc.logins || logins*2 != len(s.log) {
-				t.Errorf("the database saw %q, want %d logins", s.log, tc.logins)
-			}
-			now := v.labels[rotation.Pending]
-			if now == own || (others != own && now != others) {
-				t.Errorf("AWSPENDING was on %q and is on %q", others, now)
-			}
-			if e.Outcome != rotation.Rotated && e.Event.Step != tc.step {
-				t.Errorf("the event names step %q", e.Event.Step)
+			hold, now := v.labels[rotation.Hold(own)] == own, v.labels[rotation.Pending]
+			if hold != tc.kept || (now == own) != tc.kept || others != own && now != others || v.labels[rotation.GivenUp] != "" {
+				t.Errorf("labels %v", v.labels)
 			}
 		})
+	}
+}
+
+// That AWSCURRENT already is the new version is a success once it has logged in.
+func TestRestoreFindsASuccess(t *testing.T) {
+	for name, answers := range map[string]map[string]fault.Code{"it logs in": {"pending": ""}, "an older one does": {"current": ""}} {
+		v, s := newVault(), &server{answers: answers}
+		in := failedAt(v, "FinishSecret")
+		v.stored(document("pending"))
+		v.labels[rotation.Current], v.labels[rotation.Previous] = own, "v-current"
+		e, _, err := restore(t, v, s, in)
+		if err != nil || e.Outcome != rotation.Rotated || v.labels[rotation.Pending] != "" || v.labels[rotation.Hold(own)] != "" {
+			t.Errorf("%s: %+v, %v, labels %v", name, e, err, v.labels)
+		}
+		if s.answers["pending"] != "" || !slices.Contains(s.log, "pending") {
+			t.Errorf("%s: the database saw %q", name, s.log)
+		}
+	}
+}
+
+// An alert says whether applications were refused for a time.
+func TestRestoreTellsOfTheGap(t *testing.T) {
+	changedAt := noon.Add(-time.Minute)
+	for name, tc := range map[string]struct {
+		set     *rotation.SetResult
+		failure string
+		works   string
+		want    string
+		gap     bool
+	}{
+		"the statement was refused":   {nil, "PrivilegeMissing", "current", "unaffected", false},
+		"the answer was lost":         {nil, "OutcomeUnknown", "current", "restored", false},
+		"the function died":           {nil, "Sandbox.Timedout", "current", "restored", false},
+		"it was found changed":        {nil, "PrivilegeMissing", "pending", "restored", false},
+		"it was set and did not test": {&rotation.SetResult{ChangedAt: &changedAt}, "CertificateRejected", "pending", "restored", true},
+	} {
+		v, s := newVault(), &server{answers: map[string]fault.Code{tc.works: ""}}
+		in := failedAt(v, "SetSecret")
+		v.stored(document("pending"))
+		in.Set, in.Failure.Error = tc.set, tc.failure
+		e, _, err := restore(t, v, s, in)
+		gap := e.Event.CredentialGapMs
+		if err != nil || e.Event.Applications != tc.want || (gap != nil) != tc.gap || gap != nil && *gap != 60_000 {
+			t.Errorf("%s: %s, gap %v, %v", name, e.Event.Applications, gap, err)
+		}
+		if again := strings.Contains(e.Subject, "again"); again != (tc.want == "restored") {
+			t.Errorf("%s: the subject is %q", name, e.Subject)
+		}
 	}
 }
 
@@ -221,26 +374,27 @@ func TestRestoreNamesEndings(t *testing.T) {
 		"DatabaseError": rotation.RestoredCleanly, "States.Timeout": rotation.RestoredCleanly,
 	} {
 		v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}}
-		v.pending(own, document("pending"))
+		v.stored(document("pending"))
 		in := failedAt(v, "SetSecret")
 		in.Failure = rotation.Failure{Error: failure}
-		if e, err := restore(t, v, s, in); err != nil || e.Outcome != want || e.Error != failure {
+		if e, _, err := restore(t, v, s, in); err != nil || e.Outcome != want || e.Error != failure {
 			t.Errorf("%s: got %s with %q, %v", failure, e.Outcome, e.Error, err)
 		}
 	}
 }
 
-// That AWSPENDING cannot be taken off does not matter to applications.
-func TestRestoreCannotDropPending(t *testing.T) {
+// That a label cannot be taken off does not matter to applications, and nothing is
+// said to be done that was not.
+func TestRestoreCannotMoveLabels(t *testing.T) {
 	for code, retried := range map[fault.Code]bool{fault.AccessDenied: false, fault.Throttled: true} {
 		v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}}
-		v.pending(own, document("pending"))
+		v.stored(document("pending"))
 		v.fails["MoveLabel"] = fault.New(code, "no", "")
-		e, err := restore(t, v, s, failedAt(v, "SetSecret"))
+		e, _, err := restore(t, v, s, failedAt(v, "SetSecret"))
 		if (err != nil) != retried {
 			t.Errorf("%s: got %v", code, err)
 		}
-		if e.Outcome != rotation.RestoredCleanly || (!retried && !strings.Contains(e.Message, "the next rotation will do")) {
+		if !retried && (e.Outcome != rotation.RestoredCleanly || !strings.Contains(e.Message, "could not move label AWSPENDING") || strings.Contains(e.Message, "took AWSPENDING off")) {
 			t.Errorf("%s: got %+v", code, e)
 		}
 	}

@@ -28,8 +28,12 @@ func TestSetOrderOfLogins(t *testing.T) {
 		"first attempt":    {map[string]fault.Code{"current": ""}, []string{"current", "set app pending", "close"}, rotation.Current, ""},
 		"already done":     {map[string]fault.Code{"pending": ""}, []string{"current", "pending", "close"}, rotation.Pending, ""},
 		"AWSPREVIOUS":      {map[string]fault.Code{"previous": ""}, []string{"current", "pending", "previous", "set app pending", "close"}, rotation.Previous, ""},
-		"an earlier run's": {map[string]fault.Code{"last": ""}, []string{"current", "pending", "previous", "last", "set app pending", "close"}, rotation.Own, ""},
-		"none":             {nil, []string{"current", "pending", "previous", "last"}, "", refused},
+		"an earlier run's": {map[string]fault.Code{"last": ""}, []string{"current", "pending", "previous", "last", "set app pending", "close"}, rotation.Hold("v-last"), ""},
+		"one given up":     {map[string]fault.Code{"given up": ""}, []string{"current", "pending", "previous", "last", "given up", "set app pending", "close"}, rotation.GivenUp, ""},
+		"none":             {nil, []string{"current", "pending", "previous", "last", "given up"}, "", refused},
+		"disabled":         {map[string]fault.Code{"current": fault.AccountDisabled}, []string{"current"}, "", fault.AccountDisabled},
+		"expired":          {map[string]fault.Code{"current": fault.PasswordExpired}, []string{"current"}, "", fault.PasswordExpired},
+		"disabled, older":  {map[string]fault.Code{"previous": fault.AccountDisabled}, []string{"current", "pending", "previous"}, "", fault.AccountDisabled},
 		"unreachable":      {map[string]fault.Code{"current": fault.DatabaseUnreachable}, []string{"current"}, "", fault.DatabaseUnreachable},
 		"bad certificate":  {map[string]fault.Code{"current": fault.CertificateRejected}, []string{"current"}, "", fault.CertificateRejected},
 		"lost in between":  {map[string]fault.Code{"pending": fault.DatabaseUnavailable}, []string{"current", "pending"}, "", fault.DatabaseUnavailable},
@@ -37,9 +41,10 @@ func TestSetOrderOfLogins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, s := newVault(), &server{answers: tc.answers}
-			v.values["v-last"], v.labels[rotation.Own] = document("last"), "v-last"
+			v.values["v-last"], v.labels[rotation.Hold("v-last")] = document("last"), "v-last"
+			v.values["v-failed"], v.labels[rotation.GivenUp] = document("given up"), "v-failed"
 			plan := planned(v)
-			v.pending(own, document("pending"))
+			v.stored(document("pending"))
 			got, err := set(t, v, s, plan)
 			if fault.CodeOf(err) != tc.code || got.LoggedInWith != tc.with {
 				t.Errorf("got %+v, %v", got, err)
@@ -73,7 +78,7 @@ func TestSetTouchesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}}
 			plan := planned(v)
-			v.pending(own, document("pending"))
+			v.stored(document("pending"))
 			tc.spoil(v, &plan)
 			if _, err := set(t, v, s, plan); fault.CodeOf(err) != tc.code {
 				t.Errorf("got %v, want %s", err, tc.code)

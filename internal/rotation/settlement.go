@@ -134,14 +134,18 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 	err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
 	session.Close()
 	switch {
-	case err == nil && s.now().Sub(began) < overtaken:
-		return s.tryCurrent(ctx)
-	case err == nil:
-		return s.waitAndTry(ctx)
-	case s.refused || fault.CodeOf(err).Retryable():
+	case err != nil && (s.refused || fault.CodeOf(err).Retryable()):
 		return false, err
+	case err != nil:
+		return s.waitAndTry(ctx) // a user that may not set this password
 	}
-	return s.waitAndTry(ctx) // a user that may not set this password
+	if s.refused {
+		s.say("set the password back to AWSCURRENT's")
+	}
+	if s.now().Sub(began) < overtaken {
+		return s.tryCurrent(ctx)
+	}
+	return s.waitAndTry(ctx)
 }
 
 // logInToSettle logs in with AWSCURRENT, or else with what is accepted.
@@ -160,11 +164,10 @@ func (s *settlement) otherwise(ctx context.Context, refused error) (engine.Sessi
 	if err != nil {
 		return nil, err
 	}
+	s.say("found AWSCURRENT refused and that %s logs in", with)
 	if !s.taken() {
-		s.say("found AWSCURRENT refused and that %s logs in, and set the password back to AWSCURRENT's", with)
 		return session, nil
 	}
-	s.say("found AWSCURRENT refused and that %s logs in", with)
 	session.Close()
 	return nil, fault.New(fault.SecretChanged,
 		"AWSCURRENT is refused and AWSPENDING was moved to version "+s.labels[Pending]+", perhaps by a rotation that is running, so the password was not set back",

@@ -55,7 +55,7 @@ func TestTheWindowBoundsWhatComesBeforeTheChange(t *testing.T) {
 	v, d := newVault(), &timed{server: &server{answers: map[string]fault.Code{"current": ""}}}
 	plan := planned(v)
 	plan.Window = &rotation.Window{OpensAt: noon.Add(-time.Hour), ClosesAt: noon.Add(time.Minute)}
-	v.pending(own, document("pending"))
+	v.stored(document("pending"))
 	_, err := rotation.Set{Secrets: v, Databases: d, Now: atNoon}.Run(t.Context(), rotation.StepInput{Plan: plan})
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func TestNoChangeBeginsAfterTheWindowClosed(t *testing.T) {
 	d.onConnect = func() { now = noon.Add(time.Minute) } // a slow login
 	plan := planned(v)
 	plan.Window = &rotation.Window{OpensAt: noon.Add(-time.Hour), ClosesAt: noon.Add(time.Minute)}
-	v.pending(own, document("pending"))
+	v.stored(document("pending"))
 	set := rotation.Set{Secrets: v, Databases: d, Now: func() time.Time { return now }}
 	if _, err := set.Run(t.Context(), rotation.StepInput{Plan: plan}); !fault.Is(err, fault.WindowClosed) {
 		t.Errorf("got %v, want WindowClosed", err)
