@@ -39,7 +39,7 @@ func newWorld() *world {
 	return &world{
 		entry: registry.Entry{SecretID: "prod/app", Enabled: true, Input: json.RawMessage(daily), ChangedAt: hoursAgo(1000)},
 		secret: rotation.Metadata{ARN: "arn:prod/app", Name: "prod/app", Labels: map[string]string{
-			rotation.Current: "v2", rotation.Previous: "v1", rotation.Own: "v2",
+			rotation.Current: "v2", rotation.Previous: "v1", rotation.GivenUp: "v2",
 		}},
 		versions: map[string]time.Time{"v2": hoursAgo(9)}, // 03:00 today
 	}
@@ -93,8 +93,9 @@ func TestStates(t *testing.T) {
 		"AWSPENDING left":      {func(w *world) { w.pending(version, 3) }, audit.Stuck, "version " + version, 0, time.Hour},
 		"native, left":         {func(w *world) { w.pending("native", 3) }, audit.Stuck, "version native", 0, time.Hour},
 		"AWSPENDING on itself": {func(w *world) { w.secret.Labels[rotation.Pending] = "v2" }, audit.OK, "", 0, 0},
-		"just died":            {func(w *world) { w.pending(version, 1); w.secret.Labels[rotation.Own] = version }, audit.Failed, "did not finish", 0, 0},
-		"failed":               {func(w *world) { w.secret.Labels[rotation.Own] = "v3" }, audit.Failed, "did not finish", 0, 0},
+		"just died":            {func(w *world) { w.pending(version, 1); w.secret.Labels[rotation.Hold(version)] = version }, audit.Failed, "not known", 0, 0},
+		"failed":               {func(w *world) { w.secret.Labels[rotation.GivenUp] = "v3" }, audit.Failed, "failed and was undone", 0, 0},
+		"could not be undone":  {func(w *world) { w.secret.Labels[rotation.Hold(version)] = version }, audit.Failed, "not known", 0, 0},
 
 		"gone":          {func(w *world) { w.err = fault.New(fault.SecretNotFound, "", "") }, audit.Missing, "no such secret", 0, 0},
 		"deleted":       {func(w *world) { w.secret.Deleted = true }, audit.Missing, "scheduled for deletion", 0, 0},

@@ -117,7 +117,7 @@ var mutations = []mutation{
 			plan.PendingVersionID = ""
 		},
 		and: &mutation{function: "setsecret", before: func(_ context.Context, _ *secretsmgr.Client, plan *rotation.Planned) {
-			plan.LastVersionID = "" // which would put it right
+			plan.Unfinished = nil
 		}},
 	},
 	{

@@ -68,8 +68,9 @@ const (
 
 	// WritesPerRotation is how often a rotation calls an operation of the quota
 	// that PutSecretValue, UpdateSecret and UpdateSecretVersionStage share:
-	// store, stage, make current, unstage. A failed one unstages instead.
-	WritesPerRotation = 4
+	// store, stage, make current, unstage, let go. A failed one unstages, marks and
+	// lets go.
+	WritesPerRotation = 5
 
 	// Quota is that quota: calls per second in an account and Region, shared
 	// with everybody else. Source: Secrets Manager user guide, "quotas".

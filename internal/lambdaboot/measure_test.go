@@ -20,10 +20,9 @@ func TestMeasure(t *testing.T) {
 		want   []string
 		not    string
 	}{
-		"a step":            {rotation.CreateResult{}, nil, []string{`"StepDuration":1500`, `"Step":"f"`}, "Retries"},
-		"a failed attempt":  {rotation.CreateResult{}, errors.New("no"), []string{`"Retries":1`}, "Rotations"},
+		"a step":            {rotation.Progress{}, nil, []string{`"StepDuration":1500`, `"Step":"f"`}, "Retries"},
+		"a failed attempt":  {rotation.Progress{}, errors.New("no"), []string{`"Retries":1`}, "Rotations"},
 		"the end":           {ended, nil, []string{`"Rotations":1`, `"Outcome":"Rotated"`, `"CredentialGapMs":17`, `"secret":"prod/app"`}, "Retries"},
-		"turned away":       {rotation.Planned{Ending: &rotation.Ending{Outcome: rotation.WindowClosed}}, nil, []string{`"Outcome":"WindowClosed"`}, "CredentialGapMs"},
 		"inside the window": {rotation.SetResult{ChangedAt: &changed}, nil, []string{`"WindowSlackSeconds":600`}, "Rotations"},
 	} {
 		t.Run(name, func(t *testing.T) {

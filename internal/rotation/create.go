@@ -79,10 +79,8 @@ func functionFailed(plan Planned) error {
 // account checks that AWSCURRENT can be rotated as planned, and returns it for
 // the user whose password the rotation changes, still with AWSCURRENT's password.
 func (p Planned) account(current secretdoc.Document) (secretdoc.Document, error) {
-	if current.Traits().Family == "" && p.RotationFunction == "" {
-		return secretdoc.Document{}, fault.New(fault.InvalidSecret,
-			fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
-			"Name an existing rotation function for it (rotationFunction), which then runs the set and test steps")
+	if err := p.canTalkTo(current); err != nil {
+		return secretdoc.Document{}, err
 	}
 	if p.Strategy == AlternatingUsers {
 		if _, err := superuserSecret(p, current); err != nil {
@@ -90,6 +88,15 @@ func (p Planned) account(current secretdoc.Document) (secretdoc.Document, error)
 		}
 	}
 	return target(p, current)
+}
+
+// canTalkTo refuses databases that nothing serves.
+func (p Planned) canTalkTo(current secretdoc.Document) error {
+	if current.Traits().Family == "" && p.RotationFunction == "" {
+		return fault.New(fault.InvalidSecret, fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
+			"Name an existing rotation function for it (rotationFunction), which then runs the set and test steps")
+	}
+	return nil
 }
 
 // leftover is what an earlier rotation has left: a version of the same account

@@ -43,6 +43,10 @@ func (i Interruption) Ending() Ending {
 func (i Interruption) assess() (affected, left, advice string) {
 	const again = "rotate again, or redrive the execution: either finds out which password works and repairs the secret. Delete no version until then."
 	own := i.Plan.VersionID
+	label := Hold(own)
+	if i.Labels[Pending] == own {
+		label = Pending
+	}
 	switch {
 	case i.Unknown:
 		return atRisk, "not known: the execution's history could not be read.", again
@@ -55,9 +59,9 @@ func (i Interruption) assess() (affected, left, advice string) {
 	case i.Labels[Pending] != own && i.Labels[Hold(own)] != own:
 		return notChanged, "no label: the rotation had not gone to the database, or had put everything right.", "rotate again."
 	case i.Plan.Strategy == AlternatingUsers:
-		return notChanged, "its version, under the label " + Hold(own) + ". The user that AWSCURRENT names was not touched.", again
+		return notChanged, label + " on its version. The user that AWSCURRENT names was not touched.", again
 	}
-	return atRisk, "its version, under the label " + Hold(own) + ". The database may have its password already, and refuse AWSCURRENT.", again
+	return atRisk, label + " on its version. The database may have its password already, and refuse AWSCURRENT.", again
 }
 
 // Undelivered is a request for which no execution could be started.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
@@ -63,11 +62,11 @@ func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
 }
 
 func (f *flight) checkEngine(context.Context) (_ finding, err error) {
-	if _, err := f.plan.account(f.current); err != nil && !fault.Is(err, fault.SuperuserInvalid) {
-		return finding{}, err
-	}
 	if f.plan.RotationFunction != "" {
 		return found("rotation function %s sets and tests passwords", f.plan.RotationFunction)
+	}
+	if err := f.plan.canTalkTo(f.current); err != nil {
+		return finding{}, err
 	}
 	if f.database, err = f.Databases.For(f.current); err != nil {
 		return finding{}, err

@@ -161,7 +161,7 @@ func TestAlternates(t *testing.T) {
 			t.Errorf("rotation %d: AWSCURRENT is of %s, want %s", i, current.Username, want)
 		}
 		w.bothLogIn()
-		want := map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": oldVersion, "TUMBLER": version}
+		want := map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": oldVersion}
 		if diff := cmp.Diff(want, w.labels()); diff != "" {
 			t.Errorf("rotation %d: labels: %s", i, diff)
 		}
@@ -299,7 +299,7 @@ func TestRefusesPairs(t *testing.T) {
 		},
 		"superuser has another password": {
 			spoil:  superuser(func(_ *world, keys map[string]any) { keys["password"] = "n0t-the-superusers" }),
-			ending: "RestoredCleanly", err: "LoginRefused", says: []string{"as the superuser"},
+			ending: "RestoredCleanly", err: "SuperuserInvalid", says: []string{"as the superuser"},
 			repair: superuser(func(*world, map[string]any) {}),
 		},
 		"superuser may not": {

@@ -17,6 +17,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
@@ -131,32 +132,32 @@ func badDatabases(silent int) map[string]badInput {
 	return map[string]badInput{
 		"refuses connections": {
 			keys:   func(w *world, keys map[string]any) { keys["port"] = closedPort(w.T) },
-			ending: "Refused", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "refuses connections on this port", `Check "port" in the secret`},
+			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "refuses connections on this port", `Check "port" in the secret`},
 			repair: correctSecret(nil),
 		},
 		"does not answer": {
 			keys:   set("port", silent),
-			ending: "Refused", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "no answer within", `"host" and "port"`},
+			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "no answer within", `"host" and "port"`},
 			repair: correctSecret(nil),
 		},
 		"does not exist": {
 			keys:   set("host", "db.invalid"), // RFC 6761: never resolves
-			ending: "Refused", err: "DatabaseUnreachable", says: []string{"db.invalid", "host name"},
+			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"db.invalid", "host name"},
 			repair: correctSecret(nil),
 		},
 		"another certificate": {
 			server: []dbtest.Option{foreign()},
-			ending: "Refused", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
+			ending: "NeedsAttention", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
 			repair: withoutTLS,
 		},
 		"another certificate, ssl true": {
 			server: []dbtest.Option{foreign()}, keys: set("ssl", true),
-			ending: "Refused", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
+			ending: "NeedsAttention", err: "CertificateRejected", says: []string{"127.0.0.1:", "authority", "find out who answers"},
 			repair: withoutTLS,
 		},
 		"no TLS, ssl true": {
 			keys:   set("ssl", true),
-			ending: "Refused", err: "TLSUnavailable", says: []string{"127.0.0.1:", "has no TLS", `remove "ssl" from the secret`},
+			ending: "NeedsAttention", err: "TLSUnavailable", says: []string{"127.0.0.1:", "has no TLS", `remove "ssl" from the secret`},
 			repair: correctSecret(nil),
 		},
 		"refuses the login": {
@@ -167,7 +168,7 @@ func badDatabases(silent int) map[string]badInput {
 		},
 		"no such database": {
 			keys:   set("dbname", "elsewhere"),
-			ending: "Refused", err: "DatabaseError", says: []string{`database "elsewhere"`, `Correct "dbname" in the secret`},
+			ending: "NeedsAttention", err: "DatabaseError", says: []string{`database "elsewhere"`, `Correct "dbname" in the secret`},
 			repair: correctSecret(nil),
 		},
 	}
@@ -247,13 +248,12 @@ func (w *world) nothingChanged(labels map[string]string, value string, kept bool
 	}
 	now := w.labels()
 	if kept {
-		if now["AWSPENDING"] == "" || now["AWSPENDING"] != now["TUMBLER"] {
+		pending := now["AWSPENDING"]
+		if pending == "" || now[rotation.Hold(pending)] != pending {
 			w.Errorf("AWSPENDING, which may be the only password that works, was not kept: %v", now)
 		}
 		delete(now, "AWSPENDING")
-	}
-	if labels["TUMBLER"] == "" {
-		delete(now, "TUMBLER") // the label that Tumbler keeps for itself
+		delete(now, rotation.Hold(pending))
 	}
 	if diff := cmp.Diff(labels, now); diff != "" {
 		w.Errorf("labels: %s", diff)
@@ -300,7 +300,8 @@ func (tc badInput) checkAlert(w *world) {
 			w.Errorf("the alert does not say %q:\n%s", says, alert.Body)
 		}
 	}
-	if affected := strings.Contains(alert.Body, "unaffected"); affected == (tc.ending == "NeedsAttention") {
+	risk, untouched := strings.Contains(alert.Body, "at risk"), strings.Contains(alert.Body, "whether AWSCURRENT logs in was not tried")
+	if atRisk := tc.ending == "NeedsAttention"; risk != atRisk || untouched == atRisk || strings.Contains(alert.Body, "unaffected") {
 		w.Errorf("the alert says the wrong thing about applications:\n%s", alert.Body)
 	}
 }

@@ -56,7 +56,7 @@ func TestOneAlertForAFailureAndOneWhenItHeals(t *testing.T) {
 	if e := w.rotate(`{"secretId":"prod/app"}`); e.State != "RestoredCleanly" {
 		t.Fatalf("%+v", e)
 	}
-	says(t, w.messages(1)[0], "rotation failed, applications unaffected", "AccessDenied")
+	says(t, w.messages(1)[0], "rotation failed, AWSCURRENT logs in again", "AccessDenied")
 	w.sandbox.Intercept(nil)
 	w.rotated()
 	healed := w.messages(2)[1]

@@ -262,7 +262,7 @@ func badPreflights() map[string]badPreflight {
 			spoil: func(w *world) {
 				w.storeSuperuser(func(keys map[string]any) { keys["password"] = "wr0ng-Pa55word" })
 			},
-			request: alternating, check: "superuser", code: "LoginRefused", says: []string{"as the superuser"},
+			request: alternating, check: "superuser", code: "SuperuserInvalid", says: []string{"as the superuser"},
 		},
 		"superuser of another server": {
 			spoil:   func(w *world) { w.storeSuperuser(func(keys map[string]any) { keys["port"] = 1 }) },
@@ -384,7 +384,7 @@ func TestPreflightOfRemains(t *testing.T) {
 	}{
 		"without a value": {
 			left:   func(w *world) { w.pend(w.db.Password.Reveal()) },
-			others: "without a password of its own: the next one replaces it", login: "AWSCURRENT logs in",
+			others: "without a password of its own for this account: the next one replaces it", login: "AWSCURRENT logs in",
 		},
 		"not in the database": {
 			left:   func(w *world) { w.pend(pending) },

@@ -26,7 +26,7 @@ func TestRotates(t *testing.T) {
 	}
 	w.currentLogsIn()
 	w.refused(old.Password, "the old password")
-	want := map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": oldVersion, "TUMBLER": version}
+	want := map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": oldVersion}
 	if diff := cmp.Diff(want, w.labels()); diff != "" {
 		t.Errorf("labels: %s", diff)
 	}
@@ -57,8 +57,8 @@ func TestCostOfARotation(t *testing.T) {
 	if got := w.logins.Take(); got != (counted.Logins{Accepted: 2}) {
 		t.Errorf("logins: %+v, want 2 accepted", got)
 	}
-	if calls := w.functionCalls(); calls != 10 {
-		t.Errorf("%d Secrets Manager calls, want 10", calls)
+	if calls := w.functionCalls(); calls != 11 {
+		t.Errorf("%d Secrets Manager calls, want 11", calls)
 	}
 }
 
@@ -98,6 +98,15 @@ func TestRotatesAgainAndAgain(t *testing.T) {
 		w.currentLogsIn()
 		w.noPending()
 	}
+}
+
+// applications is what an alert says of them, by ending and step.
+var applications = map[string]string{
+	"RefusedPlan":                 "not changed by this rotation",
+	"RefusedCreateSecret":         "not changed by this rotation",
+	"RestoredCleanlySetSecret":    "unaffected: AWSCURRENT logs in",
+	"RestoredCleanlyTestSecret":   "restored: AWSCURRENT logs in again",
+	"RestoredCleanlyFinishSecret": "restored: AWSCURRENT logs in again",
 }
 
 // Each step fails for good, one after the other, after everything before it was
@@ -140,7 +149,7 @@ func TestRestores(t *testing.T) {
 			w.currentLogsIn()
 			w.noPending()
 			alert := w.lastAlert()
-			for _, want := range []string{tc.error, tc.step, "unaffected", "What to do", "docs/runbook.md#" + strings.ToLower(tc.error)} {
+			for _, want := range []string{tc.error, tc.step, "Applications:   " + applications[tc.ending+tc.step], "What to do", "docs/runbook.md#" + strings.ToLower(tc.error)} {
 				if !strings.Contains(alert.Body, want) {
 					t.Errorf("the alert does not say %q:\n%s", want, alert.Body)
 				}

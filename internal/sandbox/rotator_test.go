@@ -75,7 +75,7 @@ func TestRotatorFillsTheEmptyVersion(t *testing.T) {
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](empty); !missing {
 		t.Errorf("the version had a value before the function was called: %v", empty)
 	}
-	if diff := cmp.Diff(map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": old, "TUMBLER": version}, w.labels()); diff != "" {
+	if diff := cmp.Diff(map[string]string{"AWSCURRENT": version, "AWSPREVIOUS": old}, w.labels()); diff != "" {
 		t.Errorf("labels: %s", diff)
 	}
 	w.currentLogsIn()

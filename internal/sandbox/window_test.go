@@ -155,7 +155,7 @@ func (w *windowed) closed(nextWindow string) {
 	w.Helper()
 	alert := w.lastAlert()
 	for _, want := range []string{
-		"rotation window is closed", "Applications are unaffected", "The next window is from " + nextWindow, "--outside-window", "docs/runbook.md#windowclosed",
+		"rotation window is closed", "not changed by this rotation", "The next window is from " + nextWindow, "--outside-window", "docs/runbook.md#windowclosed",
 	} {
 		if !strings.Contains(alert.Body, want) {
 			w.Errorf("the alert does not say %q:\n%s", want, alert.Body)
@@ -278,13 +278,12 @@ func TestWindowClosesDuringRetries(t *testing.T) {
 			w.until(5, 2, 59, 30)
 			arn := w.start("")
 			w.pass(time.Hour)
-			e := w.ended(arn, "WindowClosed")
+			e := w.ended(arn, "NeedsAttention") // nobody could ask the database
 			if e.Error != "WindowClosed" || !strings.Contains(e.Cause, "the rotation window closed at 2026-03-05T03:00:00Z") {
 				t.Errorf("got %s: %s", e.Error, e.Cause)
 			}
-			w.closed("2026-03-06T02:00:00Z to 2026-03-06T03:00:00Z")
 			w.untouched(before)
-			w.walked(arn, "Receive", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "SetSecret", "Restore", "RotatedAfterAll", "SendAlert", "Announce", "Ending", "WindowClosed")
+			w.walked(arn, "Receive", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "SetSecret", "Restore", "GiveUp", "TellPeople", "SendAlert", "Announce", "Ending", "NeedsAttention")
 			attempts := slices.DeleteFunc(slices.Clone(w.ran), func(s string) bool { return !strings.HasPrefix(s, "SetSecret ") })
 			if n := len(attempts); n < 2 || attempts[n-1] != "SetSecret at 05 03:00" || slices.Contains(attempts[:n-1], "SetSecret at 05 03:00") {
 				t.Errorf("attempts: %q; want several, and the last alone after the window closed", attempts)
@@ -335,7 +334,7 @@ func TestChangeUnderWayWhenTheWindowCloses(t *testing.T) {
 	t.Parallel()
 	w := newWindowed(t)
 	w.configureSilent(nightly)
-	w.slow["SetSecretAgain"] = 5 * time.Second // into which the change would be given up
+	w.slow["SetSecret"] = 5 * time.Second // into which the change would be given up
 	w.until(5, 2, 59, 58)                      // a login takes no time on this clock, and milliseconds in reality
 	before := w.password()
 	lock, look := w.db.Admin(), w.db.Admin()
@@ -380,7 +379,7 @@ func TestWindowOpensWhileWaiting(t *testing.T) {
 		t.Error("AWSCURRENT has not changed")
 	}
 	w.currentLogsIn()
-	w.walked(arn, "Receive", "Plan", "WindowOpen", "WaitForWindow", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "SetSecret", "TestSecret", "FinishSecret", "Announce", "Ending", "Rotated")
+	w.walked(arn, "Receive", "Plan", "WindowOpen", "WaitForWindow", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "SetSecret", "TestSecret", "FinishSecret", "TellPeople", "Announce", "Ending", "Rotated")
 }
 
 // scheduled is what the schedule sends, of that time.
@@ -414,7 +413,7 @@ func TestSchedulerIsLate(t *testing.T) {
 				return
 			}
 			w.untouched(before)
-			w.walked(arn, "Receive", "Plan", "WindowOpen", "TurnAway", "SendAlert", "Announce", "Ending", "WindowClosed")
+			w.walked(arn, "Receive", "Plan", "Restore", "TellPeople", "SendAlert", "Announce", "Ending", "WindowClosed")
 			next := "2026-03-06T02:00:00Z"
 			if strings.Contains(tc.schedule.Expression, "2/6") {
 				next = "2026-03-05T08:00:00Z"
@@ -451,7 +450,7 @@ func (w *windowed) redrive(arn string) {
 // TestRedriveTheNextDay: the window of the plan is over, and so is the next one
 // that was known then.
 func TestRedriveTheNextDay(t *testing.T) {
-	undone := []string{"Restore", "RotatedAfterAll", "SendAlert", "Announce", "Ending", "WindowClosed"}
+	undone := []string{"Restore", "TellPeople", "SendAlert", "Announce", "Ending", "WindowClosed"}
 	for name, tc := range map[string]struct {
 		stoppedIn string
 		cutOff    bool     // from the database, so that the function changed nothing
@@ -461,7 +460,7 @@ func TestRedriveTheNextDay(t *testing.T) {
 		"stopped in CreateSecret":                   {"CreateSecret", false, undone, false},
 		"stopped before SetSecret changed anything": {"SetSecret", true, undone, false},
 		"stopped after SetSecret changed it":        {"SetSecret", false, undone, false},
-		"stopped past the commit point":             {"TestSecret", false, []string{"FinishSecret", "Announce", "Ending", "Rotated"}, true},
+		"stopped past the commit point":             {"TestSecret", false, []string{"FinishSecret", "TellPeople", "Announce", "Ending", "Rotated"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,6 +80,9 @@ func newWorldWith(t *testing.T, table engine.Table, change func(*world, *sandbox
 		Log:     slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Clock:   asl.NewVirtualClock(time.Now()),
 
+		// Nothing waits for a lock here.
+		Sleep: func(context.Context, time.Duration) error { return nil },
+
 		RotationBackoff: func(int) time.Duration { return time.Millisecond },
 		Now:             func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) },
 		Observe: func(r wire.Record) {

@@ -55,7 +55,7 @@ func setup(t *testing.T) *env {
 		Name: aws.String(name), SecretString: aws.String(canary), ClientRequestToken: &first,
 	})
 	e.check(err)
-	e.check(e.client.PutVersion(t.Context(), name, second, rotation.Own, redact.New(canary+"2")))
+	e.check(e.client.PutVersion(t.Context(), name, second, rotation.GivenUp, redact.New(canary+"2")))
 	return e
 }
 
@@ -91,7 +91,7 @@ func calls(c *secretsmgr.Client) map[string]func(context.Context) error {
 			return err
 		},
 		"PutSecretValue": func(ctx context.Context) error {
-			return c.PutVersion(ctx, name, rotation.VersionID("third"), rotation.Own, redact.New(canary+"3"))
+			return c.PutVersion(ctx, name, rotation.VersionID("third"), rotation.GivenUp, redact.New(canary+"3"))
 		},
 		"UpdateSecretVersionStage": func(ctx context.Context) error {
 			_, err := c.MoveLabel(ctx, name, rotation.Pending, "", second)
@@ -301,7 +301,7 @@ func TestLostAnswers(t *testing.T) {
 	}
 	lose()
 	third := rotation.VersionID("third")
-	if err := e.client.PutVersion(t.Context(), name, third, rotation.Own, redact.New("a")); err != nil {
+	if err := e.client.PutVersion(t.Context(), name, third, rotation.GivenUp, redact.New("a")); err != nil {
 		t.Error(err)
 	}
 	value, id, err := e.client.Value(t.Context(), name, rotation.Version{ID: third})
@@ -315,7 +315,7 @@ func TestPutVersionKeepsTheFirstValue(t *testing.T) {
 	e := setup(t)
 	third := rotation.VersionID("third")
 	for _, value := range []string{"a", "b"} {
-		if err := e.client.PutVersion(t.Context(), name, third, rotation.Own, redact.New(value)); err != nil {
+		if err := e.client.PutVersion(t.Context(), name, third, rotation.GivenUp, redact.New(value)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -323,7 +323,7 @@ func TestPutVersionKeepsTheFirstValue(t *testing.T) {
 	if err != nil || value.Reveal() != "a" {
 		t.Errorf("got another value, %v", err)
 	}
-	if got := e.labels()[rotation.Own]; got != third {
+	if got := e.labels()[rotation.GivenUp]; got != third {
 		t.Errorf("the label is on %s", got)
 	}
 }
@@ -348,7 +348,7 @@ func TestDescribe(t *testing.T) {
 	if !strings.Contains(m.ARN, ":secret:"+name+"-") || m.Name != name || m.Deleted || m.NativeRotationARN != "" {
 		t.Errorf("got %+v", m)
 	}
-	if diff := cmp.Diff(map[string]string{rotation.Current: first, rotation.Own: second}, m.Labels); diff != "" {
+	if diff := cmp.Diff(map[string]string{rotation.Current: first, rotation.GivenUp: second}, m.Labels); diff != "" {
 		t.Error(diff)
 	}
 }
