@@ -63,7 +63,7 @@ var failures = map[string]struct {
 		function: sandbox.Function{Handler: handlerFunc(func(context.Context, []byte) ([]byte, error) {
 			return nil, valueError("cannot run ALTER USER app PASSWORD 'c4nary-Pa55word'")
 		})},
-		err: "RotationFunctionFailed", says: []string{foreignARN, "ValueError", "its own log"}, asked: 4,
+		err: "RotationFunctionFailed", says: []string{foreignARN, "failed 4 times", "its own log"}, asked: 4,
 	},
 	"fails without a name": {
 		function: sandbox.Function{Handler: handlerFunc(func(context.Context, []byte) ([]byte, error) {
@@ -75,7 +75,7 @@ var failures = map[string]struct {
 		function: sandbox.Function{Handler: handlerFunc(func(context.Context, []byte) ([]byte, error) {
 			return nil, messages.InvokeResponse_Error{Type: "AlreadyRotating", Message: "c4nary-Pa55word"}
 		})},
-		err: "RotationFunctionFailed", says: []string{"failed with AlreadyRotating"}, asked: 4,
+		err: "RotationFunctionFailed", says: []string{"failed 4 times"}, asked: 4,
 	},
 	"times out": {
 		function: sandbox.Function{Timeout: 5 * time.Millisecond, Handler: handlerFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
