@@ -43,7 +43,7 @@ func (s Set) alternate(ctx context.Context, plan Planned, database engine.Engine
 	}
 	defer admin.Close()
 	request := engine.CloneRequest{
-		Original: users.original, Clone: users.clone, Mark: plan.SecretARN,
+		Original: users.original, Clone: users.clone, Mark: plan.SecretARN, Database: current.DBName,
 		Proven: v.hasNamed(before, users.target, current),
 	}
 	if users.target == users.clone {

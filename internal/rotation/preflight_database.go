@@ -158,7 +158,7 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 func (f *flight) cloneRequest(ctx context.Context) engine.InspectRequest {
 	v := versions{secrets: f.Secrets, secretARN: f.secret.ARN}
 	clone := &engine.CloneRequest{
-		Original: f.users.original, Clone: f.users.clone, Mark: f.secret.ARN,
+		Original: f.users.original, Clone: f.users.clone, Mark: f.secret.ARN, Database: f.current.DBName,
 		Proven: v.hasNamed(ctx, f.users.target, f.current),
 	}
 	if f.users.target == f.users.original {

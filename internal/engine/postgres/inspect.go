@@ -29,18 +29,24 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 	if r.Clone == nil {
 		return found, nil
 	}
+	s, leave, err := s.forRights(ctx, *r.Clone)
+	if err != nil {
+		return found, err
+	}
+	defer leave()
 	l, _, err := s.prepare(ctx, *r.Clone)
 	if err != nil {
 		return found, err
 	}
+	defer l.leave()
 	if err := l.refusals(fmt.Sprintf("making role %q level with %q on %s", r.Clone.Clone, r.Clone.Original, s.Target)); err != nil {
 		return found, err
 	}
-	found.Changes = pgwire.Done(l.steps)
+	found.Changes = l.changes()
 	if !l.role(l.Session).Superuser && slices.ContainsFunc(found.Changes, setsSomething) {
 		found.Notes = append(found.Notes, "Whether the superuser may SET these for the clone was not checked")
 	}
-	if s.separateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
+	if s.engine.SeparateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
 		found.Notes = append(found.Notes, "Whether the superuser may grant rights on every object was not checked")
 	}
 	return found, nil
@@ -92,17 +98,17 @@ type restriction struct{ restricted, exempt bool }
 // writable makes sure that the server takes changes.
 func (s *session) writable(ctx context.Context) (restriction, error) {
 	op := "asking " + s.Target.String() + " whether it takes changes"
-	row, err := s.Run(ctx, stateSQL())
+	row, err := s.Row(ctx, stateSQL)
 	if err != nil {
 		return restriction{}, s.StatementFault(err, op, pgwire.Reading)
 	}
-	if len(row) != 4 {
+	if len(row) != 3 {
 		return restriction{}, fault.New(fault.DatabaseError, op+": the answer was not understood", "Please report this to Tumbler")
 	}
-	if row[0] == "t" || row[1] == "on" {
-		return restriction{}, fault.New(fault.DatabaseReadOnly, s.Target.String()+": the database is read-only", hints.ReadOnly)
+	if row[0] == "t" {
+		return restriction{}, fault.New(fault.DatabaseReadOnly, s.Target.String()+": the server is a replica", hints.ReadOnly)
 	}
-	return restriction{restricted: row[2] == "on", exempt: row[3] == "t"}, nil
+	return restriction{restricted: row[1] == "on", exempt: row[2] == "t"}, nil
 }
 
 // maySetPassword follows the rules of AlterRole() in PostgreSQL's user.c, and
@@ -126,6 +132,8 @@ func (s *session) maySetPassword(ctx context.Context, user string, rds restricti
 	switch {
 	case role == nil:
 		return noSuchRole(op, user)
+	case user != s.Target.User && (!role.Login || role.Expired):
+		return accountDisabled(op, user, !role.Login)
 	case session == nil || session.Superuser:
 		return nil
 	case rds.restricted && !rds.exempt:

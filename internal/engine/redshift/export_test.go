@@ -6,7 +6,7 @@ import "github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
 func OnPostgres(e Engine) Engine {
 	e.views = &views{
 		about: func(users ...string) string {
-			return "SELECT rolname, rolconnlimit, '', 0 FROM pg_roles WHERE rolname IN (" + quoted(users...) + ")"
+			return "SELECT rolname, rolconnlimit, '', 0 FROM pg_catalog.pg_roles WHERE " + oneOf("rolname", users)
 		},
 		roles:     func(...string) string { return "SELECT '', '', false WHERE false" },
 		rights:    func(users ...string) []string { return []string{pggrant.PostgresSQL(users...)} },
