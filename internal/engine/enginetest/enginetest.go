@@ -46,6 +46,11 @@ type Target struct {
 	// without the caller's word for it.
 	Marks bool
 
+	// Barred are the ways of the server to keep a user out whatever its password
+	// is, or to take a password only for setting another one. Nil when it has
+	// none.
+	Barred []Barred
+
 	// TLS describes the server's TLS. Nil when it has none.
 	TLS *TLS
 
@@ -96,6 +101,13 @@ type Right struct {
 	Revoke func(t testing.TB, user string)
 	// Works reports whether the user, logged in, can do it.
 	Works func(t testing.TB, user string, password redact.String) bool
+}
+
+// Barred is a way to keep a user out that has the right password.
+type Barred struct {
+	Name string     // what the server calls it, such as "ACCOUNT LOCK"
+	Code fault.Code // AccountDisabled or PasswordExpired
+	Bar  func(t testing.TB, user string)
 }
 
 // TLS describes a server that has TLS.
