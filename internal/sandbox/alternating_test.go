@@ -273,7 +273,7 @@ func TestRefusesPairs(t *testing.T) {
 		},
 		"superuser's secret is not there": {
 			request: `{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"prod/nobody"}`,
-			ending:  "RestoredCleanly", err: "SuperuserInvalid", says: []string{"prod/nobody", "not there"},
+			ending:  "RestoredCleanly", err: "AccessDenied", says: []string{"prod/nobody", "not there"},
 		},
 		"superuser's secret is no secret of a user": {
 			spoil: func(w *world) {
