@@ -51,6 +51,10 @@ type Target struct {
 	// none.
 	Barred []Barred
 
+	// Tenancy makes users that turn the database they own against the superuser.
+	// Nil when the server has nothing of that kind.
+	Tenancy *Tenancy
+
 	// TLS describes the server's TLS. Nil when it has none.
 	TLS *TLS
 
@@ -133,7 +137,7 @@ func Run(t *testing.T, target Target) {
 	s := &suite{Target: target, super: target.Fixture.Superuser()}
 	var ran, failed int
 	var names []string
-	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.logCases()} {
+	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.hostileCases(), s.logCases()} {
 		for _, c := range group {
 			names = append(names, c.name)
 			if reason := s.notApplicable(c); reason != "" {
@@ -169,7 +173,7 @@ func (s *suite) notApplicable(c testCase) string {
 
 func (s *suite) reasons([]string) string {
 	var lines []string
-	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.logCases()} {
+	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.hostileCases(), s.logCases()} {
 		for _, c := range group {
 			if reason := s.notApplicable(c); reason != "" {
 				lines = append(lines, fmt.Sprintf("\n\t%s: %s", c.name, reason))

@@ -55,7 +55,7 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 // setsSomething reports whether a change is one of a setting that a superuser may
 // have reserved. What the clone's sessions act as is its members' to choose.
 func setsSomething(change string) bool {
-	return strings.HasPrefix(change, "SET ") && !strings.HasPrefix(change, "SET "+settingRole)
+	return strings.HasPrefix(change, settingDone("SET", "", "")) && !strings.HasPrefix(change, settingDone("SET", settingRole, ""))
 }
 
 // refusals are what the server would object to beside what missing finds, which
@@ -137,7 +137,7 @@ func (s *session) maySetPassword(ctx context.Context, user string, rds restricti
 	case session == nil || session.Superuser:
 		return nil
 	case rds.restricted && !rds.exempt:
-		return missing("RDS restricts who may set passwords (rds.restrict_password_commands)", "GRANT rds_password TO "+pgwire.Identifier(c.Session))
+		return missing("RDS restricts who may set passwords (rds.restrict_password_commands)", grantRoleSQL("rds_password", c.Session, membership{}, false))
 	case c.Session == user:
 		return nil
 	case role.Superuser:
@@ -146,7 +146,7 @@ func (s *session) maySetPassword(ctx context.Context, user string, rds restricti
 		return missing("it has neither SUPERUSER nor CREATEROLE", fmt.Sprintf("ALTER ROLE %s CREATEROLE, or name another superuser's secret", pgwire.Identifier(c.Session)))
 	case c.inheritPerGrant() && !role.Administered:
 		return missing("it has no ADMIN OPTION on "+pgwire.Identifier(user),
-			fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(user), pgwire.Identifier(c.Session)))
+			"As a role that may: "+grantAdminSQL(user, c.Session))
 	}
 	return nil
 }

@@ -258,13 +258,13 @@ func (l *leveling) levelMemberships() {
 		}
 		h := have[name]
 		if h.Admin && !w.Admin {
-			l.revoke("ADMIN OPTION FOR ", name, func(m membership) bool { return m.Admin })
+			l.revoke(optionFor("ADMIN"), name, func(m membership) bool { return m.Admin })
 		}
 		if h.Inherit && !w.Inherit {
-			l.revoke("INHERIT OPTION FOR ", name, func(m membership) bool { return m.Inherit })
+			l.revoke(optionFor("INHERIT"), name, func(m membership) bool { return m.Inherit })
 		}
 		if h.Set && !w.Set {
-			l.revoke("SET OPTION FOR ", name, func(m membership) bool { return m.Set })
+			l.revoke(optionFor("SET"), name, func(m membership) bool { return m.Set })
 		}
 	}
 }
@@ -307,11 +307,11 @@ func (l *leveling) levelSettings() {
 			if has && pgwire.CanonicalSetting(name, value) == pgwire.CanonicalSetting(name, want[name]) {
 				continue
 			}
-			l.add(pgwire.Levelling, setSQL(l.clone, database, name, want[name]), "SET "+name+where, l.hintSetting(name))
+			l.add(pgwire.Levelling, setSQL(l.clone, database, name, want[name]), settingDone("SET", name, where), l.hintSetting(name))
 		}
 		for _, name := range sortedKeys(have) {
 			if _, wanted := want[name]; !wanted {
-				l.add(pgwire.Levelling, resetSQL(l.clone, database, name), "RESET "+name+where, l.hintSetting(name))
+				l.add(pgwire.Levelling, resetSQL(l.clone, database, name), settingDone("RESET", name, where), l.hintSetting(name))
 			}
 		}
 	}
@@ -329,6 +329,9 @@ func (l *leveling) actors() map[string]string {
 	for _, database := range l.databases(l.original, "") {
 		if l.separate {
 			want[database] = l.ownRole(database, l.original)
+			if want[database] == "" && l.ownRole(database, "") == l.original {
+				want[database] = "none" // as itself, as the original does
+			}
 		} else if as := l.runsAs(database, l.original); as != usual {
 			want[database] = as
 		}
@@ -345,7 +348,7 @@ func (l *leveling) hintSetting(name string) string {
 
 // grantAdmin is the statement that lets the session administer the role.
 func (l *leveling) grantAdmin(role string) string {
-	return fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(role), pgwire.Identifier(l.Session))
+	return "As a role that may: " + grantAdminSQL(role, l.Session)
 }
 
 // missing lists what the session lacks for the steps and would be refused for:
@@ -366,7 +369,7 @@ func (l *leveling) missing() (what, hint string) {
 	for _, name := range l.administered() {
 		if r := l.role(name); r != nil && !r.Administered {
 			roles = append(roles, pgwire.Identifier(name))
-			grants = append(grants, fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(name), pgwire.Identifier(l.Session)))
+			grants = append(grants, grantAdminSQL(name, l.Session))
 		}
 	}
 	if len(grants) == 0 {

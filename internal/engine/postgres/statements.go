@@ -123,6 +123,34 @@ func resetSQL(role, database, name string) string {
 	return alterRoleSQL(role, inDatabase(database)+"RESET "+pgwire.SettingName(name))
 }
 
+// settingDone says the same to people, without the role and the value.
+func settingDone(verb, name, where string) string { return verb + " " + name + where }
+
+// optionFor is an option of a membership as REVOKE calls it.
+func optionFor(option string) string { return option + " OPTION FOR " }
+
+// options names what a membership allows.
+func (m membership) options() string {
+	var options []string
+	for _, o := range []struct {
+		name string
+		has  bool
+	}{{"ADMIN", m.Admin}, {"INHERIT", m.Inherit}, {"SET", m.Set}} {
+		if o.has {
+			options = append(options, o.name)
+		}
+	}
+	if len(options) == 0 {
+		return ""
+	}
+	return " WITH " + strings.Join(options, ", ")
+}
+
+// grantAdminSQL is for people: it lets the member administer the role.
+func grantAdminSQL(role, member string) string {
+	return grantRoleSQL(role, member, membership{Admin: true}, false)
+}
+
 func inDatabase(database string) string {
 	if database == "" {
 		return ""

@@ -147,12 +147,12 @@ func (u *user) privileges() []string {
 	for name, admin := range u.Roles {
 		line := "has role " + roleName(name)
 		if admin {
-			line += " WITH ADMIN OPTION"
+			line += withAdmin
 		}
 		list = append(list, line)
 	}
 	for name, value := range u.Settings {
-		list = append(list, "SET "+name+" = "+pgwire.ListedSetting(name, value))
+		list = append(list, settingDone("SET", name+" = "+pgwire.ListedSetting(name, value)))
 	}
 	list = append(list, u.Rights.List()...)
 	slices.Sort(list)

@@ -15,3 +15,8 @@ func OnPostgres(e Engine) Engine {
 	}
 	return e
 }
+
+// Reading is every statement that reads what PostgreSQL has, too.
+func Reading(users ...string) []string {
+	return []string{usersSQL(users...), groupsSQL(users...), validitySQL(users[0]), disabledSQL(users[0]), owned(users, "'TABLE', '', n.nspname, c.relname", tablesFrom, tablesOnly, "SELECT")}
+}

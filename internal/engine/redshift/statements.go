@@ -57,6 +57,20 @@ func alterUserSQL(user, option string) string {
 	return "ALTER USER " + pgwire.Identifier(user) + " " + option
 }
 
+const (
+	withAdmin    = " WITH ADMIN OPTION"
+	resetTimeout = "RESET SESSION TIMEOUT"
+)
+
+func setSQL(user, name, value string) string {
+	return alterUserSQL(user, "SET "+pgwire.SettingName(name)+" TO "+pgwire.SettingValue(name, value))
+}
+
+func resetSQL(user, name string) string { return alterUserSQL(user, "RESET "+pgwire.SettingName(name)) }
+
+// settingDone says the same to people, without the user.
+func settingDone(verb, name string) string { return verb + " " + name }
+
 func groupSQL(group, verb, user string) string {
 	return "ALTER GROUP " + pgwire.Identifier(group) + " " + verb + " USER " + pgwire.Identifier(user)
 }
@@ -64,7 +78,7 @@ func groupSQL(group, verb, user string) string {
 func grantRoleSQL(role, user string, admin bool) string {
 	sql := "GRANT ROLE " + roleName(role) + " TO " + pgwire.Identifier(user)
 	if admin {
-		sql += " WITH ADMIN OPTION"
+		sql += withAdmin
 	}
 	return sql
 }

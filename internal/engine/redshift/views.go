@@ -60,14 +60,18 @@ func redshiftRights(names ...string) []string {
 		"SELECT grantee_name, CASE object_type WHEN 'RELATION' THEN 'DEFAULT TABLES' ELSE 'DEFAULT ' || object_type || 'S' END, " +
 			"owner_name, coalesce(schema_name, ''), '', '', '', privilege_type, admin_option, false FROM pg_catalog.svv_default_privileges " +
 			"WHERE grantee_type = 'user' AND owner_name <> grantee_name AND grantee_name IN (" + users + ")",
-		owned(names, "'TABLE', '', n.nspname, c.relname", "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {=} c.relnamespace JOIN pg_catalog.pg_user u ON u.usesysid {=} c.relowner",
-			"(c.relkind {=} 'r' OR c.relkind {=} 'v') AND pg_catalog.substring(n.nspname, 1, 3) {<>} 'pg_'", "SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"),
+		owned(names, "'TABLE', '', n.nspname, c.relname", tablesFrom, tablesOnly, "SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"),
 		owned(names, "'SCHEMA', '', '', n.nspname", "pg_catalog.pg_namespace n JOIN pg_catalog.pg_user u ON u.usesysid {=} n.nspowner",
 			"pg_catalog.substring(n.nspname, 1, 3) {<>} 'pg_'", "USAGE", "CREATE"),
 		owned(names, "'DATABASE', '', '', d.datname", "pg_catalog.pg_database d JOIN pg_catalog.pg_user u ON u.usesysid {=} d.datdba",
 			"d.datname {=} pg_catalog.current_database()", "CREATE", "TEMP"),
 	}
 }
+
+const (
+	tablesFrom = "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {=} c.relnamespace JOIN pg_catalog.pg_user u ON u.usesysid {=} c.relowner"
+	tablesOnly = "(c.relkind {=} 'r' OR c.relkind {=} 'v') AND pg_catalog.substring(n.nspname, 1, 3) {<>} 'pg_'"
+)
 
 // owned lists what owning an object amounts to.
 func owned(users []string, columns, from, only string, privileges ...string) string {

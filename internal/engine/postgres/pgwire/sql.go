@@ -55,6 +55,9 @@ func Names(names ...string) string {
 // says; doubling quotes is for whoever changes that.
 func (v Verifier) Literal() string { return "'" + strings.ReplaceAll(v.text, "'", "''") + "'" }
 
+// OwnStatements are those of this package that read, for tests.
+func OwnStatements() []string { return []string{probeSQL, clockSQL, inTimeSQL(1 << 60)} }
+
 const (
 	probeSQL    = "SELECT 1"
 	rollbackSQL = "ROLLBACK"
@@ -73,16 +76,16 @@ func pinSQL(version int, role string) []string {
 	} else {
 		role = "none"
 	}
-	pin := []string{
-		"SET LOCAL search_path = pg_catalog, pg_temp",
-		"SET LOCAL ROLE " + role,
-		"SET LOCAL lock_timeout = " + milliseconds(engine.LockTimeout),
-		"SET LOCAL statement_timeout = " + milliseconds(statementTimeout),
-	}
+	var pin []string
 	if version >= 17 {
 		pin = append(pin, "SET LOCAL transaction_timeout = 0")
 	}
-	return pin
+	return append(pin, // limits first: those of the role or the database may be tiny
+		"SET LOCAL statement_timeout = "+milliseconds(statementTimeout),
+		"SET LOCAL search_path = pg_catalog, pg_temp",
+		"SET LOCAL ROLE "+role,
+		"SET LOCAL lock_timeout = "+milliseconds(engine.LockTimeout),
+	)
 }
 
 // beginSQL is the same for Redshift, which has fewer settings. Source: Redshift
