@@ -56,7 +56,7 @@ func run() error {
 	defer jsii.Close()
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
 	file, _ := app.Node().TryGetContext(jsii.String("config")).(string)
-	cfg, err := loadConfig(file, os.Getenv("TUMBLER_CONFIG"), os.Stderr)
+	cfg, env, err := loadConfig(file, os.Getenv("TUMBLER_CONFIG"), os.Stderr)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if _, err := newStack(app, cfg, rotation.Options{Now: now}); err != nil {
+	if _, err := newStack(app, cfg, env, rotation.Options{Now: now}); err != nil {
 		return err
 	}
 	app.Synth(nil)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,28 +22,25 @@ const exampleFile = "rotations.example.yaml"
 
 // loadConfig reads the file that the context names, else the environment, else
 // rotations.yaml. Without any, the example shows on a fresh clone what would be
-// deployed.
-func loadConfig(fromContext, fromEnv string, notices io.Writer) (*config.Config, error) {
-	for _, file := range []string{fromContext, fromEnv} {
-		if file != "" {
-			return config.Load(file)
-		}
-	}
-	if _, err := os.Stat(config.DefaultFile); errors.Is(err, fs.ErrNotExist) {
+// deployed; it is for no account in particular, so that `cdk bootstrap` works there.
+func loadConfig(fromContext, fromEnv string, notices io.Writer) (cfg *config.Config, env *awscdk.Environment, err error) {
+	file := cmp.Or(fromContext, fromEnv, config.DefaultFile)
+	if _, err := os.Stat(file); file == config.DefaultFile && errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(notices, "There is no %[1]s, so this is the stack of %[2]s, whose secrets do not exist. "+
 			"Copy it to %[1]s and name your own before you deploy.\n", config.DefaultFile, exampleFile)
-		return config.Load(exampleFile)
+		cfg, err = config.Load(exampleFile)
+		return cfg, nil, err
 	}
-	return config.Load(config.DefaultFile)
+	if cfg, err = config.Load(file); err != nil {
+		return nil, nil, err
+	}
+	env, err = environment(cfg, os.Getenv)
+	return cfg, env, err
 }
 
 // newStack is one deployment. Its outputs are for people: the CLI finds what it
 // needs by the deployment's name.
-func newStack(scope constructs.Construct, cfg *config.Config, o rotation.Options) (awscdk.Stack, error) {
-	env, err := environment(cfg, os.Getenv)
-	if err != nil {
-		return nil, err
-	}
+func newStack(scope constructs.Construct, cfg *config.Config, env *awscdk.Environment, o rotation.Options) (awscdk.Stack, error) {
 	stack := awscdk.NewStack(scope, jsii.String(cfg.Name), &awscdk.StackProps{
 		Env:         env,
 		Description: jsii.String("Tumbler: rotates database credentials in AWS Secrets Manager"),
@@ -58,14 +56,22 @@ func newStack(scope constructs.Construct, cfg *config.Config, o rotation.Options
 	return stack, nil
 }
 
-// environment is account and Region, for a configuration whose VPC is looked up
-// there. Other stacks go wherever the credentials are for.
+// environment is account and Region, as far as the configuration says or needs to
+// know: where the ARNs are, or where the VPC is looked up. Other stacks go wherever
+// the credentials are for.
 func environment(cfg *config.Config, getenv func(string) string) (*awscdk.Environment, error) {
+	account, region := getenv("CDK_DEFAULT_ACCOUNT"), getenv("CDK_DEFAULT_REGION")
+	if wantRegion, wantAccount, field := cfg.Place(); field != "" {
+		if account != "" && account != wantAccount || region != "" && region != wantRegion {
+			return nil, fmt.Errorf("%s is in %s %s, and the AWS credentials are for %s %s: a deployment rotates the secrets of its own account and Region; "+
+				"log in to %[3]s and set AWS_REGION=%[2]s, or name the secrets that are here", field, wantRegion, wantAccount, region, account)
+		}
+		return &awscdk.Environment{Account: jsii.String(wantAccount), Region: jsii.String(wantRegion)}, nil
+	}
 	for _, set := range cfg.Sets() {
 		if set.Network == nil || len(set.Network.VPCTags) == 0 {
 			continue
 		}
-		account, region := getenv("CDK_DEFAULT_ACCOUNT"), getenv("CDK_DEFAULT_REGION")
 		if account == "" || region == "" {
 			return nil, fmt.Errorf("network %s is found by vpcTags, which takes AWS credentials and a Region at synthesis: "+
 				"log in to AWS and run the CDK CLI, or write the VPC's id", set.Network.Name)

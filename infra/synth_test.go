@@ -123,7 +123,11 @@ func newTestApp(cfg *config.Config) (awscdk.App, awscdk.Stack, error) {
 		return nil, nil, err
 	}
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false), Outdir: jsii.String(out), Context: settings})
-	stack, err := newStack(app, cfg, rotation.Options{CodeDir: stubs, Now: synthesised})
+	env, err := environment(cfg, os.Getenv)
+	if err != nil {
+		return nil, nil, err
+	}
+	stack, err := newStack(app, cfg, env, rotation.Options{CodeDir: stubs, Now: synthesised})
 	return app, stack, err
 }
 

@@ -12,7 +12,7 @@ import (
 
 // functions are the states that run a Lambda function.
 var functions = []string{
-	"Plan", "CreateSecret", "SetSecret", "SetSecretAgain", "TestSecret", "FinishSecret", "Restore",
+	"Plan", "CreateSecret", "SetSecret", "TestSecret", "FinishSecret", "Restore",
 	"SetSecretByFunction", "TestSecretByFunction",
 }
 
@@ -32,26 +32,18 @@ var otherErrors = []string{"Runtime.ExitError", "Lambda.ResourceNotFoundExceptio
 // metadata only, these three have no path to a database, and only CreateSecret
 // waits for replicas.
 var cannotReport = map[string][]fault.Code{
-	"Plan":           {fault.VersionNotReady, fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
-	"CreateSecret":   {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
-	"FinishSecret":   {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
-	"SetSecret":      {fault.ReplicaLagging},
-	"SetSecretAgain": {fault.ReplicaLagging},
-	"TestSecret":     {fault.ReplicaLagging},
-	"Restore":        {fault.ReplicaLagging},
-}
-
-// unclear says whether a change may have been made although the state failed.
-func unclear(err string) bool {
-	return err == string(fault.OutcomeUnknown) || slices.Contains(lambdaErrors, err) && err != "Lambda.TooManyRequestsException"
+	"Plan":         {fault.VersionNotReady, fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
+	"CreateSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
+	"FinishSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
+	"SetSecret":    {fault.ReplicaLagging},
+	"TestSecret":   {fault.ReplicaLagging},
+	"Restore":      {fault.ReplicaLagging},
 }
 
 // retried says whether the state must try again after the error.
 func retried(state, err string) bool {
 	code := fault.Code(err)
 	switch {
-	case state == "SetSecret" && unclear(err):
-		return false
 	case slices.Contains(lambdaErrors, err):
 		return true
 	case state == "TestSecret" && code == fault.LoginRefused:
@@ -106,15 +98,6 @@ func codeScenarios(state, err string) []scenario {
 		path:     begin + announce + "Rotated",
 		attempts: map[string]int{state: tries + 1}, took: pauses + time.Duration(tries)*perTry,
 	}
-	if state == "SetSecret" && unclear(err) {
-		forGood.path, forGood.err, forGood.cause = begin2+announce+"Rotated", "", ""
-	}
-	if state == "SetSecretAgain" {
-		first := failing{"SetSecret", string(fault.OutcomeUnknown), 0}
-		forGood.faults = append(forGood.faults, first)
-		passing.faults = append(passing.faults, first)
-		passing.path = begin2 + announce + "Rotated"
-	}
 	if state == "Restore" {
 		first := failing{"SetSecret", "DatabaseError", 0}
 		forGood.faults = append(forGood.faults, first)
@@ -133,7 +116,7 @@ func codeScenarios(state, err string) []scenario {
 
 // Every code, and every error of Lambda's, at every function.
 func TestErrorsAtEveryFunction(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	for _, state := range functions {
 		for _, err := range allErrors(state) {
 			for _, sc := range codeScenarios(state, err) {
@@ -153,7 +136,7 @@ func TestNamesOfErrors(t *testing.T) {
 		known[string(code)] = true
 	}
 	named := map[fault.Code]bool{}
-	for _, s := range rotation(t).States() {
+	for _, s := range loaded(t).States() {
 		if s.Type != "Task" {
 			continue
 		}

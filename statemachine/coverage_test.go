@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -15,7 +16,7 @@ import (
 // Every state is entered and every transition taken, those of Catch by a
 // failure, in the scenarios that were written by hand.
 func TestCoverage(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	entered, taken, caught := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, sc := range slices.Concat(scenarios, byFunction) {
 		_, w := sc.check(t.Context(), m)
@@ -54,6 +55,7 @@ func TestCoverage(t *testing.T) {
 type mutation struct {
 	name, state string
 	err         string // the error that is no longer retried, if it is that
+	still       bool   // it shows when there is no jitter
 	definition  []byte
 }
 
@@ -73,7 +75,8 @@ func mutate(t *testing.T, name, state string, change func(states map[string]any)
 }
 
 // mutations take away each state, Catch, catcher, retrier, retried error, choice,
-// timeout and path, and spoil each number of each retrier.
+// part of a condition, timeout, path, parameter and jitter, and spoil each number of
+// each retrier and each text that a state says by itself.
 func mutations(t *testing.T) (list []mutation) {
 	var definition struct {
 		States map[string]map[string]any
@@ -82,27 +85,49 @@ func mutations(t *testing.T) (list []mutation) {
 		t.Fatal(err)
 	}
 	for name, s := range definition.States {
-		add := func(what string, change func(s map[string]any)) {
+		add := func(what string, change func(s map[string]any)) *mutation {
 			list = append(list, mutate(t, name+" "+what, name, func(states map[string]any) {
 				change(states[name].(map[string]any))
 			}))
+			return &list[len(list)-1]
 		}
 		list = append(list, mutate(t, name+" removed", name, func(states map[string]any) { delete(states, name) }))
-		for _, field := range []string{"Catch", "Retry", "ResultPath", "ResultSelector", "InputPath", "OutputPath", "TimeoutSeconds", "ErrorPath", "CausePath", "Default"} {
+		for _, field := range []string{"Catch", "Retry", "ResultPath", "InputPath", "OutputPath", "TimeoutSeconds", "ErrorPath", "CausePath", "Default"} {
 			if _, ok := s[field]; ok {
 				add("without "+field, func(s map[string]any) { delete(s, field) })
 			}
 		}
+		for _, field := range []string{"Seconds", "TimeoutSeconds"} {
+			if _, ok := s[field]; ok {
+				add("with another "+field, func(s map[string]any) { s[field] = s[field].(float64) + 1 })
+			}
+		}
+		for _, field := range []string{"Parameters", "ResultSelector"} {
+			if _, ok := s[field]; ok {
+				add("without "+field, func(s map[string]any) { delete(s, field) })
+				spoil([]string{field}, s[field], add)
+			}
+		}
 		for _, field := range []string{"Choices", "Catch"} {
 			members, _ := s[field].([]any)
-			for i := range members {
+			for i, member := range members {
 				add(fmt.Sprintf("without %s %d", field, i), func(s map[string]any) {
 					s[field] = slices.Delete(s[field].([]any), i, i+1)
 				})
+				at := func(s map[string]any) map[string]any { return s[field].([]any)[i].(map[string]any) }
+				parts, _ := member.(map[string]any)["And"].([]any)
+				for j := range parts {
+					add(fmt.Sprintf("without part %d of %s %d", j, field, i), func(s map[string]any) {
+						at(s)["And"] = slices.Delete(at(s)["And"].([]any), j, j+1)
+					})
+				}
+				if path, ok := member.(map[string]any)["ResultPath"]; ok {
+					add(fmt.Sprintf("with another ResultPath of %s %d", field, i), func(s map[string]any) { at(s)["ResultPath"] = "$.elsewhere" })
+					if path == nil {
+						add(fmt.Sprintf("with an error in %s %d", field, i), func(s map[string]any) { at(s)["ResultPath"] = "$.failure" })
+					}
+				}
 			}
-		}
-		if _, ok := s["Seconds"]; ok {
-			add("with another Seconds", func(s map[string]any) { s["Seconds"] = s["Seconds"].(float64) + 1 })
 		}
 		retriers, _ := s["Retry"].([]any)
 		for i, r := range retriers {
@@ -116,15 +141,67 @@ func mutations(t *testing.T) (list []mutation) {
 					at(s)[field] = at(s)[field].(float64) + 1
 				})
 			}
-			for j, e := range r.(map[string]any)["ErrorEquals"].([]any) {
+			errors := r.(map[string]any)["ErrorEquals"].([]any)
+			steady := add(fmt.Sprintf("without jitter in retrier %d", i), func(s map[string]any) { delete(at(s), "JitterStrategy") })
+			steady.err, steady.still = errors[0].(string), true
+			for j, e := range errors {
 				add(fmt.Sprintf("without retrying %s", e), func(s map[string]any) {
 					at(s)["ErrorEquals"] = slices.Delete(at(s)["ErrorEquals"].([]any), j, j+1)
-				})
-				list[len(list)-1].err = e.(string)
+				}).err = e.(string)
 			}
 		}
 	}
 	return list
+}
+
+// spoil takes away each value of a template, and changes each that is not looked up.
+func spoil(path []string, v any, add func(string, func(map[string]any)) *mutation) {
+	parent := func(s map[string]any) (any, string) {
+		at := any(s)
+		for _, key := range path[:len(path)-1] {
+			if list, ok := at.([]any); ok {
+				at = list[0]
+			} else {
+				at = at.(map[string]any)[key]
+			}
+		}
+		return at, path[len(path)-1]
+	}
+	name := strings.Join(path, ".")
+	switch v := v.(type) {
+	case map[string]any:
+		for key, member := range v {
+			add("without "+name+"."+key, func(s map[string]any) {
+				at, last := parent(s)
+				if list, ok := at.([]any); ok {
+					delete(list[0].(map[string]any), key)
+				} else {
+					delete(at.(map[string]any)[last].(map[string]any), key)
+				}
+			})
+			spoil(append(slices.Clip(path), key), member, add)
+		}
+	case []any:
+		spoil(append(slices.Clip(path), "0"), v[0], add)
+	case string, float64, bool:
+		if strings.HasSuffix(name, ".$") {
+			return
+		}
+		add("with another "+name, func(s map[string]any) {
+			at, last := parent(s)
+			at.(map[string]any)[last] = another(v)
+		})
+	}
+}
+
+func another(v any) any {
+	switch v := v.(type) {
+	case string:
+		return v + "x"
+	case float64:
+		return v + 1
+	}
+	return !v.(bool)
 }
 
 // capMatters reports whether a retrier ever waits as long as its cap.
@@ -154,27 +231,34 @@ func TestMutations(t *testing.T) {
 // noticed reports whether a scenario fails, the likeliest first.
 func (mu mutation) noticed(t *testing.T, m *asl.Machine) bool {
 	t.Helper()
+	jitter := 1.0
+	if mu.still {
+		jitter = 0
+	}
 	fails := func(list []scenario) bool {
 		return slices.ContainsFunc(list, func(sc scenario) bool {
-			wrong, _ := sc.check(t.Context(), m)
+			wrong, _ := sc.checkWith(t.Context(), m, jitter)
 			return wrong != ""
 		})
 	}
-	if !slices.Contains(functions, mu.state) {
-		return fails(scenarios) || fails(byFunction) || fails(messageScenarios())
+	var likely []scenario
+	err := mu.err
+	if err == asl.ErrorTimeout {
+		err = late
 	}
-	likely := []string{"Lambda.Unknown", "LoginRefused"}
-	switch mu.err {
-	case "":
-	case asl.ErrorTimeout:
-		likely = []string{late}
-	default:
-		likely = []string{mu.err}
-	}
-	for _, err := range append(likely, allErrors(mu.state)...) {
-		if fails(codeScenarios(mu.state, err)) {
-			return true
+	switch {
+	case mu.still && slices.Contains(functions, mu.state):
+		sc := codeScenarios(mu.state, err)[0]
+		sc.took = sc.paused
+		return fails([]scenario{sc})
+	case mu.still:
+		sc := messageScenario(mu.state, err)
+		sc.took = 0
+		return fails([]scenario{sc})
+	case slices.Contains(functions, mu.state):
+		for _, err := range []string{cmp.Or(err, "Lambda.Unknown"), "LoginRefused", "ReplicaLagging", late} {
+			likely = append(likely, codeScenarios(mu.state, err)...)
 		}
 	}
-	return fails(scenarios) || fails(byFunction)
+	return fails(likely) || fails(scenarios) || fails(byFunction) || fails(messageScenarios())
 }

@@ -10,93 +10,87 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 )
 
-// gaveUp is a run in which the rotation and the restore failed.
-func gaveUp(t *testing.T) *world {
-	t.Helper()
-	w := newWorld(scenario{faults: []failing{{"SetSecret", "PrivilegeMissing", 0}, {"Restore", "KeyUnusable", 0}}})
-	if r := w.run(t.Context(), rotation(t), 1); r.Status != asl.Failed {
-		t.Fatalf("%+v", r)
-	}
-	return w
-}
-
-func TestGiveUpAlert(t *testing.T) {
-	var alert struct {
+// sent is what a run that gave up told people and machines.
+type sent struct {
+	Alert struct {
 		TopicArn, Subject, Message string
 		MessageAttributes          map[string]struct{ DataType, StringValue string }
 	}
-	if err := json.Unmarshal(gaveUp(t).inputs["SendAlert"], &alert); err != nil {
-		t.Fatal(err)
+	Event struct {
+		Source, DetailType, EventBusName string
+		Detail                           map[string]any
 	}
-	// What somebody who was woken up needs to know.
-	for _, want := range []string{
-		"applications may be unable to log in, since 2026-03-01T12:00:00.000Z", "Secret: " + secretARN + " ",
-		"rotation failed with PrivilegeMissing", "restoring failed with KeyUnusable", "AWSPENDING may be the only password",
-		"docs/runbook.md#KeyUnusable", "tumbler rotate " + secretARN + " ", "tumbler watch " + executionARN,
+}
+
+// gaveUpAfter runs into failures for good, also of Restore.
+func gaveUpAfter(t *testing.T, faults ...failing) (sent, asl.Result) {
+	t.Helper()
+	w := newWorld(scenario{faults: faults})
+	r := w.run(t.Context(), loaded(t), 1)
+	if r.Status != asl.Failed || r.Path[len(r.Path)-1] != "NeedsAttention" {
+		t.Fatalf("%+v", r)
+	}
+	var (
+		s   sent
+		put struct{ Entries []json.RawMessage }
+	)
+	for _, err := range []error{
+		json.Unmarshal(w.inputs["SendAlert"], &s.Alert), json.Unmarshal(w.inputs["Announce"], &put), json.Unmarshal(put.Entries[0], &s.Event),
 	} {
-		if !strings.Contains(alert.Message, want) {
-			t.Errorf("the message does not say %q:\n%s", want, alert.Message)
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	if strings.ContainsAny(alert.Message, "{}\n") {
-		t.Errorf("the message holds JSON:\n%s", alert.Message)
-	}
-	// SNS: a subject is at most 99 ASCII characters on one line, an attribute
-	// is not empty.
-	if len(alert.Subject) > 99 || strings.ContainsAny(alert.Subject, "\r\n") {
-		t.Errorf("subject %q", alert.Subject)
-	}
-	want := map[string]string{"outcome": "NeedsAttention", "severity": "critical", "error": "PrivilegeMissing", "secret": secretARN}
-	for name, value := range want {
-		if got := alert.MessageAttributes[name]; got.DataType != "String" || got.StringValue != value {
-			t.Errorf("attribute %s is %+v, want %s", name, got, value)
+	return s, r
+}
+
+// What somebody who was woken up needs to know, wherever it was that Restore could
+// not help; and nothing of the causes, which are JSON here.
+func TestGiveUpAlert(t *testing.T) {
+	for _, state := range []string{"Plan", "CreateSecret", "SetSecret", "TestSecret", "FinishSecret"} {
+		s, r := gaveUpAfter(t, failing{state, "PrivilegeMissing", 0}, failing{"Restore", "KeyUnusable", 0})
+		secret, certain := secretARN, "Secret:         "+secretARN
+		if state == "Plan" {
+			secret, certain = unplanned["secretArn"].(string), "whether AWSCURRENT logs in was not tried"
+		}
+		for _, want := range []string{"NEEDS ATTENTION: ", certain, "\nErrors:         PrivilegeMissing in the rotation, KeyUnusable in Restore"} {
+			if !strings.Contains(s.Alert.Message, want) {
+				t.Errorf("%s: the message does not say %q:\n%s", state, want, s.Alert.Message)
+			}
+		}
+		if strings.Contains(s.Alert.Message+s.Alert.Subject, "happened") || !strings.Contains(r.Cause, "PrivilegeMissing happened") || !strings.Contains(r.Cause, "KeyUnusable happened") {
+			t.Errorf("%s: the causes belong into the execution's cause and nowhere else:\n%s\n%s", state, s.Alert.Message, r.Cause)
+		}
+		// SNS: a subject is at most 99 ASCII characters on one line, an attribute
+		// is not empty.
+		if len(s.Alert.Subject) > 99 || strings.ContainsFunc(s.Alert.Subject, func(c rune) bool { return c < ' ' || c > '~' }) {
+			t.Errorf("%s: subject %q", state, s.Alert.Subject)
+		}
+		for name, value := range map[string]string{"outcome": "NeedsAttention", "severity": "critical", "error": "PrivilegeMissing", "secret": secret} {
+			if got := s.Alert.MessageAttributes[name]; got.DataType != "String" || got.StringValue != value {
+				t.Errorf("%s: attribute %s is %+v, want %s", state, name, got, value)
+			}
 		}
 	}
 }
 
 func TestGiveUpEvent(t *testing.T) {
-	var put struct {
-		Entries []struct {
-			Source, DetailType, EventBusName string
-			Detail                           map[string]any
-		}
+	s, _ := gaveUpAfter(t, failing{"SetSecret", "PrivilegeMissing", 0}, failing{"Restore", "KeyUnusable", 0})
+	if s.Event.Source != "tumbler" || s.Event.DetailType != "Rotation Failed" || s.Event.EventBusName != substitutions["EventBusName"] {
+		t.Errorf("%+v", s.Event)
 	}
-	if err := json.Unmarshal(gaveUp(t).inputs["Announce"], &put); err != nil || len(put.Entries) != 1 {
-		t.Fatal(err, put)
+	want := map[string]any{
+		"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "execution": executionARN, "secretArn": secretARN,
+		"step": "Restore", "applications": "at risk", "startedAt": "2026-03-01T12:00:00.000Z",
 	}
-	e := put.Entries[0]
-	if e.Source != "tumbler" || e.DetailType != "Rotation Failed" || e.EventBusName != substitutions["EventBusName"] {
-		t.Errorf("%+v", e)
-	}
-	for key, want := range map[string]any{
-		"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "execution": executionARN, "secretArn": secretARN, "versionId": versionID,
-		"applications": "at risk", "startedAt": "2026-03-01T12:00:00.000Z",
-	} {
-		if e.Detail[key] != want {
-			t.Errorf("%s is %v, want %v", key, e.Detail[key], want)
-		}
-	}
-}
-
-// Where no step had run nobody is paged, and the message does without what the
-// request may lack.
-func TestNothingTouchedAlert(t *testing.T) {
-	w := newWorld(scenario{faults: []failing{{"Plan", "InternalError", 0}, {"Restore", late, 0}}})
-	r := w.run(t.Context(), rotation(t), 1)
-	if r.Error != "InternalError" || r.Path[len(r.Path)-1] != "Refused" {
-		t.Fatalf("%+v", r)
-	}
-	for _, want := range []string{"Nothing was touched", "InternalError", "States.Timeout", executionARN, `"severity":{"DataType":"String","StringValue":"warning"}`} {
-		if !strings.Contains(string(w.inputs["SendAlert"]), want) {
-			t.Errorf("the alert does not say %q:\n%s", want, w.inputs["SendAlert"])
-		}
+	if diff := cmp.Diff(want, s.Event.Detail); diff != "" {
+		t.Error(diff)
 	}
 }
 
 // A timeout has no cause of its own; the message must do without.
 func TestGiveUpOnTimeouts(t *testing.T) {
-	w := newWorld(scenario{faults: []failing{{"FinishSecret", late, 0}, {"Restore", late, 0}}})
-	r := w.run(t.Context(), rotation(t), 1)
+	_, r := gaveUpAfter(t, failing{"FinishSecret", late, 0}, failing{"Restore", late, 0})
 	if r.Error != asl.ErrorTimeout || r.Cause != "States.Timeout: . Then restoring failed with States.Timeout: " {
 		t.Errorf("%s: %q", r.Error, r.Cause)
 	}
@@ -105,7 +99,7 @@ func TestGiveUpOnTimeouts(t *testing.T) {
 // The request cannot pose as what the steps say: it is kept apart.
 func TestRequestCannotPoseAsAResult(t *testing.T) {
 	w := newWorld(scenario{})
-	w.run(t.Context(), rotation(t), 1)
+	w.run(t.Context(), loaded(t), 1)
 	var in map[string]json.RawMessage
 	if err := json.Unmarshal(w.inputs["Plan"], &in); err != nil {
 		t.Fatal(err)
@@ -126,7 +120,7 @@ func TestRequestCannotPoseAsAResult(t *testing.T) {
 // What a redrive does: the failed end is reached again; an execution that was
 // interrupted goes on where it was, with all its attempts.
 func TestRedrive(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	w := newWorld(scenario{faults: []failing{{"SetSecret", "DatabaseError", 0}}})
 	r := w.run(t.Context(), m, 1)
 	run := asl.Run{ResumeFrom: r.Checkpoint, Clock: w.clock, Task: w.task, Execution: asl.Execution{ARN: executionARN}}

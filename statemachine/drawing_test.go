@@ -28,7 +28,7 @@ func TestDrawing(t *testing.T) {
 	if !ok || !closed {
 		t.Fatal("the README has no mermaid picture")
 	}
-	want := asl.Mermaid(rotation(t))
+	want := asl.Mermaid(loaded(t))
 	if *update {
 		if err := os.WriteFile(readme, []byte(before+fence+want+"```\n"+after), 0o644); err != nil {
 			t.Fatal(err)

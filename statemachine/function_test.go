@@ -1,13 +1,9 @@
 package statemachine_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 )
@@ -22,20 +18,6 @@ const canary = "c4nary-Pa55word"
 // function does, by state.
 var stepsByFunction = map[string]string{"SetSecretByFunction": "setSecret", "TestSecretByFunction": "testSecret"}
 
-// checkNativeContract notes when a rotation function gets anything else than
-// Secrets Manager would send (AWS Secrets Manager user guide, "Lambda rotation
-// functions").
-func (w *world) checkNativeContract(t asl.Task, step string) {
-	var in any
-	_ = json.Unmarshal(t.Input, &in) // what is not JSON differs
-	want := map[string]any{"FunctionName": functionARN, "Payload": map[string]any{
-		"Step": step, "SecretId": secretARN, "ClientRequestToken": versionID,
-	}}
-	if diff := cmp.Diff(want, in); diff != "" {
-		w.broken = append(w.broken, t.State+": "+diff)
-	}
-}
-
 // checkCanary notes when a task gets to see what a rotation function said.
 func (w *world) checkCanary(t asl.Task) {
 	if strings.Contains(string(t.Input), canary) {
@@ -45,11 +27,11 @@ func (w *world) checkCanary(t asl.Task) {
 
 // Stretches of paths.
 const (
-	bySet        = "Receive Plan WindowOpen CreateSecret WhoSets SetSecretByFunction"
-	byTest       = bySet + " TestSecretByFunction"
-	byAll        = byTest + " FinishSecret"
-	functionFell = " FunctionFailed TryFunctionAgain"
-	anotherTry   = functionFell + " PauseForFunction CreateSecret WhoSets SetSecretByFunction"
+	bySet      = "Receive Plan WindowOpen CreateSecret WhoSets SetSecretByFunction"
+	byTest     = bySet + " TestSecretByFunction"
+	byAll      = byTest + " FinishSecret"
+	again      = " PauseForFunction CreateSecret"
+	anotherTry = again + " WhoSets SetSecretByFunction"
 )
 
 // How often a rotation function is asked to set the password, and how long
@@ -59,13 +41,12 @@ const (
 	pause = 15 * second
 )
 
-// said is the cause of an error, after which the rotation function's own words
-// are gone.
-func said(err string) string {
-	return fmt.Sprintf("rotation function %s failed with %s. What it said may quote a password and is not repeated here: look in its own log", functionARN, err)
-}
+const (
+	functionFailed = "RotationFunctionFailed"
 
-const functionFailed = "RotationFunctionFailed"
+	// notRepeated stands for what the rotation function said.
+	notRepeated = "an existing rotation function failed. What it said may quote a password and is not repeated here: look in its own log"
+)
 
 // byFunction walk every path of a rotation by an existing rotation function.
 var byFunction = []scenario{
@@ -77,21 +58,28 @@ var byFunction = []scenario{
 	},
 	{
 		name: "function: does not set", function: true, faults: []failing{{"SetSecretByFunction", "ValueError", 0}},
-		path: bySet + strings.Repeat(anotherTry, tries-1) + functionFell + restore + alert + "RestoredCleanly",
-		err:  functionFailed, cause: said("ValueError"),
-		took: (tries - 1) * pause, paused: (tries - 1) * pause, attempts: map[string]int{"SetSecretByFunction": tries, "CreateSecret": tries},
+		path: bySet + strings.Repeat(anotherTry, tries-1) + again + restore + alert + "RestoredCleanly",
+		err:  functionFailed, cause: causeOf(functionFailed),
+		took: tries * pause, paused: tries * pause, attempts: map[string]int{"SetSecretByFunction": tries, "CreateSecret": tries + 1},
 	},
 	{
 		name: "function: the window closes between two attempts", function: true, restored: "WindowClosed",
 		faults: []failing{{"SetSecretByFunction", "ValueError", 0}, {"CreateSecret", "", 1}, {"CreateSecret", "WindowClosed", 0}},
-		path:   bySet + functionFell + " PauseForFunction CreateSecret" + restore + alert + "WindowClosed",
+		path:   bySet + again + restore + alert + "WindowClosed",
 		err:    "WindowClosed", cause: causeOf("WindowClosed"),
 		took: pause, paused: pause, attempts: map[string]int{"CreateSecret": 2},
 	},
 	{
 		name: "function: does not test", function: true, faults: []failing{{"TestSecretByFunction", "ValueError", 0}},
-		path: byTest + functionFell + restore + alert + "RestoredCleanly", err: functionFailed, cause: said("ValueError"),
+		path: byTest + restore + alert + "RestoredCleanly", err: functionFailed, cause: notRepeated,
 		took: exhausted("TestSecretByFunction"), attempts: map[string]int{"TestSecretByFunction": 5},
+	},
+	{
+		name: "function: sets at the second attempt and does not test", function: true,
+		faults: []failing{{"SetSecretByFunction", "ValueError", 1}, {"TestSecretByFunction", "ValueError", 0}},
+		path:   bySet + anotherTry + " TestSecretByFunction" + restore + alert + "RestoredCleanly", err: functionFailed, cause: notRepeated,
+		took: pause + exhausted("TestSecretByFunction"), paused: pause,
+		attempts: map[string]int{"SetSecretByFunction": 2, "CreateSecret": 2, "TestSecretByFunction": 5},
 	},
 	{
 		name: "function: cannot finish", function: true, faults: []failing{{"FinishSecret", "SecretChanged", 0}},
@@ -99,8 +87,8 @@ var byFunction = []scenario{
 	},
 	{
 		name: "function: gives up", function: true, faults: []failing{{"TestSecretByFunction", "ValueError", 0}, {"Restore", "InternalError", 0}},
-		path: byTest + functionFell + giveUp, err: functionFailed,
-		cause: functionFailed + ": " + said("ValueError") + ". Then restoring failed with InternalError: " + causeOf("InternalError"),
+		path: byTest + giveUp, err: functionFailed,
+		cause: functionFailed + ": " + notRepeated + ". Then restoring failed with InternalError: " + causeOf("InternalError"),
 		took:  exhausted("TestSecretByFunction"), attempts: map[string]int{"TestSecretByFunction": 5},
 	},
 }
@@ -108,31 +96,32 @@ var byFunction = []scenario{
 // functionScenarios are one error of a rotation function, for good and passing
 // at the last attempt.
 func functionScenarios(state, err string) []scenario {
-	name, perTry := err, time.Duration(0)
+	perTry := time.Duration(0)
 	if err == late {
-		name, perTry = asl.ErrorTimeout, retries[state].timeout
+		perTry = retries[state].timeout
 	}
-	failed := scenario{function: true, err: functionFailed, cause: said(name)}
+	failed := scenario{function: true, err: functionFailed}
 	passed := scenario{function: true}
+	attempts := 1
 	if state == "SetSecretByFunction" {
-		failed.path = bySet + strings.Repeat(anotherTry, tries-1) + functionFell + restore + alert + "RestoredCleanly"
+		attempts = tries
+		failed.path = bySet + strings.Repeat(anotherTry, tries-1) + again + restore + alert + "RestoredCleanly"
+		failed.cause = causeOf(functionFailed)
+		failed.took, failed.attempts = tries*(pause+perTry), map[string]int{state: tries, "CreateSecret": tries + 1}
 		passed.path = bySet + strings.Repeat(anotherTry, tries-1) + " TestSecretByFunction FinishSecret" + announce + "Rotated"
-		failed.attempts = map[string]int{state: tries, "CreateSecret": tries}
-		failed.took, passed.took = (tries-1)*pause+tries*perTry, (tries-1)*pause+(tries-1)*perTry
+		passed.took, passed.attempts = (tries-1)*(pause+perTry), map[string]int{state: tries, "CreateSecret": tries}
 	} else {
-		failed.path = byTest + functionFell + restore + alert + "RestoredCleanly"
+		failed.path = byTest + restore + alert + "RestoredCleanly"
+		failed.cause = notRepeated
 		passed.path = byAll + announce + "Rotated"
-		failed.attempts = map[string]int{state: retries[state].max + 1}
-		failed.took, passed.took = exhausted(state), exhausted(state)
 		if err == late || err == asl.ErrorDataLimitExceeded { // it would not do better
-			failed.attempts, failed.took = nil, perTry
+			failed.took = perTry
+		} else {
+			attempts = retries[state].max + 1
+			failed.took, failed.attempts = exhausted(state), map[string]int{state: attempts}
+			passed.took, passed.attempts = failed.took, failed.attempts
 		}
 	}
-	attempts := 1
-	if n, ok := failed.attempts[state]; ok {
-		attempts = n
-	}
-	passed.attempts = failed.attempts
 	failed.name, failed.faults = state+" "+err+" for good", []failing{{state, err, 0}}
 	passed.name, passed.faults = state+" "+err+" passing", []failing{{state, err, attempts - 1}}
 	if attempts == 1 {
@@ -141,35 +130,32 @@ func functionScenarios(state, err string) []scenario {
 	return []scenario{failed, passed}
 }
 
-// What a rotation function answers stays where Lambda puts it: in the one event
-// that says that it succeeded.
+// What a rotation function answers stays where Lambda puts it: in the events that say
+// how its task ended. It names its errors itself, so the name may quote as well.
 func TestFunctionsAreNotQuoted(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	for _, sc := range byFunction {
 		t.Run(sc.name, func(t *testing.T) {
 			w := newWorld(sc)
 			w.says = canary
-			w.run(t.Context(), m, 1)
+			r := w.run(t.Context(), m, 1)
+			if said := r.Error + r.Cause + string(r.Output); strings.Contains(said, canary) {
+				t.Errorf("the execution ends with it: %s", said)
+			}
 			for _, e := range w.events {
-				quoted := string(e.Input) + string(e.Output) + e.Cause
+				quoted := string(e.Input) + string(e.Output) + e.Error + e.Cause
 				if strings.Contains(quoted, canary) && !mayQuote(e) {
 					t.Errorf("%s of %s repeats it: %s", e.Type, e.State, quoted)
 				}
+			}
+			for _, what := range w.broken {
+				t.Error(what)
 			}
 		})
 	}
 }
 
-// mayQuote: the task's own events, and the way of its error to the state that
-// drops it.
+// mayQuote: the task's own events.
 func mayQuote(e asl.Event) bool {
-	switch e.Type {
-	case asl.TaskSucceeded, asl.TaskFailed:
-		return stepsByFunction[e.State] != ""
-	case "TaskStateExited":
-		return stepsByFunction[e.State] != "" && strings.Contains(string(e.Output), `"reported"`)
-	case "PassStateEntered":
-		return e.State == "FunctionFailed"
-	}
-	return false
+	return stepsByFunction[e.State] != "" && (e.Type == asl.TaskSucceeded || e.Type == asl.TaskFailed)
 }

@@ -44,7 +44,7 @@ func node(t *testing.T, pkg, script string, input []byte) ([]byte, error) {
 }
 
 func TestLint(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	if _, err := node(t, "asl-validator", "lint.cjs", m.Definition()); err != nil {
 		t.Error(err)
 	}
@@ -70,7 +70,7 @@ type outcome struct {
 // time out on a clock of ours, so scenarios that do are left out, and pauses and
 // waits are cut to nothing.
 func TestAnotherInterpreterAgrees(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	all := slices.Concat(scenarios, byFunction, messageScenarios())
 	for _, state := range functions {
 		for _, err := range allErrors(state) {

@@ -12,26 +12,16 @@ import (
 // Stretches of paths.
 const (
 	begin    = "Receive Plan WindowOpen CreateSecret WhoSets SetSecret TestSecret FinishSecret"
-	announce = " Announce Ending "
-	alert    = " SendAlert Announce Ending "
-	restore  = " Restore RotatedAfterAll"
-	giveUp   = " Restore WasAnythingTouched GiveUp" + alert + "NeedsAttention"
-	healed   = announce + "SendHealed Rotated"
+	announce = " TellPeople Announce Ending "
+	alert    = " TellPeople SendAlert Announce Ending "
+	restore  = " Restore"
+	waited   = "Receive Plan WindowOpen WaitForWindow Plan"
+	giveUp   = " Restore GiveUp" + alert + "NeedsAttention"
 )
-
-// begin2 is the normal path when the answer to a change was lost.
-var begin2 = strings.Replace(begin, "SetSecret ", "SetSecret SetSecretAgain ", 1)
 
 // upTo is the normal path as far as the state.
 func upTo(state string) string {
-	path := begin
-	if state == "SetSecretAgain" {
-		path = begin2
-	}
-	before, _, _ := strings.Cut(path, state+" ")
-	if state == "FinishSecret" {
-		before = strings.TrimSuffix(begin, state)
-	}
+	before, _, _ := strings.Cut(begin+" ", state+" ")
 	return before + state
 }
 
@@ -54,16 +44,14 @@ var retries = map[string]struct {
 	first, most time.Duration
 	timeout     time.Duration
 }{
-	"Plan":           {5, second, 20 * second, 40 * second},
-	"CreateSecret":   {5, second, 20 * second, 40 * second},
-	"SetSecret":      {6, second, 30 * second, 75 * second},
-	"SetSecretAgain": {6, second, 30 * second, 75 * second},
-	"TestSecret":     {6, second, 15 * second, 40 * second},
-	"FinishSecret":   {8, second, 15 * second, 40 * second},
-	"Restore":        {10, 2 * second, 60 * second, 75 * second},
-	"SendAlert":      {8, second, 30 * second, 60 * second},
-	"SendHealed":     {8, second, 30 * second, 60 * second},
-	"Announce":       {8, second, 30 * second, 60 * second},
+	"Plan":         {5, second, 20 * second, 40 * second},
+	"CreateSecret": {5, second, 20 * second, 40 * second},
+	"SetSecret":    {6, second, 30 * second, 75 * second},
+	"TestSecret":   {6, second, 15 * second, 40 * second},
+	"FinishSecret": {8, second, 15 * second, 40 * second},
+	"Restore":      {10, 2 * second, 60 * second, 75 * second},
+	"SendAlert":    {8, second, 30 * second, 60 * second},
+	"Announce":     {8, second, 30 * second, 60 * second},
 
 	// A loop tries SetSecretByFunction again.
 	"SetSecretByFunction":  {0, second, second, 930 * second},
@@ -79,57 +67,68 @@ func exhausted(state string) time.Duration {
 var scenarios = []scenario{
 	{name: "rotated", path: begin + announce + "Rotated"},
 
-	{name: "heals", heals: true, path: begin + healed},
+	// Who is told.
+	{name: "heals", heals: true, path: begin + alert + "Rotated"},
 	{
 		name: "was a success after all, and heals", heals: true, faults: []failing{{"FinishSecret", "LimitExceeded", 0}}, restored: "Rotated",
-		path: upTo("FinishSecret") + restore + healed,
+		path: upTo("FinishSecret") + restore + alert + "Rotated",
 	},
 	{
-		name: "heals, and cannot say so", heals: true, faults: []failing{{"SendHealed", "SNS.NotFoundException", 0}},
-		path: begin + healed,
+		name: "heals, and cannot say so", heals: true, faults: []failing{{"SendAlert", "SNS.NotFoundException", 0}},
+		path: begin + alert + "Rotated",
 	},
+	{name: "an ending that does not say whether people are told", unsaid: true, path: begin + alert + "Rotated"},
 
 	// The window.
 	{
 		name: "waits for the window and plans again", decisions: []string{"wait", "rotate"},
-		path: "Receive Plan WindowOpen WaitForWindow " + strings.TrimPrefix(begin, "Receive ") + announce + "Rotated",
+		path: waited + strings.TrimPrefix(begin, "Receive Plan") + announce + "Rotated",
 		took: 50 * time.Hour, attempts: map[string]int{"Plan": 2},
 	},
 	{
-		name: "is turned away after waiting", decisions: []string{"wait", "reject"}, rejected: "Refused",
-		path: "Receive Plan WindowOpen WaitForWindow Plan WindowOpen TurnAway" + alert + "Refused",
-		took: 50 * time.Hour, attempts: map[string]int{"Plan": 2}, err: "Refused", cause: "the plan says so",
+		name: "a decision that nobody knows is no decision to rotate", decisions: []string{"surprise", "rotate"},
+		path: waited + strings.TrimPrefix(begin, "Receive Plan") + announce + "Rotated",
+		took: 50 * time.Hour, attempts: map[string]int{"Plan": 2},
 	},
 	{
-		name: "fails to plan after waiting", decisions: []string{"wait"}, faults: []failing{{"Plan", "", 1}, {"Plan", "SecretDeleted", 0}},
-		path: "Receive Plan WindowOpen WaitForWindow Plan" + restore + alert + "RestoredCleanly",
+		name: "is refused after waiting", decisions: []string{"wait"}, faults: []failing{{"Plan", "", 1}, {"Plan", "SecretDeleted", 0}}, restored: "Refused",
+		path: waited + restore + alert + "Refused",
 		took: 50 * time.Hour, attempts: map[string]int{"Plan": 2}, err: "SecretDeleted", cause: causeOf("SecretDeleted"),
 	},
 	{
-		name: "window is closed", decisions: []string{"reject"}, rejected: "WindowClosed",
-		path: "Receive Plan WindowOpen TurnAway" + alert + "WindowClosed", err: "WindowClosed", cause: "the plan says so",
+		name: "is refused after waiting, and that cannot be looked into", decisions: []string{"wait"},
+		faults: []failing{{"Plan", "", 1}, {"Plan", "SecretDeleted", 0}, {"Restore", "AccessDenied", 0}},
+		path:   waited + giveUp, took: 50 * time.Hour, attempts: map[string]int{"Plan": 2}, err: "SecretDeleted",
+		cause: "SecretDeleted: " + causeOf("SecretDeleted") + ". Then restoring failed with AccessDenied: " + causeOf("AccessDenied"),
+	},
+
+	// Plan says no.
+	{
+		name: "the window is closed", faults: []failing{{"Plan", "WindowClosed", 0}}, restored: "WindowClosed",
+		path: upTo("Plan") + restore + alert + "WindowClosed", err: "WindowClosed", cause: causeOf("WindowClosed"),
 	},
 	{
-		name: "already rotating", decisions: []string{"reject"}, rejected: "AlreadyRotating",
-		path: "Receive Plan WindowOpen TurnAway" + alert + "AlreadyRotating", err: "AlreadyRotating", cause: "the plan says so",
+		name: "another execution is rotating", faults: []failing{{"Plan", "AlreadyRotating", 0}}, restored: "AlreadyRotating",
+		path: upTo("Plan") + restore + alert + "AlreadyRotating", err: "AlreadyRotating", cause: causeOf("AlreadyRotating"),
 	},
 	{
-		name: "an outcome that nobody knows pages", decisions: []string{"reject"}, rejected: "Surprise",
-		path: "Receive Plan WindowOpen TurnAway" + alert + "NeedsAttention", err: "Surprise", cause: "the plan says so",
+		name: "the secret is not Tumbler's", faults: []failing{{"Plan", "SecretManaged", 0}}, restored: "Refused",
+		path: upTo("Plan") + restore + alert + "Refused", err: "SecretManaged", cause: causeOf("SecretManaged"),
 	},
 	{
-		name: "a decision that nobody knows is turned away", decisions: []string{"surprise"}, rejected: "Refused",
-		path: "Receive Plan WindowOpen TurnAway" + alert + "Refused", err: "Refused", cause: "the plan says so",
+		name: "an outcome that nobody knows pages", faults: []failing{{"Plan", "SecretManaged", 0}}, restored: "Surprise",
+		path: upTo("Plan") + restore + alert + "NeedsAttention", err: "SecretManaged", cause: causeOf("SecretManaged"),
 	},
 
 	// The answer to a change was lost.
 	{
-		name: "the outcome is unclear, and then clear", faults: []failing{{"SetSecret", "OutcomeUnknown", 0}},
-		path: begin2 + announce + "Rotated", attempts: map[string]int{"SetSecret": 1, "SetSecretAgain": 1},
+		name: "the outcome is unclear, and then clear", faults: []failing{{"SetSecret", "OutcomeUnknown", 1}},
+		path: begin + announce + "Rotated", attempts: map[string]int{"SetSecret": 2}, took: second,
 	},
 	{
-		name: "the outcome stays unclear", faults: []failing{{"SetSecret", "OutcomeUnknown", 0}, {"SetSecretAgain", "CertificateRejected", 0}},
-		path: upTo("SetSecretAgain") + restore + alert + "RestoredCleanly", err: "CertificateRejected", cause: causeOf("CertificateRejected"),
+		name: "the outcome stays unclear", faults: []failing{{"SetSecret", "OutcomeUnknown", 1}, {"SetSecret", "CertificateRejected", 0}},
+		path: upTo("SetSecret") + restore + alert + "RestoredCleanly", err: "CertificateRejected", cause: causeOf("CertificateRejected"),
+		attempts: map[string]int{"SetSecret": 2}, took: second,
 	},
 
 	// What Restore finds decides the ending.
@@ -167,8 +166,8 @@ var scenarios = []scenario{
 	},
 	{
 		name: "cannot even report a failed plan", faults: []failing{{"Plan", "InternalError", 0}, {"Restore", "KeyUnusable", 0}},
-		path: "Receive Plan Restore WasAnythingTouched NothingTouched" + alert + "Refused", err: "InternalError",
-		cause: "InternalError: " + causeOf("InternalError") + ". Then the function restore failed with KeyUnusable: " + causeOf("KeyUnusable"),
+		path: upTo("Plan") + giveUp, err: "InternalError",
+		cause: "InternalError: " + causeOf("InternalError") + ". Then restoring failed with KeyUnusable: " + causeOf("KeyUnusable"),
 	},
 	{
 		name: "Restore gets through at last", faults: []failing{{"SetSecret", "CertificateRejected", 0}, {"Restore", "DatabaseUnavailable", 10}},
@@ -190,7 +189,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "neither message can be sent", faults: []failing{{"Plan", "SecretNotFound", 0}, {"SendAlert", "SNS.NotFoundException", 0}, {"Announce", "EventBridge.ResourceNotFoundException", 0}},
-		path: "Receive Plan" + restore + alert + "RestoredCleanly", err: "SecretNotFound", cause: causeOf("SecretNotFound"),
+		path: upTo("Plan") + restore + alert + "RestoredCleanly", err: "SecretNotFound", cause: causeOf("SecretNotFound"),
 	},
 	{
 		name: "a success cannot be announced", faults: []failing{{"Announce", "States.Permissions", 0}},
@@ -198,43 +197,48 @@ var scenarios = []scenario{
 	},
 	{
 		name: "the alert takes too long", faults: []failing{{"Plan", "SecretNotFound", 0}, {"SendAlert", late, 0}},
-		path: "Receive Plan" + restore + alert + "RestoredCleanly", err: "SecretNotFound", cause: causeOf("SecretNotFound"),
+		path: upTo("Plan") + restore + alert + "RestoredCleanly", err: "SecretNotFound", cause: causeOf("SecretNotFound"),
 		attempts: map[string]int{"SendAlert": 9}, took: exhausted("SendAlert") + 9*60*second,
 	},
 }
 
-var snsErrors = []string{"SNS.InternalErrorException", "SNS.ThrottledException", "SNS.KMSThrottlingException", "SNS.SdkClientException"}
-
 // messageErrors are the errors for which a message is tried again.
 var messageErrors = map[string][]string{
-	"SendAlert":  snsErrors,
-	"SendHealed": snsErrors,
-	"Announce":   {"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException"},
+	"SendAlert": {"SNS.InternalErrorException", "SNS.ThrottledException", "SNS.KMSThrottlingException", "SNS.SdkClientException"},
+	"Announce":  {"EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.ThrottlingException", "EventBridge.SdkClientException"},
 }
 
-// messageScenarios try each of them, for good and for a while.
+// messageScenario is one of them, for good.
+func messageScenario(state, err string) scenario {
+	sc := scenario{
+		name: state + " " + err + " for good", faults: []failing{{"SetSecret", "DatabaseError", 0}, {state, err, 0}},
+		path: upTo("SetSecret") + restore + alert + "RestoredCleanly", err: "DatabaseError", cause: causeOf("DatabaseError"),
+		attempts: map[string]int{state: 9}, took: exhausted(state),
+	}
+	if err == late {
+		sc.took += 9 * retries[state].timeout
+	}
+	return sc
+}
+
+// messageScenarios are each of them, for good and passing at the last attempt.
 func messageScenarios() (list []scenario) {
 	for state, errors := range messageErrors {
-		for _, e := range append([]string{late}, errors...) {
-			sc := scenario{
-				name: state + " " + e, faults: []failing{{"SetSecret", "DatabaseError", 0}, {state, e, 0}},
-				path: upTo("SetSecret") + restore + alert + "RestoredCleanly", err: "DatabaseError", cause: causeOf("DatabaseError"),
-				attempts: map[string]int{state: 9}, took: exhausted(state),
+		for _, err := range append([]string{late}, errors...) {
+			sc := messageScenario(state, err)
+			passing := sc
+			passing.name, passing.faults = state+" "+err+" passing", []failing{{"SetSecret", "DatabaseError", 0}, {state, err, 8}}
+			if err == late {
+				passing.took -= retries[state].timeout
 			}
-			if state == "SendHealed" {
-				sc.heals, sc.faults, sc.path, sc.err, sc.cause = true, sc.faults[1:], begin+healed, "", ""
-			}
-			if e == late {
-				sc.took += 9 * retries[state].timeout
-			}
-			list = append(list, sc)
+			list = append(list, sc, passing)
 		}
 	}
 	return list
 }
 
 func TestPaths(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	for _, sc := range slices.Concat(scenarios, byFunction, messageScenarios()) {
 		t.Run(sc.name, func(t *testing.T) {
 			if wrong, _ := sc.check(t.Context(), m); wrong != "" {
@@ -246,7 +250,7 @@ func TestPaths(t *testing.T) {
 
 // Full jitter: at 0 there is no pause at all; in between it is in proportion.
 func TestJitter(t *testing.T) {
-	m := rotation(t)
+	m := loaded(t)
 	for _, jitter := range []float64{0, 0.25, 1} {
 		for _, sc := range slices.Concat(scenarios, byFunction) {
 			if sc.decisions != nil || strings.Contains(sc.name, "too long") {
@@ -266,7 +270,7 @@ func TestJitter(t *testing.T) {
 func TestMachineTimeout(t *testing.T) {
 	w := newWorld(scenario{decisions: []string{"wait"}})
 	w.opensAt = epoch.AddDate(0, 0, 33)
-	r := w.run(t.Context(), rotation(t), 1)
+	r := w.run(t.Context(), loaded(t), 1)
 	if r.Status != asl.TimedOut || w.clock.Now().Sub(epoch) != 32*24*time.Hour {
 		t.Errorf("%s after %s", r.Status, w.clock.Now().Sub(epoch))
 	}

@@ -1,17 +1,16 @@
 package statemachine_test
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 
@@ -37,8 +36,8 @@ var substitutions = func() map[string]string {
 	return s
 }()
 
-// rotation loads the definition.
-func rotation(t testing.TB) *asl.Machine {
+// loaded is the definition as a machine.
+func loaded(t testing.TB) *asl.Machine {
 	t.Helper()
 	m, err := asl.Load(statemachine.Rotation, substitutions)
 	if err != nil {
@@ -56,15 +55,16 @@ type failing struct {
 	times      int // 0: always
 }
 
-// scenario is one walk through the machine.
+// scenario is one walk through the machine, with answers that are made up. For walks
+// with the real steps see real_test.go.
 type scenario struct {
 	name      string
 	decisions []string // of Plan, in order; the last one is repeated. Default "rotate"
-	rejected  string   // the outcome of a rejection
 	restored  string   // the outcome that Restore reports. Default "RestoredCleanly"
 	faults    []failing
 	function  bool // a rotation function is named
-	heals     bool // an earlier rotation left something undone
+	heals     bool // an earlier rotation left something undone, so that people are told of the success
+	unsaid    bool // the endings do not say whether people are told
 
 	path       string // the states, separated by spaces
 	err, cause string // of the ending; "" for Rotated
@@ -88,6 +88,7 @@ type world struct {
 	opensAt  time.Time                  // of the window, when Plan waits
 	answers  map[string][]answer        // by state
 	inputs   map[string]json.RawMessage // the last, by state
+	state    map[string]any             // what the execution's state has to be by what the steps have answered
 	broken   []string                   // contracts that were broken
 	caught   map[string]bool            // "state -> next" by Catch
 	taken    map[string]bool            // "state -> next" of any kind
@@ -99,7 +100,7 @@ type world struct {
 func newWorld(sc scenario) *world {
 	return &world{
 		scenario: sc, clock: asl.NewVirtualClock(epoch), opensAt: epoch.Add(50 * time.Hour),
-		answers: map[string][]answer{}, inputs: map[string]json.RawMessage{},
+		answers: map[string][]answer{}, inputs: map[string]json.RawMessage{}, state: received(),
 		caught: map[string]bool{}, taken: map[string]bool{},
 	}
 }
@@ -120,6 +121,7 @@ func (w *world) run(ctx context.Context, m *asl.Machine, jitter float64) asl.Res
 					if w.lastTask.State == last && w.lastTask.Error != "" {
 						w.caught[last+" -> "+e.State] = true
 					}
+					w.entered(e.State, last)
 				}
 				last = e.State
 			case e.State != "" && !e.Exited:
@@ -137,69 +139,94 @@ func causeOf(code string) string {
 
 func (w *world) task(ctx context.Context, t asl.Task) (json.RawMessage, error) {
 	w.inputs[t.State] = t.Input
-	w.checkContract(t)
+	w.checkInput(t)
 	w.checkCanary(t)
-	calls := len(w.answers[t.State])
-	err := ""
-	for _, f := range w.faults {
-		if f.state == t.State && (f.times == 0 || calls < f.times) {
-			err = f.err
-			break
-		}
-		if f.state == t.State {
-			calls -= f.times
-		}
-	}
-	a := answer{Error: err, Cause: causeOf(err)}
-	if stepsByFunction[t.State] != "" {
-		a.Cause += w.says
-	}
-	switch err {
-	case "":
-		a = answer{Result: w.result(t, calls)}
-	case late:
-		a = answer{Error: asl.ErrorTimeout}
-	}
+	a := w.answer(t)
 	w.answers[t.State] = append(w.answers[t.State], a)
-	switch err {
-	case "":
-		return a.Result, nil
-	case late:
+	switch {
+	case a.Error == asl.ErrorTimeout:
 		return nil, w.clock.Sleep(ctx, time.Hour)
+	case a.Error != "":
+		return nil, &asl.Failure{Name: a.Error, Cause: a.Cause}
 	}
-	return nil, &asl.Failure{Name: a.Error, Cause: a.Cause}
+	w.learn(t.State, a.Result)
+	return a.Result, nil
 }
 
-// result is what a successful step returns; succeeded is how often it has been
-// asked before.
-func (w *world) result(t asl.Task, succeeded int) json.RawMessage {
+// answer is the next one of a task: a fault of the scenario's, or a result.
+func (w *world) answer(t asl.Task) answer {
+	const endless = 40 // far more than any state is asked
+	calls := len(w.answers[t.State])
+	if calls > endless {
+		return failed(asl.ErrorRuntime)
+	}
+	for _, f := range w.faults {
+		if f.state != t.State {
+			continue
+		}
+		if f.times != 0 && calls >= f.times {
+			calls -= f.times
+			continue
+		}
+		switch f.err {
+		case "":
+			return w.result(t, calls)
+		case late:
+			return answer{Error: asl.ErrorTimeout}
+		}
+		a := failed(f.err)
+		if stepsByFunction[t.State] != "" {
+			a.Error, a.Cause = a.Error+w.says, a.Cause+w.says
+		}
+		return a
+	}
+	return w.result(t, calls)
+}
+
+func failed(code string) answer { return answer{Error: code, Cause: causeOf(code)} }
+
+// result is what a step that works returns; calls is how often it has been asked
+// before.
+func (w *world) result(t asl.Task, calls int) answer {
 	switch t.State {
 	case "Plan":
-		return w.plan(succeeded)
-	case "CreateSecret", "TestSecret":
-		return json.RawMessage(`{}`)
-	case "SetSecret", "SetSecretAgain":
-		return json.RawMessage(`{"changedAt":"2026-03-01T12:00:01Z"}`)
+		return answer{Result: w.plan(calls)}
+	case "CreateSecret":
+		return create(t.Input)
+	case "SetSecret":
+		return answer{Result: json.RawMessage(`{"changedAt":"2026-03-01T12:00:01Z"}`)}
+	case "TestSecret":
+		return answer{Result: json.RawMessage(`{}`)}
 	case "SetSecretByFunction", "TestSecretByFunction":
-		return json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":"` + canary + `","StatusCode":200}`)
+		return answer{Result: json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":"` + canary + `","StatusCode":200}`)}
 	case "FinishSecret":
-		return w.rotated()
+		return answer{Result: w.rotated()}
 	case "Restore":
-		var in struct {
-			Failure struct{ Error, Cause string } `json:"failure"`
-		}
-		_ = json.Unmarshal(t.Input, &in) // checkContract has looked at it
-		outcome := w.restored
-		if outcome == "" {
-			outcome = "RestoredCleanly"
-		}
-		if outcome == "Rotated" {
-			return w.rotated()
-		}
-		return ending(outcome, in.Failure.Error, in.Failure.Cause)
+		return answer{Result: w.restore(t.Input)}
 	default:
-		return json.RawMessage(`{"MessageId":"1"}`)
+		return answer{Result: json.RawMessage(`{"MessageId":"1"}`)}
 	}
+}
+
+// create counts the attempts of a rotation function, and ends them, as the real step
+// does.
+func create(input json.RawMessage) answer {
+	var in struct{ Progress rotation.Progress }
+	_ = json.Unmarshal(input, &in) // checkInput has looked at it
+	if in.Progress.Attempts >= tries {
+		return failed(functionFailed)
+	}
+	b, _ := json.Marshal(rotation.Progress{Database: rotation.MayHave, Attempts: in.Progress.Attempts + 1}) // no value in it can fail
+	return answer{Result: b}
+}
+
+func (w *world) restore(input json.RawMessage) json.RawMessage {
+	if w.restored == "Rotated" {
+		return w.rotated()
+	}
+	var in rotation.RestoreInput
+	_ = json.Unmarshal(input, &in) // as above
+	return w.ending(cmp.Or(w.restored, "RestoredCleanly"), in.Failure.Error, in.Failure.Cause, true)
 }
 
 func (w *world) plan(calls int) json.RawMessage {
@@ -208,79 +235,47 @@ func (w *world) plan(calls int) json.RawMessage {
 		decision = w.decisions[min(calls, n-1)]
 	}
 	plan := map[string]any{
-		"decision": decision, "secretArn": secretARN, "versionId": versionID,
+		"decision": decision, "secretArn": secretARN, "versionId": versionID, "headline": "Tumbler: NEEDS ATTENTION: app/db",
+		"giveUp": "NEEDS ATTENTION: nobody knows which password works ({}).\n\nSecret:         " + secretARN + "\n",
 		"window": map[string]any{"opensAt": w.opensAt.Format(time.RFC3339), "closesAt": w.opensAt.Add(3 * time.Hour).Format(time.RFC3339)},
 	}
 	if w.function {
 		plan["rotationFunction"] = functionARN
 	}
-	if decision != "rotate" && decision != "wait" {
-		plan["ending"] = ending(w.rejected, w.rejected, "the plan says so")
-	}
 	b, _ := json.Marshal(plan) // no value in it can fail
 	return b
 }
 
-// ending is what FinishSecret, Restore and a rejecting Plan return.
-func ending(outcome, err, cause string) json.RawMessage {
-	b, _ := json.Marshal(map[string]any{ // strings: cannot fail
-		"outcome": outcome, "severity": "info", "error": err, "cause": cause, "secret": secretARN,
+// ending is what FinishSecret and Restore return.
+func (sc scenario) ending(outcome, err, cause string, alert bool) json.RawMessage {
+	e := map[string]any{
+		"outcome": outcome, "severity": "info", "error": err, "cause": cause, "secret": secretARN, "alert": alert,
 		"subject": "Tumbler: " + outcome, "message": "What happened: " + err,
 		"detailType": "Rotation " + outcome, "event": map[string]string{"outcome": outcome, "error": err},
-	})
+	}
+	if sc.unsaid {
+		delete(e, "alert")
+	}
+	b, _ := json.Marshal(e) // strings: cannot fail
 	return b
 }
 
 // rotated is the ending of a success.
 func (sc scenario) rotated() json.RawMessage {
 	if sc.heals {
-		return bytes.Replace(ending("Rotated", "none", ""), []byte("{"), []byte(`{"healed":true,`), 1)
+		return sc.ending("Rotated", "none", "", true)
 	}
-	return ending("Rotated", "", "")
-}
-
-// steps are the steps of Secrets Manager's rotation contract, by state.
-var steps = map[string]string{
-	"CreateSecret": "createSecret", "SetSecret": "setSecret", "SetSecretAgain": "setSecret", "TestSecret": "testSecret", "FinishSecret": "finishSecret",
-}
-
-// checkContract notes what a task's input lacks.
-func (w *world) checkContract(t asl.Task) {
-	if step := stepsByFunction[t.State]; step != "" {
-		w.checkNativeContract(t, step)
-		return
-	}
-	var in map[string]any
-	if err := json.Unmarshal(t.Input, &in); err != nil {
-		w.broken = append(w.broken, fmt.Sprintf("%s: %v", t.State, err))
-		return
-	}
-	need := func(want map[string]any) {
-		for _, key := range slices.Sorted(maps.Keys(want)) {
-			v, ok := in[key]
-			if s, isText := want[key].(string); !ok || isText && s != v {
-				w.broken = append(w.broken, fmt.Sprintf("%s: %s is %v, want %v", t.State, key, v, want[key]))
-			}
-		}
-	}
-	switch step := steps[t.State]; {
-	case step != "":
-		need(map[string]any{"Step": step, "SecretId": secretARN, "ClientRequestToken": versionID, "plan": nil, "execution": nil})
-	case t.State == "Plan":
-		need(map[string]any{"request": nil, "execution": nil})
-	case t.State == "Restore":
-		need(map[string]any{"request": nil, "execution": nil, "plan": nil, "failure": nil})
-	case t.State == "SendAlert", t.State == "SendHealed":
-		need(map[string]any{"TopicArn": substitutions["AlertTopicArn"], "Subject": nil, "Message": nil, "MessageAttributes": nil})
-	case t.State == "Announce":
-		need(map[string]any{"Entries": nil})
-	}
+	return sc.ending("Rotated", "", "", false)
 }
 
 // check walks the scenario and says what is not as it should be, or "".
 func (sc scenario) check(ctx context.Context, m *asl.Machine) (string, *world) {
+	return sc.checkWith(ctx, m, 1)
+}
+
+func (sc scenario) checkWith(ctx context.Context, m *asl.Machine, jitter float64) (string, *world) {
 	w := newWorld(sc)
-	r := w.run(ctx, m, 1)
+	r := w.run(ctx, m, jitter)
 	path := strings.Join(r.Path, " ")
 	switch {
 	case path != sc.path:

@@ -3,6 +3,8 @@ package rotation
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
@@ -234,7 +236,7 @@ func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
 	p.environment = map[string]any{}
 	for _, s := range d.services() {
 		props := &awsec2.CfnVPCEndpointProps{
-			ServiceName:       jsii.String("com.amazonaws." + *awscdk.Aws_REGION() + "." + s.service),
+			ServiceName:       d.endpointService(s.service),
 			VpcEndpointType:   jsii.String("Interface"),
 			VpcId:             vpc,
 			SubnetIds:         anyOf(subnets),
@@ -252,6 +254,26 @@ func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
 		name := awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(":"), entry, nil))
 		p.environment[s.variable] = "https://" + *name
 	}
+}
+
+// chinas are the services whose endpoints have a name of their own in China.
+// Source: CDK's InterfaceVpcEndpointAwsService.
+var chinas = []string{"rds"}
+
+func (d *deployment) endpointService(service string) *string {
+	name := "com.amazonaws." + *awscdk.Aws_REGION() + "." + service
+	switch known := !*awscdk.Token_IsUnresolved(d.region); {
+	case !slices.Contains(chinas, service) || known && !strings.HasPrefix(d.region, "cn-"):
+		return &name
+	case known:
+		return jsii.String("cn." + name)
+	}
+	if d.inChina == nil {
+		d.inChina = awscdk.NewCfnCondition(d.scope, jsii.String("InChina"), &awscdk.CfnConditionProps{
+			Expression: awscdk.Fn_ConditionEquals(awscdk.Aws_PARTITION(), "aws-cn"),
+		})
+	}
+	return awscdk.Token_AsString(awscdk.Fn_ConditionIf(d.inChina.LogicalId(), "cn."+name, name), nil)
 }
 
 // service is an AWS API that the functions in the VPC call, and what its endpoint

@@ -13,9 +13,11 @@ import (
 // database cannot write a secret; one that writes a secret has no way to the
 // database (infra's tests hold this). The exception is the rotator, see there.
 
+// planMay list versions to see how old one is that Secrets Manager left
+// AWSPENDING: a native rotation that died is not waited for.
 func (d *deployment) planMay() []statement {
 	return []statement{
-		{Actions: []string{"secretsmanager:DescribeSecret"}, Resources: d.secrets()},
+		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()},
 		d.mayListExecutions(),
 		d.mayLookUp(),
 	}
@@ -35,8 +37,10 @@ func (d *deployment) createSecretMay() []statement {
 	}, d.keysMay(d.rotations, []string{"kms:Decrypt", "kms:GenerateDataKey"}, false)...)
 }
 
+// setSecretMay read every version: an account is this secret's if one of them logs
+// in.
 func (d *deployment) setSecretMay() []statement {
-	statements := []statement{{Actions: []string{"secretsmanager:GetSecretValue"}, Resources: d.secrets()}}
+	statements := []statement{{Actions: []string{"secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()}}
 	statements = append(statements, d.serversMay(d.rotations)...)
 	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
@@ -58,7 +62,8 @@ func (d *deployment) finishSecretMay() []statement {
 func (d *deployment) restoreMay() []statement {
 	statements := []statement{{
 		Actions: []string{
-			"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:UpdateSecretVersionStage",
+			"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds",
+			"secretsmanager:UpdateSecretVersionStage",
 		},
 		Resources: d.secrets(),
 	}}
@@ -93,7 +98,7 @@ func (d *deployment) rotatorMay() []statement {
 	statements := []statement{
 		{
 			Actions: []string{
-				"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue",
+				"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds",
 				"secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage",
 			},
 			Resources: d.arns(rotations),

@@ -60,6 +60,7 @@ type shared struct {
 	cfg     *config.Config
 	codeDir string
 	now     func() time.Time
+	region  string // a token where the stack does not say
 
 	topicARN    *string
 	topicKeyARN *string // nil when the topic is not ours or has AWS's key
@@ -77,8 +78,22 @@ type deployment struct {
 	others    []config.Rotation // of the stack's other workflows
 
 	place   *place
+	inChina awscdk.CfnCondition // nil where nothing differs there
 	machine awsstepfunctions.CfnStateMachine
 	fleet   awsstepfunctions.CfnStateMachine // nil for a single secret
+}
+
+// checkPlace refuses the secrets of another account or Region, which the stack's
+// functions would look for in their own.
+func (s *shared) checkPlace(stack awscdk.Stack) error {
+	region, account, field := s.cfg.Place()
+	s.region = *stack.Region()
+	known := func(value string) bool { return !*awscdk.Token_IsUnresolved(value) }
+	if field == "" || (!known(s.region) || s.region == region) && (!known(*stack.Account()) || *stack.Account() == account) {
+		return nil
+	}
+	return fmt.Errorf("%s is in %s %s, and the stack is in %s %s: a deployment rotates the secrets of its own account and Region; "+
+		"put these into a stack there", field, region, account, s.region, *stack.Account())
 }
 
 // FromConfig adds what cfg describes to scope. Its error is about what a person
@@ -92,6 +107,9 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 		s.now = o.Now
 	}
 	if err := s.checkCode(); err != nil {
+		return nil, err
+	}
+	if err := s.checkPlace(awscdk.Stack_Of(scope)); err != nil {
 		return nil, err
 	}
 	root := constructs.NewConstruct(scope, id)

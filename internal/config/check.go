@@ -75,6 +75,7 @@ func (c *checker) rotation(field string, r *Rotation) {
 		c.problem(field, "field secret is missing", `add "secret:" with the name or ARN of the secret`)
 	} else {
 		c.secret(field+".secret", r.Secret)
+		c.notManaged(field+".secret", r.Secret)
 	}
 	c.oneOf(field+".strategy", string(r.Strategy), string(SingleUser), string(AlternatingUsers))
 	c.superuser(field, r)

@@ -49,6 +49,7 @@ var mistakes = []mistake{
 	{"partial ARN", "rotations:\n  - secret: arn:aws:secretsmanager:eu-west-1:111122223333:secret:app\n", "rotations[0].secret: \"arn:aws:secretsmanager:eu-west-1:111122223333:secret:app\" is not valid here: write the complete ARN"},
 	{"secret twice", one + "  - secret: prod/app\n", `r.yaml:3:13: rotations[1].secret: "prod/app" is already rotated by rotations[0]: remove one of the two`},
 	{"secret by name and ARN", one + "  - secret: arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/app-AbCdEf\n", "r.yaml:3:13: rotations[1].secret: \"arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/app-AbCdEf\" is already rotated by rotations[0]"},
+	{"managed secret", "rotations:\n  - secret: rds!db-0123\n", `r.yaml:2:13: rotations[0].secret: "rds!db-0123" is managed by rds, which rotates it itself: name it as superuserSecret`},
 	{"strategy", one + "    strategy: alternating\n", `r.yaml:3:15: rotations[0].strategy: "alternating" is not known: `},
 	{"no superuser", one + "    strategy: alternating-users\n", "r.yaml:2:5: rotations[0]: strategy alternating-users needs a superuserSecret: add superuserSecret"},
 	{"own superuser", one + "    superuserSecret: prod/app\n", `r.yaml:3:22: rotations[0].superuserSecret: "prod/app" is the secret that is rotated: name the secret of another user`},

@@ -97,6 +97,8 @@ func TestSchemaAccepts(t *testing.T) {
 	}
 	for _, src := range []string{
 		string(example), "rotations:\n  - secret: prod/app\n",
+		"rotations:\n  - {secret: a, superuserSecret: rds!db-0123}\n  - {secret: b, superuserSecret: redshift!admin}\n" +
+			"  - {secret: c, superuserSecret: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:rds!cluster-0123-AbCdEf'}\n",
 		"rotations:\n  - secret: a\n    schedule: none\n    network: {vpcTags: {Name: prod}, endpoints: none}\n",
 	} {
 		if _, err := Parse("f", []byte(src)); err != nil {

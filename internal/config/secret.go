@@ -7,8 +7,10 @@ import (
 )
 
 var (
-	secretNamePattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
-	secretARNPattern  = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([A-Za-z0-9/_+=.@-]{1,512})-[A-Za-z0-9]{6}$`)
+	// "!" is in the names that AWS services give the secrets they manage: rds!db-...,
+	// rds!cluster-..., redshift!....
+	secretNamePattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
+	secretARNPattern  = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([A-Za-z0-9/_+=.@!-]{1,512})-[A-Za-z0-9]{6}$`)
 )
 
 // IsARN reports whether a secret is given by ARN rather than by name.
@@ -29,7 +31,16 @@ func (c *checker) secret(field, value string) {
 			"write the complete ARN, which ends in a hyphen and six characters, or the name alone")
 	default:
 		c.match(field, value, secretNamePattern,
-			"write the secret's name (letters, digits and /_+=.@-) or its complete ARN")
+			"write the secret's name (letters, digits and /_+=.@!-) or its complete ARN")
+	}
+}
+
+// notManaged refuses to rotate what another service manages: Secrets Manager lets
+// only that service write it.
+func (c *checker) notManaged(field, value string) {
+	if service, _, managed := strings.Cut(SecretName(value), "!"); managed && !isToken(value) {
+		c.problem(field, fmt.Sprintf("%q is managed by %s, which rotates it itself", value, service),
+			"name it as superuserSecret of the users it may change, and leave its own rotation to "+service)
 	}
 }
 
@@ -47,6 +58,19 @@ func (c *checker) distinct(rotations []Rotation) {
 			}
 		}
 	}
+}
+
+// Place is where the secrets are that are named by ARN, and the field that says
+// so; empty when all are named by name.
+func (cfg *Config) Place() (region, account, field string) {
+	for i, r := range cfg.Rotations {
+		for name, arn := range map[string]string{"secret": r.Secret, "superuserSecret": r.SuperuserSecret} {
+			if parts := strings.Split(arn, ":"); IsARN(arn) && len(parts) > 5 && !isToken(arn) {
+				return parts[3], parts[4], fmt.Sprintf("rotations[%d].%s", i, name)
+			}
+		}
+	}
+	return "", "", ""
 }
 
 // onePlace refuses ARNs of several accounts or Regions: a deployment is a stack

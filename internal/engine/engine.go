@@ -39,8 +39,8 @@ type Engine interface {
 	//
 	// Codes: InvalidSecret (a name that the engine cannot have),
 	// DatabaseUnreachable, DatabaseUnavailable, CertificateRejected,
-	// TLSUnavailable, LoginRefused, PrivilegeMissing (the user may not connect to
-	// the database), DatabaseError.
+	// TLSUnavailable, LoginRefused, AccountDisabled, PrivilegeMissing (the user may
+	// not connect to the database), DatabaseError.
 	Connect(ctx context.Context, doc secretdoc.Document) (Session, error)
 }
 
@@ -53,8 +53,11 @@ type Session interface {
 	// When it returns nil every new login has to use the new password; when it
 	// returns OutcomeUnknown the change may or may not have been made.
 	//
-	// Codes: InvalidSecret, PrivilegeMissing, PasswordRejected, DatabaseReadOnly,
-	// DatabaseUnavailable, OutcomeUnknown, DatabaseError.
+	// Another's password is left alone when that account may not log in whatever
+	// its password: AccountDisabled, where the engine can tell.
+	//
+	// Codes: InvalidSecret, PrivilegeMissing, PasswordRejected, AccountDisabled,
+	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.
 	SetPassword(ctx context.Context, user string, password redact.String) error
 
 	// EnsureClone makes the clone of an account and brings its rights level with
@@ -62,12 +65,12 @@ type Session interface {
 	// what it has not the clone loses. The session's user is a superuser. It may
 	// be repeated, and an interrupted call is made good by the next one.
 	//
-	// The clone is only touched when it is provably the secret's own: r.Proven,
-	// a mark that an earlier call left on it, or (where the engine knows it) a
-	// membership in the original. Otherwise it is AccountNotOurs, and nothing
-	// has changed.
+	// The clone is only touched when it is provably the secret's own: r.Proven, or
+	// a mark that an earlier call left on it. Otherwise it is AccountNotOurs, and
+	// nothing has changed. A membership is no proof: docs/decisions/0020.
 	//
-	// Codes: InvalidSecret, AccountNotOurs, PrivilegeMissing, PrivilegesDiffer (the
+	// Codes: InvalidSecret, AccountNotOurs, AccountDisabled (the original may not
+	// log in), PrivilegeMissing, PrivilegesDiffer (the
 	// statements were accepted, and the rights are not equal), PasswordRejected,
 	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.
 	EnsureClone(ctx context.Context, r CloneRequest) (CloneResult, error)
@@ -88,7 +91,12 @@ type CloneRequest struct {
 	Clone    string        // Required.
 	Password redact.String // the clone's new password; empty: leave it, the clone exists
 	Mark     string        // the secret's ARN, left on the clone where the engine can. Required.
-	Proven   bool          // a version of this secret has named the clone before
+	Proven   bool          // versions of this secret name both accounts: the pair is the secret's
+
+	// Database is the one that the user works in. A session in another one enters
+	// it only where rights are kept by database: it is the tenant's, and so may be
+	// whatever is found there. Optional: by default the session's.
+	Database string
 }
 
 // CloneResult tells what EnsureClone did.

@@ -88,7 +88,7 @@ func (a attempt) repairPair(ctx context.Context, refused error) error {
 		return err
 	}
 	defer admin.Close()
-	request := engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN}
+	request := a.cloneOf(users)
 	if a.current.Username == users.clone {
 		request.Password = a.current.Password
 		_, err := admin.EnsureClone(commit(ctx), request)
@@ -98,6 +98,11 @@ func (a attempt) repairPair(ctx context.Context, refused error) error {
 		return err
 	}
 	return admin.SetPassword(commit(ctx), users.original, a.current.Password)
+}
+
+// cloneOf asks for the clone of a pair, without a password.
+func (a attempt) cloneOf(users pair) engine.CloneRequest {
+	return engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN, Database: a.current.DBName}
 }
 
 // provenClone proves by a login that the account which has the name of the pair's

@@ -174,7 +174,7 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 // says that the clone gets one, and, if a dead rotation has left it, proves by
 // the hash that is stored whose the clone is.
 func (f *flight) cloneRequest() engine.InspectRequest {
-	clone := &engine.CloneRequest{Original: f.users.original, Clone: f.users.clone, Mark: f.secret.ARN}
+	clone := new(f.cloneOf(f.users))
 	if f.users.target == f.users.original {
 		return engine.InspectRequest{SetPassword: f.users.original, Clone: clone}
 	}

@@ -185,7 +185,7 @@ func (a attempt) ensureCurrent(ctx context.Context) (repaired bool, err error) {
 // no mark of this secret is proven by a login. What versions say is no proof:
 // whoever may store one may name any account.
 func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (engine.CloneResult, error) {
-	request := engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN}
+	request := a.cloneOf(users)
 	if users.target == users.clone {
 		request.Password = a.pending.Password
 	}

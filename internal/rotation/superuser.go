@@ -62,8 +62,12 @@ func (s superusers) credentials(ctx context.Context, plan Planned, current secre
 	if err := s.checkServer(ctx, id, superuser.At(host, superuser.Port), current); err != nil {
 		return secretdoc.Document{}, err
 	}
-	// Rights are those in the database that the user works in.
-	superuser.DBName = current.DBName
+	switch {
+	case !current.Traits().OwnDatabase:
+		superuser.DBName = current.DBName // which the rights are those in
+	case managed: // its secret names none
+		superuser.DBName = current.Traits().DefaultDBName
+	}
 	return superuser.At(host, superuser.Port), nil
 }
 

@@ -95,7 +95,7 @@ func badSecrets() map[string]badInput {
 		},
 		"no such secret": {
 			request: `{"secretId":"prod/ap"}`,
-			ending:  "Refused", err: "SecretNotFound", says: []string{"prod/ap", "Check the name or ARN and the Region"},
+			ending:  "Refused", err: "AccessDenied", says: []string{"prod/ap", "Check the name"},
 		},
 		"scheduled for deletion": {
 			spoil: func(w *world) {

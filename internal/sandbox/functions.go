@@ -47,6 +47,8 @@ func builders(engines engine.Table) map[string]struct {
 		"preflight":    {lambdaboot.Preflight(engines), 60 * time.Second},
 		"rotator":      {lambdaboot.Rotator(engines), 60 * time.Second},
 		"incident":     {lambdaboot.Incident, 30 * time.Second},
+		"audit":        {lambdaboot.Audit, 300 * time.Second},
+		"heartbeat":    {lambdaboot.Heartbeat(engines), 300 * time.Second},
 		"listsecrets":  {lambdaboot.ListSecrets, 300 * time.Second},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
 	sandboxscheduler "github.com/tumbler-rotation/tumbler/internal/sandbox/scheduler"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/stepfunctions"
 )
@@ -16,7 +17,8 @@ import (
 // incident is the rule.
 func (s *Sandbox) incident(work *tasks) func(stepfunctions.Ended) {
 	return func(e stepfunctions.Ended) {
-		if e.StateMachineARN == s.StateMachineARN {
+		invoked := s.policies.ServiceInvokes(functionARN("incident"), "events.amazonaws.com", iam.ARN("events", "rule/tumbler-incident")) == nil
+		if e.StateMachineARN == s.StateMachineARN && invoked {
 			s.report(work, map[string]any{
 				"source": "aws.states", "detail-type": "Step Functions Execution Status Change",
 				"detail": map[string]any{
@@ -47,6 +49,9 @@ func (s *Sandbox) undeliveredEvent(work *tasks, letter sandboxevents.Undelivered
 
 // deadLetter is a message as Lambda gets it from SQS.
 func (s *Sandbox) deadLetter(work *tasks, body string, attributes map[string]string) {
+	if !s.mayReadQueue() {
+		return
+	}
 	values := map[string]any{}
 	for name, text := range attributes {
 		values[name] = map[string]string{"dataType": "String", "stringValue": text}

@@ -124,5 +124,5 @@ func TestUndeliveredStartIsAlerted(t *testing.T) {
 	w := newTriggered(t)
 	w.sandbox.StateMachineARN += "-gone"
 	w.ask(`{"secretId":"prod/app"}`)
-	says(t, w.messages(1)[0], "rotation not started: prod/app", "rule/tumbler-rotate-now", "StateMachineDoesNotExist", "Rotate again:   tumbler rotate prod/app")
+	says(t, w.messages(1)[0], "rotation not started: prod/app", "rule/tumbler-rotate-now", "AccessDeniedException", "Rotate again:   tumbler rotate prod/app")
 }

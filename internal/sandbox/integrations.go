@@ -21,8 +21,8 @@ import (
 // service integrations that the definition uses, through the AWS SDK.
 type tasks struct {
 	functions functions
-	sns       *sns.Client
-	events    *eventbridge.Client
+	sns       map[string]*sns.Client // by role, as the next
+	events    map[string]*eventbridge.Client
 	nested    func(context.Context, json.RawMessage) (json.RawMessage, error) // runs another state machine
 }
 
@@ -35,9 +35,9 @@ func (t *tasks) run(ctx context.Context, task asl.Task) (json.RawMessage, error)
 	case task.Resource == "arn:aws:states:::states:startExecution.sync:2":
 		return t.nested(ctx, task.Input)
 	case task.Resource == "arn:aws:states:::sns:publish":
-		return t.publish(ctx, task.Input)
+		return t.publish(ctx, t.sns[machineOf(task)], task.Input)
 	case task.Resource == "arn:aws:states:::events:putEvents":
-		return t.putEvents(ctx, task.Input)
+		return t.putEvents(ctx, t.events[machineOf(task)], task.Input)
 	}
 	return nil, fmt.Errorf("the sandbox has no integration %s", task.Resource)
 }
@@ -62,7 +62,7 @@ func (t *tasks) invoke(ctx context.Context, input json.RawMessage) (json.RawMess
 	return json.Marshal(map[string]any{"ExecutedVersion": "$LATEST", "Payload": response, "StatusCode": 200})
 }
 
-func (t *tasks) publish(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+func (t *tasks) publish(ctx context.Context, api *sns.Client, input json.RawMessage) (json.RawMessage, error) {
 	var in struct {
 		TopicArn, Subject, Message string
 		MessageAttributes          map[string]struct{ DataType, StringValue string }
@@ -74,7 +74,7 @@ func (t *tasks) publish(ctx context.Context, input json.RawMessage) (json.RawMes
 	for name, a := range in.MessageAttributes {
 		attributes[name] = snstypes.MessageAttributeValue{DataType: &a.DataType, StringValue: &a.StringValue}
 	}
-	out, err := t.sns.Publish(ctx, &sns.PublishInput{
+	out, err := api.Publish(ctx, &sns.PublishInput{
 		TopicArn: &in.TopicArn, Subject: &in.Subject, Message: &in.Message, MessageAttributes: attributes,
 	})
 	if err != nil {
@@ -83,7 +83,7 @@ func (t *tasks) publish(ctx context.Context, input json.RawMessage) (json.RawMes
 	return json.Marshal(map[string]string{"MessageId": aws.ToString(out.MessageId)})
 }
 
-func (t *tasks) putEvents(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+func (t *tasks) putEvents(ctx context.Context, api *eventbridge.Client, input json.RawMessage) (json.RawMessage, error) {
 	var in struct {
 		Entries []struct {
 			Source, DetailType, EventBusName string
@@ -99,7 +99,7 @@ func (t *tasks) putEvents(ctx context.Context, input json.RawMessage) (json.RawM
 			Source: &e.Source, DetailType: &e.DetailType, EventBusName: &e.EventBusName, Detail: aws.String(string(e.Detail)),
 		})
 	}
-	out, err := t.events.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: entries})
+	out, err := api.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: entries})
 	if err != nil {
 		return nil, integrationFailure("EventBridge", err)
 	}

@@ -280,11 +280,6 @@ func badPreflights() map[string]badPreflight {
 			spoil:   func(w *world) { w.createRole(w.db.User+"_clone", "c4nary-Other") },
 			request: alternating, check: "privileges", code: "AccountNotOurs", says: []string{"nothing proves"},
 		},
-		"read-only": {
-			spoil: func(w *world) {
-				w.db.Exec("ALTER ROLE " + quoted(w.db.User) + " SET default_transaction_read_only = on")
-			}, check: "privileges", code: "DatabaseReadOnly", says: []string{"writer's endpoint"},
-		},
 		"proxy that knows one user": {
 			keys: func(w *world, keys map[string]any) {
 				keys["host"] = proxyAddress

@@ -30,6 +30,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
 	sandboxlambda "github.com/tumbler-rotation/tumbler/internal/sandbox/lambda"
 	sandboxrds "github.com/tumbler-rotation/tumbler/internal/sandbox/rds"
 	sandboxredshift "github.com/tumbler-rotation/tumbler/internal/sandbox/redshift"
@@ -96,6 +97,10 @@ type Config struct {
 	// n seconds.
 	RotationBackoff func(attempt int) time.Duration
 
+	// Policies are what the functions and state machines may do. Default: those of
+	// a deployment whose functions reach AWS by themselves, for every secret.
+	Policies *iam.Deployment
+
 	// Retryer decides how the functions' AWS clients try again. Default: as
 	// deployed.
 	Retryer func() aws.Retryer
@@ -118,6 +123,7 @@ type Sandbox struct {
 	Scheduler *sandboxscheduler.Service
 
 	now       func() time.Time // of schedules
+	policies  *iam.Deployment
 	retryer   func() aws.Retryer
 	states    *stepfunctions.Service
 	incidents sync.WaitGroup // calls of the function incident
@@ -137,10 +143,19 @@ func Start(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = asl.RealClock{}
 	}
-	s := &Sandbox{retryer: cfg.Retryer, now: cfg.Clock.Now}
+	s := &Sandbox{retryer: cfg.Retryer, now: cfg.Clock.Now, policies: cfg.Policies}
+	if s.policies == nil {
+		var err error
+		if s.policies, err = iam.Load(iam.Open); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.assumable(); err != nil {
+		return nil, err
+	}
 	// The endpoint's services call the functions and the functions call the
 	// endpoint, whose address is only known once it listens. Nobody calls before.
-	work := &tasks{functions: functions{}}
+	work := &tasks{functions: functions{}, sns: map[string]*sns.Client{}, events: map[string]*eventbridge.Client{}}
 	if err := s.listen(cfg, work); err != nil {
 		return nil, err
 	}
@@ -157,13 +172,14 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	if cfg.Task != nil {
 		task = cfg.Task(task)
 	}
-	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: work.functions, Now: cfg.Now, RotationBackoff: cfg.RotationBackoff})
+	task = s.permitted(task)
+	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: asService{work.functions, s.policies}, Now: cfg.Now, RotationBackoff: cfg.RotationBackoff})
 	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert, Now: cfg.Now})
 	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock, OnEnd: s.incident(work)})
 	s.Events = sandboxevents.New(s.events(cfg, work))
 	s.Scheduler = sandboxscheduler.New(s.schedules(cfg, work))
 	handler, err := wire.New(wire.Config{
-		Observe: cfg.Observe,
+		Observe: cfg.Observe, Authorize: s.authorize,
 		Intercept: func(ctx context.Context, call wire.Call) *wire.Failure {
 			if intercept := s.intercept.Load(); intercept != nil {
 				return (*intercept)(ctx, call)
@@ -189,8 +205,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 
 // deploy does what `cdk deploy` does on AWS.
 func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
-	client := s.AWS("stepfunctions")
-	topic, err := sns.NewFromConfig(client).CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("tumbler-alerts")})
+	topic, err := sns.NewFromConfig(s.AWS("deployment")).CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("tumbler-alerts")})
 	if err != nil {
 		return err
 	}
@@ -215,7 +230,10 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 	if cfg.Registry {
 		group = ScheduleGroup
 	}
-	work.sns, work.events = sns.NewFromConfig(client), eventbridge.NewFromConfig(client)
+	for role, key := range machineKeys {
+		client := s.AWS(key)
+		work.sns[role], work.events[role] = sns.NewFromConfig(client), eventbridge.NewFromConfig(client)
+	}
 	for name, b := range builders(cfg.Engines) {
 		if build, ok := cfg.Replace[name]; ok {
 			b.build = build
@@ -223,8 +241,11 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Sleep: cfg.Sleep, Open: cfg.open, Deployment: lambdaboot.Deployment{
 			RotatorARN: functionARN("rotator"), Functions: slices.Collect(maps.Keys(cfg.Functions)), Strategy: cfg.Strategy,
 			ScheduleGroup: group, AlertTopicARN: aws.ToString(topic.TopicArn),
-			StateMachineARN: fmt.Sprintf("arn:aws:states:%s:%s:stateMachine:tumbler-rotation", Region, Account),
+			StateMachineARN: iam.ARN("states", "stateMachine:tumbler-rotation"),
 		}}
+		if slices.Contains(s.policies.InVPC, name) {
+			env.StateMachineARN = "" // of Step Functions there is no endpoint
+		}
 		work.functions[functionARN(name)] = Function{b.build(env), b.timeout}
 	}
 	for arn, f := range cfg.Functions {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/rotatenow"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
 	sandboxscheduler "github.com/tumbler-rotation/tumbler/internal/sandbox/scheduler"
 )
 
@@ -17,14 +18,15 @@ func (s *Sandbox) schedules(cfg Config, work *tasks) sandboxscheduler.Config {
 	return sandboxscheduler.Config{
 		Clock: cfg.Clock,
 		Start: func(_ context.Context, targetARN string, input json.RawMessage) error {
-			_, err := s.states.Start(targetARN, "", input)
-			return err
+			return s.startAs(schedulerRole, targetARN, input)
 		},
 		OnDeadLetter: func(letter sandboxscheduler.DeadLetter) {
 			if cfg.OnUndelivered != nil {
 				cfg.OnUndelivered(fmt.Sprintf("%s could not start its target: %s: %s", letter.ScheduleARN, letter.ErrorCode, letter.ErrorMessage))
 			}
-			s.undeliveredSchedule(work, letter)
+			if s.policies.May(schedulerRole, iam.Request{Action: "sqs:SendMessage", Resource: queueARN}) == nil {
+				s.undeliveredSchedule(work, letter)
+			}
 		},
 	}
 }
@@ -37,15 +39,17 @@ func (s *Sandbox) events(cfg Config, work *tasks) sandboxevents.Config {
 			Name: "tumbler-rotate-now", Account: Account, Region: Region, Pattern: rotatenow.Pattern,
 			InputPaths: map[string]string{"secretId": rotatenow.SecretIDPath}, InputTemplate: rotatenow.Template,
 			Start: func(_ context.Context, input json.RawMessage) error {
-				_, err := s.states.Start(s.StateMachineARN, "", input)
-				return err
+				return s.startAs(ruleRole, s.StateMachineARN, input)
 			},
 		}},
 		OnUndelivered: func(letter sandboxevents.Undelivered) {
 			if cfg.OnUndelivered != nil {
 				cfg.OnUndelivered(fmt.Sprintf("rule %s could not start its target: %s: %s", letter.Rule, letter.ErrorCode, letter.ErrorMessage))
 			}
-			s.undeliveredEvent(work, letter)
+			send := iam.Request{Action: "sqs:SendMessage", Resource: queueARN}
+			if s.policies.ServiceMay("events.amazonaws.com", iam.ARN("events", "rule/"+letter.Rule), send) == nil {
+				s.undeliveredEvent(work, letter)
+			}
 		},
 	}
 }

@@ -180,7 +180,7 @@ func TestUndeliveredSchedule(t *testing.T) {
 	})
 	w.check(err)
 	w.pass(time.Hour)
-	if len(w.undelivered) != 1 || !strings.Contains(w.undelivered[0], "schedule/tumbler/"+registry.Name(secretID)+" could not start its target: StateMachineDoesNotExist") {
+	if len(w.undelivered) != 1 || !strings.Contains(w.undelivered[0], "schedule/tumbler/"+registry.Name(secretID)+" could not start its target: AccessDeniedException") {
 		t.Errorf("undelivered: %v", w.undelivered)
 	}
 }

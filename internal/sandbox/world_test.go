@@ -25,6 +25,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/follow"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -33,6 +34,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
 
 const secretID = "prod/app"
+
+// The secrets that rotations.yaml names. Nothing is allowed about any other.
+var (
+	rotatedSecrets   = []string{secretID, "maria/app", "fleet/*"}
+	superuserSecrets = []string{superuserID, "superuser", "maria/admin", "rds!db-shop"}
+)
 
 // world is a sandbox, a real database, and a secret of one of its users. When
 // the test ends it looks for every password that the secret ever had in
@@ -75,10 +82,15 @@ func newWorldWith(t *testing.T, table engine.Table, change func(*world, *sandbox
 	w := &world{T: t, db: dbtest.Postgres(t, opts...)}
 	engines, counter := counted.Wrap(table)
 	w.logins = counter
+	policies, err := iam.Load(iam.Open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policies.Secrets, policies.Superusers, policies.Used = rotatedSecrets, superuserSecrets, permissions.note
 	cfg := sandbox.Config{
-		Engines: engines,
-		Log:     slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Clock:   asl.NewVirtualClock(time.Now()),
+		Engines: engines, Policies: policies,
+		Log:   slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Clock: asl.NewVirtualClock(time.Now()),
 
 		// Nothing waits for a lock here.
 		Sleep: func(context.Context, time.Duration) error { return nil },
@@ -92,7 +104,6 @@ func newWorldWith(t *testing.T, table engine.Table, change func(*world, *sandbox
 		},
 	}
 	change(w, &cfg)
-	var err error
 	if w.sandbox, err = sandbox.Start(t.Context(), cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ type Traits struct {
 	DefaultPort       int
 	DefaultDBName     string
 	DBNameRequired    bool
+	OwnDatabase       bool   // a superuser works from a database of its own and keeps out of the user's
 	UsernameLimit     int    // characters, including "_clone"
 	PasswordLength    int    // characters of a generated password
 	ExcludeCharacters string // never in a generated password
@@ -28,7 +29,7 @@ const (
 
 var (
 	postgres = Traits{
-		Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres",
+		Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres", OwnDatabase: true,
 		UsernameLimit: 63, PasswordLength: 32, ExcludeCharacters: excludeColon,
 	}
 	redshift = Traits{

@@ -62,7 +62,8 @@ func classify(err error, call, secretID string) error {
 	case awsfault.KeyUnusable:
 		return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Check that the key is enabled and that its policy and the function's role allow kms:Decrypt and kms:GenerateDataKey")
 	case awsfault.Denied:
-		return wrap(fault.AccessDenied, "not allowed ("+code+")", "Allow secretsmanager:"+call+" on this secret in the function's role and in the secret's resource policy, for this function only")
+		return wrap(fault.AccessDenied, "not allowed ("+code+")", "Check the name, and that rotations.yaml names the secret: its deployment allows no other, and AWS says the same of one that is not there. "+
+			"Otherwise allow secretsmanager:"+call+" in the function's permissions boundary and in the secret's resource policy, for this function only")
 	case awsfault.Failed:
 		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+code+")", "It heals by itself")
 	case awsfault.NotFound:

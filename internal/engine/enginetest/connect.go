@@ -3,6 +3,8 @@ package enginetest
 import (
 	"context"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +24,8 @@ func (s *suite) connectCases() []testCase {
 		{"connect/unknown user", "", func(t *testing.T) {
 			s.refuses(t, s.Engine, s.Fixture.Document("nobody"+s.name(t)[:4], s.password("")), fault.LoginRefused)
 		}},
+		{"connect/disabled account", s.bars(fault.AccountDisabled), func(t *testing.T) { s.barred(t, fault.AccountDisabled) }},
+		{"connect/expired password", s.bars(fault.PasswordExpired), func(t *testing.T) { s.barred(t, fault.PasswordExpired) }},
 		{"connect/nothing listens", "", s.nothingListens},
 		{"connect/no such host", "", func(t *testing.T) {
 			doc := s.super
@@ -104,6 +108,37 @@ func (s *suite) oneRefusedLogin(t *testing.T) {
 		if _, after := s.Logins(t); after-before != 1 {
 			t.Errorf("one Connect made %d refused logins", after-before)
 		}
+	}
+}
+
+// bars says why there is nothing to try, or "".
+func (s *suite) bars(code fault.Code) string {
+	has := slices.ContainsFunc(s.Barred, func(b Barred) bool { return b.Code == code })
+	return unless(has, "the server has nothing that is "+string(code))
+}
+
+// barred: an account that is kept out has not got a wrong password, which would
+// be repaired by a new one.
+func (s *suite) barred(t *testing.T, code fault.Code) {
+	for _, b := range s.Barred {
+		if b.Code != code {
+			continue
+		}
+		t.Run(b.Name, func(t *testing.T) {
+			user, password := s.user(t)
+			doc := s.Fixture.Document(user, password)
+			s.connect(t, doc).Close()
+			b.Bar(t, user)
+			session, err := s.Engine.Connect(t.Context(), doc)
+			if err == nil {
+				session.Close()
+			}
+			s.want(t, err, code)
+			if !strings.Contains(fault.From(err).Op, user) {
+				t.Errorf("%q does not name the user", fault.From(err).Op)
+			}
+			t.Log(err)
+		})
 	}
 }
 

@@ -46,6 +46,15 @@ type Target struct {
 	// without the caller's word for it.
 	Marks bool
 
+	// Barred are the ways of the server to keep a user out whatever its password
+	// is, or to take a password only for setting another one. Nil when it has
+	// none.
+	Barred []Barred
+
+	// Tenancy makes users that turn the database they own against the superuser.
+	// Nil when the server has nothing of that kind.
+	Tenancy *Tenancy
+
 	// TLS describes the server's TLS. Nil when it has none.
 	TLS *TLS
 
@@ -98,6 +107,13 @@ type Right struct {
 	Works func(t testing.TB, user string, password redact.String) bool
 }
 
+// Barred is a way to keep a user out that has the right password.
+type Barred struct {
+	Name string     // what the server calls it, such as "ACCOUNT LOCK"
+	Code fault.Code // AccountDisabled or PasswordExpired
+	Bar  func(t testing.TB, user string)
+}
+
 // TLS describes a server that has TLS.
 type TLS struct {
 	// Distrusting is the engine with other authorities than the server's.
@@ -121,7 +137,7 @@ func Run(t *testing.T, target Target) {
 	s := &suite{Target: target, super: target.Fixture.Superuser()}
 	var ran, failed int
 	var names []string
-	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.logCases()} {
+	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.hostileCases(), s.logCases()} {
 		for _, c := range group {
 			names = append(names, c.name)
 			if reason := s.notApplicable(c); reason != "" {
@@ -157,7 +173,7 @@ func (s *suite) notApplicable(c testCase) string {
 
 func (s *suite) reasons([]string) string {
 	var lines []string
-	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.logCases()} {
+	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.hostileCases(), s.logCases()} {
 		for _, c := range group {
 			if reason := s.notApplicable(c); reason != "" {
 				lines = append(lines, fmt.Sprintf("\n\t%s: %s", c.name, reason))

@@ -102,7 +102,7 @@ func loginFault(t netfault.Target, err error) error {
 		return answer(fault.LoginRefused, "the password is not accepted",
 			"The password in this version of the secret is not the user's, or there is no such user. DocumentDB keeps users in the database admin")
 	case codeMechanismUnavailable:
-		return answer(fault.LoginRefused, "the user cannot log in with a password of this kind",
+		return answer(fault.DatabaseError, "the user cannot log in with a password of this kind",
 			"The user has to have SCRAM-SHA-1 or SCRAM-SHA-256; users for IAM authentication have no password to rotate")
 	case codeUnauthorized:
 		return answer(fault.PrivilegeMissing, "not allowed", "Check the user's authentication restrictions")

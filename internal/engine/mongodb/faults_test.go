@@ -126,7 +126,7 @@ func TestAnotherProtocol(t *testing.T) {
 func TestLoginRefused(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[int32]fault.Code{
-		18: fault.LoginRefused, 11: fault.LoginRefused, 334: fault.LoginRefused, 13: fault.PrivilegeMissing,
+		18: fault.LoginRefused, 11: fault.LoginRefused, 334: fault.DatabaseError, 13: fault.PrivilegeMissing,
 		91: fault.DatabaseUnavailable, 11600: fault.DatabaseUnavailable, 13436: fault.DatabaseUnavailable, 8000: fault.DatabaseError,
 	} {
 		f := startFake(t)

@@ -16,8 +16,12 @@ import (
 // reference; MariaDB error codes.
 const (
 	errNoSuchTable            = 1146
+	errMustChangePassword     = 1820
 	errMissingCurrentPassword = 3892
 )
+
+const hintExpired = "An administrator ends it by setting the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY. " +
+	"Rotate more often than default_password_lifetime says, or exempt the account: ALTER USER ... PASSWORD EXPIRE NEVER"
 
 const hintLook = "Look the error number up in the server's documentation, and the time in the server's error log"
 
@@ -61,23 +65,26 @@ func loginRefusal(err error, op string, encrypted bool) error {
 	answer := func(code fault.Code, what, hint string) error {
 		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (error %d)", op, what, number(err)), hint)
 	}
-	refused := func(what, hint string) error { return answer(fault.LoginRefused, what, hint) }
+	disabled := func(what, hint string) error { return answer(fault.AccountDisabled, what, hint) }
 	switch number(err) {
 	case 1045, 1698:
 		hint := "The password in this version of the secret is not the account's, or there is no account of this name for our address"
 		if !encrypted {
 			hint += `, or the account requires TLS (then set "ssl" to true in the secret or remove it)`
 		}
-		return refused("the credentials are not accepted", hint)
-	case 1130:
-		return refused("no account may log in from our address", "Create the user for the function's subnets, such as 'user'@'10.0.%'")
+		return answer(fault.LoginRefused, "the credentials are not accepted", hint)
+	case 1130: // whoever it is, and whatever the password
+		return disabled("no account may log in from our address", "Create the user for the function's subnets, such as 'user'@'10.0.%'")
 	case 3118, 4151:
-		return refused("the account is locked", "ALTER USER ... ACCOUNT UNLOCK, after finding out who locked it and why")
-	case 3955, 4150, 4152:
-		return refused("the account is blocked after too many failed logins",
-			"Find the client that uses an old password; ALTER USER ... ACCOUNT UNLOCK or FLUSH PRIVILEGES lifts it")
-	case 1862:
-		return refused("the password has expired", "An administrator has to set a new one, and store it as AWSCURRENT")
+		return disabled("the account is locked (ACCOUNT LOCK)", "ALTER USER ... ACCOUNT UNLOCK, after finding out who locked it and why")
+	case 3955:
+		return disabled("the account is blocked after too many failed logins (FAILED_LOGIN_ATTEMPTS)",
+			"Find the client that uses an old password. The block ends by itself after PASSWORD_LOCK_TIME days; ALTER USER ... ACCOUNT UNLOCK ends it now")
+	case 4150:
+		return disabled("the account is blocked after too many failed logins (max_password_errors)",
+			"Find the client that uses an old password; FLUSH PRIVILEGES or a restart of the server ends the block")
+	case errMustChangePassword, 1862:
+		return answer(fault.PasswordExpired, "the password is right and has expired: the server accepts nothing but a new one", hintExpired)
 	case 1044:
 		return answer(fault.PrivilegeMissing, "the password was accepted, but the user has no right on the schema",
 			`Grant one, or remove "dbname" from the secret: a rotation needs none`)
@@ -141,8 +148,8 @@ func (s *session) fault(err error, op string, does effect) error {
 		return readOnly()
 	case 1699:
 		return answer(fault.DatabaseError, "the account's way to log in has no password that it could change", "Put the password first in ALTER USER ... IDENTIFIED VIA, or name a superuser's secret")
-	case 1820:
-		return answer(fault.DatabaseError, "the password has expired", "An administrator has to set a new one, and store it as AWSCURRENT")
+	case errMustChangePassword:
+		return answer(fault.PasswordExpired, "the password has expired", hintExpired)
 	case 1133, 1396, 3162:
 		return answer(fault.DatabaseError, "there is no such account", "Correct the user name in the secret")
 	case 1470:

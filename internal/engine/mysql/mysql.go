@@ -86,6 +86,7 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	cfg.Net, cfg.Addr = "tcp", t.Address()
 	cfg.User, cfg.Passwd, cfg.DBName = doc.Username, doc.Password.Reveal(), doc.DBName
 	cfg.Logger = &driverpkg.NopLogger{}
+	cfg.MaxAllowedPacket = 1 << 20 // ours are small, and the driver need not ask
 	cfg.ConnectionAttributes = "program_name:tumbler"
 	if doc.SSL == nil || *doc.SSL {
 		cfg.TLS = rdsroots.TLS(e.Roots, doc.Host)
@@ -113,7 +114,33 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 		return nil, loginFault(t, err, cfg.TLS != nil)
 	}
 	s.conn = conn
+	if s.server, err = s.identity(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// identity asks for the version and the account. It belongs to the login: a
+// server may let an account in whose password has expired, and refuse every
+// statement but that for a new one.
+func (s *session) identity(ctx context.Context) (*server, error) {
+	op := "asking " + s.target.String() + " for its version"
+	rows, err := s.query(ctx, identitySQL)
+	if number(err) == errMustChangePassword {
+		return nil, loginFault(s.target, err, true)
+	}
+	if err != nil {
+		return nil, s.fault(err, op, reading)
+	}
+	if len(rows) != 1 {
+		return nil, s.fault(errAnswer, op, reading)
+	}
+	d, err := parseVersion(rows[0][0])
+	if err != nil {
+		return nil, s.fault(err, op, reading)
+	}
+	return &server{dialect: d, self: parseAccount(rows[0][1])}, nil
 }
 
 // session is one logged-in connection.
@@ -124,10 +151,11 @@ type session struct {
 	password  redact.String // the one that logged in
 	plaintext bool
 
-	server *server // nil until it is needed
+	server   *server
+	prepared bool // prepareSQL has been run
 }
 
-// server is what the session knows of the server after it has asked.
+// server is what the session knows of the server.
 type server struct {
 	dialect
 	self account // the account that the server chose for the session
@@ -147,28 +175,15 @@ func (s *session) Close() {
 	_ = s.conn.Close()
 }
 
-// know asks the server for its version and the session's account, once, and
-// makes quoting the same whatever sql_mode the server or the account has.
+// know makes quoting the same whatever sql_mode the server or the account has,
+// once, before the first statement of which that matters.
 func (s *session) know(ctx context.Context) (*server, error) {
-	if s.server != nil {
-		return s.server, nil
+	if !s.prepared {
+		if err := s.exec(ctx, prepareSQL); err != nil {
+			return nil, s.fault(err, "preparing the session with "+s.target.Address(), reading)
+		}
+		s.prepared = true
 	}
-	op := "asking " + s.target.Address() + " for its version"
-	if err := s.exec(ctx, prepareSQL); err != nil {
-		return nil, s.fault(err, op, reading)
-	}
-	rows, err := s.query(ctx, identitySQL)
-	if err != nil {
-		return nil, s.fault(err, op, reading)
-	}
-	if len(rows) != 1 {
-		return nil, s.fault(errAnswer, op, reading)
-	}
-	d, err := parseVersion(rows[0][0])
-	if err != nil {
-		return nil, s.fault(err, op, reading)
-	}
-	s.server = &server{dialect: d, self: parseAccount(rows[0][1])}
 	return s.server, nil
 }
 

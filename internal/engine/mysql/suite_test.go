@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -45,6 +47,7 @@ func TestSuite(t *testing.T) {
 			GrantAll: func(_ testing.TB, user string) {
 				s.Exec("GRANT " + masterPrivileges + " ON *.* TO " + at(user) + " WITH GRANT OPTION")
 			},
+			Barred: s.barred(t),
 			Marks:  s.newer(),
 			Log:    func(testing.TB) string { return s.Log() },
 			Logins: s.counters(t),
@@ -67,6 +70,46 @@ func TestSuite(t *testing.T) {
 		}
 		enginetest.Run(t, target)
 	})
+}
+
+// barred is each way in which the server keeps an account out that has the right
+// password.
+func (s *server) barred(t testing.TB) []enginetest.Barred {
+	bar := func(name string, code fault.Code, statements ...string) enginetest.Barred {
+		return enginetest.Barred{Name: name, Code: code, Bar: func(t testing.TB, user string) {
+			for _, statement := range statements {
+				s.Exec(strings.ReplaceAll(statement, "?", at(user)))
+			}
+		}}
+	}
+	// guess has somebody try wrong passwords.
+	guess := func(name string, setting string, undo ...string) enginetest.Barred {
+		return enginetest.Barred{Name: name, Code: fault.AccountDisabled, Bar: func(t testing.TB, user string) {
+			s.Exec(strings.ReplaceAll(setting, "?", at(user)))
+			t.Cleanup(func() { s.Exec(undo...) })
+			for range 3 {
+				s.accepts(user, dbtest.Password())
+			}
+		}}
+	}
+	switch s.name {
+	case mysql56.name:
+		return []enginetest.Barred{bar("PASSWORD EXPIRE", fault.PasswordExpired, "ALTER USER ? PASSWORD EXPIRE")}
+	case mariaDB.name:
+		const disconnect = "SET GLOBAL disconnect_on_expired_password = "
+		t.Cleanup(func() { s.Exec(disconnect + "OFF") })
+		return []enginetest.Barred{
+			bar("ACCOUNT LOCK", fault.AccountDisabled, "ALTER USER ? ACCOUNT LOCK"),
+			guess("max_password_errors", "SET GLOBAL max_password_errors = 2", "SET GLOBAL max_password_errors = DEFAULT", "FLUSH PRIVILEGES"),
+			bar("PASSWORD EXPIRE", fault.PasswordExpired, "ALTER USER ? PASSWORD EXPIRE", disconnect+"OFF"),
+			bar("PASSWORD EXPIRE, disconnected", fault.PasswordExpired, "ALTER USER ? PASSWORD EXPIRE", disconnect+"ON"),
+		}
+	}
+	return []enginetest.Barred{
+		bar("ACCOUNT LOCK", fault.AccountDisabled, "ALTER USER ? ACCOUNT LOCK"),
+		guess("FAILED_LOGIN_ATTEMPTS", "ALTER USER ? FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME 1"),
+		bar("PASSWORD EXPIRE", fault.PasswordExpired, "ALTER USER ? PASSWORD EXPIRE"),
+	}
 }
 
 func (s *server) right(privilege, on, statement string) enginetest.Right {

@@ -17,6 +17,9 @@ const (
 	codeNoTable         = 942
 	codePrivilege       = 1031
 	codeNoCreateSession = 1045
+	codePasswordExpired = 28001
+	codeExpiresIn       = 28002
+	codeExpiresSoon     = 28011
 	codeReplaceMissing  = 28221
 )
 
@@ -50,16 +53,20 @@ func (t target) loginRefused(refused refusal, op string) error {
 		return answer(fault.LoginRefused, "the password is not accepted",
 			"The password in this version of the secret is not the user's, or there is no such user")
 	case 28000:
-		return answer(fault.LoginRefused, "the account is locked",
-			"ALTER USER ... ACCOUNT UNLOCK. If refused logins locked it (FAILED_LOGIN_ATTEMPTS of its profile), find out who still uses an old password")
-	case 28001, 28002, 28011:
-		return answer(fault.LoginRefused, "the password has expired",
-			"An expired password cannot be used to set another: ALTER USER ... IDENTIFIED BY the password of the secret, as an administrator, "+
-				"and give the user a profile whose PASSWORD_LIFE_TIME is longer than the rotation's interval")
+		return answer(fault.AccountDisabled, "the account is locked",
+			"ALTER USER ... ACCOUNT UNLOCK, after finding out why. If refused logins locked it (FAILED_LOGIN_ATTEMPTS of its profile), find out who still uses an old password")
+	case codePasswordExpired:
+		return answer(fault.PasswordExpired, "the password is right and has expired",
+			"As an administrator give the user the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY, "+
+				"and a profile whose PASSWORD_LIFE_TIME is longer than the rotation's interval")
+	case codeExpiresSoon, codeExpiresIn:
+		// Oracle lets the user in and warns it; the driver goes on after a warning.
+		return answer(fault.DatabaseError, "the password was accepted and expires soon, and the driver took the warning for a refusal",
+			"As an administrator give the user the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY. Please report this with the server's version")
 	case codeNoCreateSession:
-		return answer(fault.LoginRefused, "the password was accepted, but the user may not log in", "GRANT CREATE SESSION to the user")
+		return answer(fault.PrivilegeMissing, "the password was accepted, but the user may not log in", "GRANT CREATE SESSION to the user")
 	case 28040, 28030:
-		return answer(fault.LoginRefused, "the server and Tumbler have no way in common to check the password",
+		return answer(fault.DatabaseError, "the server and Tumbler have no way in common to check the password",
 			"Set the password once with a current client, and check SQLNET.ALLOWED_LOGON_VERSION_SERVER")
 	case 12541, 12543, 12545, 12170, 12535:
 		return answer(fault.DatabaseUnreachable, "nobody answers", netfault.HintSilence)

@@ -81,13 +81,22 @@ func (e Engine) prove(ctx context.Context, t target, user identifier, password r
 	s, err := e.connect(ctx, t, password)
 	if err == nil {
 		s.Close()
+	}
+	return accepted(err)
+}
+
+// accepted tells from the result of a login whether the password is right. It is
+// checked before the account's expiry and its privilege to log in are, and after
+// its lock.
+func accepted(err error) (bool, error) {
+	switch codeOf(err) {
+	case codeNoCreateSession, codePasswordExpired, codeExpiresIn, codeExpiresSoon:
 		return true, nil
 	}
-	if !fault.Is(err, fault.LoginRefused) {
-		return false, err
+	if fault.Is(err, fault.LoginRefused, fault.AccountDisabled) {
+		return false, nil
 	}
-	// The password is checked before the privilege to log in is.
-	return codeOf(err) == codeNoCreateSession, nil
+	return err == nil, err
 }
 
 // target says where a session goes, for messages.

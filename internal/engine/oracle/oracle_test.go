@@ -155,8 +155,9 @@ func TestStatementFaults(t *testing.T) {
 func TestLoginFaults(t *testing.T) {
 	db := newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: "APP", DBName: "ORCL"})
 	for number, want := range map[int]fault.Code{
-		1017: fault.LoginRefused, 28000: fault.LoginRefused, 28001: fault.LoginRefused, 28002: fault.LoginRefused, 1045: fault.LoginRefused,
-		28040: fault.LoginRefused, 12541: fault.DatabaseUnreachable, 12170: fault.DatabaseUnreachable,
+		1017: fault.LoginRefused, 28000: fault.AccountDisabled, 28001: fault.PasswordExpired, 1045: fault.PrivilegeMissing,
+		28002: fault.DatabaseError, 28011: fault.DatabaseError, // come with a login, and must not pass for a wrong password
+		28040: fault.DatabaseError, 12541: fault.DatabaseUnreachable, 12170: fault.DatabaseUnreachable,
 		12514: fault.DatabaseUnavailable, 12505: fault.DatabaseUnavailable, 17002: fault.DatabaseUnavailable, 1033: fault.DatabaseUnavailable,
 		12516: fault.DatabaseUnavailable, 2391: fault.DatabaseUnavailable, 99999: fault.DatabaseError,
 	} {
@@ -164,6 +165,22 @@ func TestLoginFaults(t *testing.T) {
 	}
 	if hint := db.loginFault(refusal{28000}).Error(); !strings.Contains(hint, "UNLOCK") {
 		t.Error(hint)
+	}
+}
+
+// What the answer to a login tells about the password.
+func TestAccepted(t *testing.T) {
+	db := newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: "APP", DBName: "ORCL"})
+	for number, want := range map[int]bool{1017: false, 28000: false, 28001: true, 28002: true, 28011: true, 1045: true} {
+		if got, err := accepted(db.loginFault(refusal{number})); got != want || err != nil {
+			t.Errorf("ORA-%05d: %v, %v", number, got, err)
+		}
+	}
+	if got, err := accepted(nil); !got || err != nil {
+		t.Error(got, err)
+	}
+	if got, err := accepted(db.loginFault(refusal{12514})); got || err == nil {
+		t.Error("a database that is not there has judged a password")
 	}
 }
 

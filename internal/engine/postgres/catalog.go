@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // catalog is what the server knows about some roles and about every role that
@@ -17,7 +17,8 @@ type catalog struct {
 	Version     int             `json:"version"` // such as 150018
 	Encryption  string          `json:"encryption"`
 	Iterations  string          `json:"iterations"` // null before 16, which leaves it empty
-	Session     string          `json:"session"`    // the role that the session acts as
+	Session     string          `json:"session"`    // the role that statements are run as
+	Actor       string          `json:"actor"`      // another one that the session's may act as, and has to
 	Roles       []role          `json:"roles"`
 	Memberships []membership    `json:"memberships"`
 	Settings    []configuration `json:"settings"`
@@ -71,16 +72,21 @@ type ownership struct {
 
 // catalog reads what concerns the roles. Those that do not exist are not in it.
 func (s *session) catalog(ctx context.Context, roles ...string) (*catalog, error) {
-	results, err := s.Exec(ctx, pgwire.Limited(s.catalogSQL(roles...)...))
+	results, err := s.Read(ctx, s.catalogSQL(roles...)...)
 	if err != nil {
 		return nil, err
 	}
-	return s.parseCatalog(results)
+	c, err := s.parseCatalog(results)
+	if err != nil || c.Actor == "" || s.As != "" || slices.Contains(roles, c.Session) {
+		return c, err
+	}
+	s.As = c.Actor
+	return s.catalog(ctx, roles...)
 }
 
 // catalogSQL is the statements whose results parseCatalog reads.
 func (s *session) catalogSQL(roles ...string) []string {
-	if s.separateOwnership {
+	if s.engine.SeparateOwnership {
 		return []string{pggrant.PostgresSQL(roles...), catalogSQL(roles...)}
 	}
 	return []string{catalogSQL(roles...)}
@@ -96,7 +102,7 @@ func (s *session) parseCatalog(results [][][]string) (*catalog, error) {
 	if err := json.Unmarshal([]byte(results[last][0][0]), c); err != nil {
 		return nil, errors.New(strange)
 	}
-	if s.separateOwnership && last > 0 {
+	if s.engine.SeparateOwnership && last > 0 {
 		var err error
 		if c.grants, err = pggrant.Parse(results[last-1]); err != nil {
 			return nil, err

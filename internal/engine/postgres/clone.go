@@ -22,34 +22,45 @@ const markPrefix = "tumbler:"
 // The clone is a member of the original and its sessions act as the original
 // (ALTER ROLE clone SET role), so that whatever they create is the original's
 // and whatever the original may do they may. Attributes, the connection limit
-// and settings are copied, of the role and of its single databases. See
-// [Engine.SeparateOwnership] for the other way.
+// and settings are copied, of the role and of its single databases. All of that
+// is known to the whole server, so that the session need not be in the database
+// that the user works in. See [Engine.SeparateOwnership] for the other way, which
+// has to enter it.
 //
 // VALID UNTIL is copied, too: an account that is meant to end must not live on
 // through its clone. When the original's validity is over, or it may not log in,
 // nothing is changed: the clone, which may be what applications log in with,
 // would be locked out.
 //
-// The clone is provably the secret's when r.Proven says so, by the comment that
-// an earlier call left, or by a membership in the original that lets it act as
-// that (AWS's own functions make one), unless the comment says that it is
-// another secret's. A comment that a person wrote stays.
+// The clone is provably the secret's when r.Proven says so, or by the comment
+// that an earlier call left. A membership in the original proves nothing: see
+// docs/decisions/0020. A comment that a person wrote stays.
 //
-// What a clone owns in the session's database is given to the original. Rights
-// that somebody grants to the clone by name stay; sessions that act as the
-// original have no use of them.
+// What a clone owns, in whatever database, is given to the original before its
+// sessions begin to act as that one. Rights that somebody grants to the clone by
+// name stay; sessions that act as the original have no use of them.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
+	s, leave, err := s.forRights(ctx, r)
+	if err != nil {
+		return engine.CloneResult{}, err
+	}
+	defer leave()
 	l, op, err := s.prepare(ctx, r)
 	if err != nil {
 		return engine.CloneResult{}, err
 	}
+	defer l.leave()
 	c := l.catalog
-	result := engine.CloneResult{Created: c.role(r.Clone) == nil}
-	if len(l.steps) > 0 {
+	result := engine.CloneResult{Created: c.role(r.Clone) == nil, Changes: l.changes()}
+	for _, e := range l.elsewhere {
+		if _, err := e.Do(ctx, op+", in database "+pgwire.Identifier(e.Target.Database), e.steps); err != nil {
+			return engine.CloneResult{}, err
+		}
+	}
+	if len(l.steps) > 0 || len(l.elsewhere) > 0 {
 		if c, err = s.carryOut(ctx, op, l, r); err != nil {
 			return engine.CloneResult{}, err
 		}
-		result.Changes = pgwire.Done(l.steps)
 	}
 	if result.Privileges, err = c.equal(op, r); err != nil {
 		return engine.CloneResult{}, err
@@ -57,8 +68,21 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 	return result, nil
 }
 
+// forRights returns the session in which the rights of both accounts show: that
+// is any, unless they are on objects of a database.
+func (s *session) forRights(ctx context.Context, r engine.CloneRequest) (_ *session, leave func(), err error) {
+	if !s.engine.SeparateOwnership || r.Database == "" || r.Database == s.Target.Database {
+		return s, func() {}, nil
+	}
+	other, err := s.enter(ctx, r.Database)
+	if err != nil {
+		return nil, nil, err
+	}
+	return other, other.Close, nil
+}
+
 // prepare reads what there is and lists what is to be done. It changes nothing.
-func (s *session) prepare(ctx context.Context, r engine.CloneRequest) (l *leveling, op string, err error) {
+func (s *session) prepare(ctx context.Context, r engine.CloneRequest) (_ *leveling, op string, err error) {
 	op = fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.Target)
 	for _, name := range []string{r.Original, r.Clone} {
 		if err := s.Target.CheckName("role", name); err != nil {
@@ -72,8 +96,16 @@ func (s *session) prepare(ctx context.Context, r engine.CloneRequest) (l *leveli
 	if err := c.fit(op, r); err != nil {
 		return nil, op, err
 	}
-	l = &leveling{catalog: c, original: r.Original, clone: r.Clone, separate: s.separateOwnership}
+	l := &leveling{catalog: c, original: r.Original, clone: r.Clone, separate: s.engine.SeparateOwnership}
+	defer func() {
+		if err != nil {
+			l.leave()
+		}
+	}()
 	if err := l.plan(s, op, r); err != nil {
+		return nil, op, err
+	}
+	if err := l.handOver(ctx, s, op); err != nil {
 		return nil, op, err
 	}
 	if what, hint := l.missing(); what != "" {
@@ -94,25 +126,24 @@ func (c *catalog) fit(op string, r engine.CloneRequest) error {
 	case clone != nil && !c.proven(r, clone):
 		return notOurs(op, r, clone)
 	case !original.Login:
-		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: %q may not log in, and a clone may not do more", op, r.Original),
+		return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: %q may not log in, and a clone may not do more", op, r.Original),
 			fmt.Sprintf("ALTER ROLE %s LOGIN, or stop rotating this secret. Nothing was changed", pgwire.Identifier(r.Original)))
 	case original.Expired:
-		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: the validity of %q is over (VALID UNTIL %s), and a clone's is not to be longer", op, r.Original, original.ValidUntil),
+		return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: the validity of %q is over (VALID UNTIL %s), and a clone's is not to be longer", op, r.Original, original.ValidUntil),
 			fmt.Sprintf("ALTER ROLE %s VALID UNTIL another time or 'infinity'. Nothing was changed", pgwire.Identifier(r.Original)))
 	}
 	return nil
 }
 
-// proven reports whether an existing clone is the secret's own. ADMIN OPTION
-// alone proves nothing: from PostgreSQL 16 on whoever creates a role has it.
+// proven reports whether an existing clone is the secret's own. Being a member of
+// the original does not tell: "x_clone" may be somebody's own login, and "x" the
+// group that it is in.
 func (c *catalog) proven(r engine.CloneRequest, clone *role) bool {
-	m := c.memberships(r.Clone)[r.Original]
-	return r.Proven || clone.Comment == markPrefix+r.Mark ||
-		(m.Inherit || m.Set) && !strings.HasPrefix(clone.Comment, markPrefix)
+	return r.Proven || clone.Comment == markPrefix+r.Mark
 }
 
 func notOurs(op string, r engine.CloneRequest, clone *role) error {
-	hint := fmt.Sprintf("If it is this secret's, say so: GRANT %s TO %s", pgwire.Identifier(r.Original), pgwire.Identifier(r.Clone))
+	hint := fmt.Sprintf("If it is this secret's, say so: %s", commentSQL(r.Clone, markPrefix+r.Mark))
 	what := "nothing proves that it is this secret's"
 	if strings.HasPrefix(clone.Comment, markPrefix) {
 		what = "its comment says that it is another secret's: " + clone.Comment
@@ -150,7 +181,7 @@ func (l *leveling) plan(s *session, op string, r engine.CloneRequest) error {
 
 // carryOut runs the steps as one transaction and returns what they led to.
 func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine.CloneRequest) (*catalog, error) {
-	results, err := s.Do(ctx, op, nil, l.steps, s.catalogSQL(r.Original, r.Clone)...)
+	results, err := s.Do(ctx, op, l.steps, s.catalogSQL(r.Original, r.Clone)...)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,8 @@ func TestCloneRefused(t *testing.T) {
 		code  fault.Code
 		words []string // ORIGINAL, CLONE and MASTER stand for names
 	}{
-		"expired":     {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " VALID UNTIL '2020-01-01'") }, fault.DatabaseError, []string{"2020-01-01", "VALID UNTIL another time"}},
-		"no login":    {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " NOLOGIN") }, fault.DatabaseError, []string{`ALTER ROLE "ORIGINAL" LOGIN`}},
+		"expired":     {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " VALID UNTIL '2020-01-01'") }, fault.AccountDisabled, []string{"2020-01-01", "VALID UNTIL another time"}},
+		"no login":    {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " NOLOGIN") }, fault.AccountDisabled, []string{`ALTER ROLE "ORIGINAL" LOGIN`}},
 		"superuser":   {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " SUPERUSER") }, fault.PrivilegeMissing, []string{"SUPERUSER", "42501"}},
 		"replication": {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " REPLICATION") }, fault.PrivilegeMissing, []string{"REPLICATION", "42501"}},
 		"bypass RLS":  {func(w *twins) { w.Exec("ALTER ROLE " + w.original + " BYPASSRLS") }, fault.PrivilegeMissing, []string{"BYPASSRLS", "42501"}},
@@ -70,7 +70,7 @@ func TestCloneWithoutAdminOption(t *testing.T) {
 	w.Exec("REVOKE " + w.original + " FROM " + w.admin.Username)
 	_, err := w.try(w.request())
 	expect(t, err, fault.PrivilegeMissing, w.admin, `ADMIN OPTION on "`+w.original+`"`, `GRANT "`+w.original+`" TO "`+w.admin.Username+`" WITH ADMIN OPTION`)
-	w.Exec("CREATE ROLE " + w.clone + " LOGIN; GRANT " + w.original + ", " + extra + " TO " + w.clone)
+	w.Exec("CREATE ROLE " + w.clone + " LOGIN; GRANT " + w.original + ", " + extra + " TO " + w.clone + "; COMMENT ON ROLE " + w.clone + " IS 'tumbler:" + secretARN + "'")
 	_, err = w.try(w.request())
 	expect(t, err, fault.PrivilegeMissing, w.admin, `GRANT "`+w.clone+`" TO "`+w.admin.Username+`" WITH ADMIN OPTION`, `GRANT "`+extra+`" TO "`+w.admin.Username+`" WITH ADMIN OPTION`)
 	w.Exec("GRANT " + w.original + ", " + w.clone + ", " + extra + " TO " + w.admin.Username + " WITH ADMIN OPTION; REVOKE " + extra + " FROM " + w.clone)

@@ -31,6 +31,7 @@ type twins struct {
 	engine          postgres.Engine
 	original, clone string
 	admin           secretdoc.Document // the superuser's
+	proven          bool
 }
 
 // newTwins returns the test's own role, and its clone's name. The clone and the
@@ -72,7 +73,7 @@ func (w *twins) master() {
 }
 
 func (w *twins) request() engine.CloneRequest {
-	return engine.CloneRequest{Original: w.original, Clone: w.clone, Password: redact.New(clonePW), Mark: secretARN}
+	return engine.CloneRequest{Original: w.original, Clone: w.clone, Password: redact.New(clonePW), Mark: secretARN, Proven: w.proven, Database: w.Name}
 }
 
 // try is EnsureClone in a session of its own.
@@ -124,7 +125,12 @@ func (w *twins) as(user, password string) secretdoc.Document {
 // last one.
 func (w *twins) run(user, password, sql string) [][]string {
 	w.t.Helper()
-	conn, err := w.Server.Login(w.t.Context(), user, redact.New(password), w.Name)
+	return w.runIn(w.Name, user, password, sql)
+}
+
+func (w *twins) runIn(database, user, password, sql string) [][]string {
+	w.t.Helper()
+	conn, err := w.Server.Login(w.t.Context(), user, redact.New(password), database)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -274,9 +280,14 @@ func TestAccountNotOurs(t *testing.T) {
 			w.Exec("COMMENT ON ROLE " + w.clone + " IS 'tumbler:" + secretARN + "x'")
 			return false, fault.AccountNotOurs
 		},
+		// Somebody's own login and the group that it is in look just so.
 		"made by AWS's function": func(w *twins) (bool, fault.Code) {
 			w.Exec("GRANT " + w.original + " TO " + w.clone)
-			return false, ""
+			return false, fault.AccountNotOurs
+		},
+		"made by AWS's function, and named by the secret": func(w *twins) (bool, fault.Code) {
+			w.Exec("GRANT " + w.original + " TO " + w.clone)
+			return true, ""
 		},
 		"marked by another, and a member": func(w *twins) (bool, fault.Code) {
 			w.Exec("GRANT " + w.original + " TO " + w.clone + "; COMMENT ON ROLE " + w.clone + " IS 'tumbler:" + secretARN + "x'")
@@ -350,6 +361,7 @@ func TestCloneMadeByAWS(t *testing.T) {
 		}
 		w.run(w.clone, "theirs", "CREATE TABLE made (n int)")
 		before := w.Exec("SELECT to_json(m) FROM pg_auth_members m WHERE member = " + lit(w.admin.Username) + "::regrole ORDER BY roleid")
+		w.proven = true
 		w.ensure("SET role", "gave what the clone owned in database "+q(w.Name)+" to the original")
 		w.run(w.clone, clonePW, "SELECT * FROM made")
 		w.run(w.original, w.Password.Reveal(), "SELECT * FROM made")
@@ -357,6 +369,42 @@ func TestCloneMadeByAWS(t *testing.T) {
 		if diff := cmp.Diff(before, w.Exec("SELECT to_json(m) FROM pg_auth_members m WHERE member = "+lit(w.admin.Username)+"::regrole ORDER BY roleid")); diff != "" {
 			t.Errorf("the superuser's own memberships were changed:\n%s", diff)
 		}
+	})
+}
+
+// The superuser is in a database of its own, and the clone owns objects in two others.
+func TestCloneOwnsElsewhere(t *testing.T) {
+	t.Parallel()
+	everyServer(t, func(t *testing.T, w *twins, _ []string) {
+		version := ""
+		if strings.HasPrefix(w.Server.Version, "15") {
+			version = "15"
+		}
+		second := dbtest.Postgres(t, dbtest.Version(version)) // a database on the same server
+		w.admin.DBName = w.Server.AdminDatabase
+		w.Exec("CREATE ROLE " + w.clone + " LOGIN PASSWORD 'theirs'; GRANT " + w.original + " TO " + w.clone)
+		if w.admin.Username != w.Server.AdminUser {
+			w.Exec("GRANT " + w.clone + " TO " + w.admin.Username + " WITH ADMIN OPTION")
+		}
+		for _, db := range []*dbtest.DB{w.DB, second} {
+			db.Exec("GRANT CREATE ON SCHEMA public TO " + q(w.original))
+			w.runIn(db.Name, w.clone, "theirs", "CREATE TABLE made (n int)")
+		}
+		t.Cleanup(func() { second.Exec("DROP OWNED BY " + q(w.original)) })
+		w.proven = true
+		gave := []string{"gave what the clone owned in database " + q(w.Name) + " to the original", "gave what the clone owned in database " + q(second.Name) + " to the original"}
+		slices.Sort(gave)
+		request := w.request()
+		found, err := w.inspect(w.admin, engine.InspectRequest{Clone: &request})
+		if want := append(slices.Clone(gave), "SET role"); err != nil || !cmp.Equal(found.Changes, want) {
+			t.Errorf("foretold %q and %v, want %q", found.Changes, err, want)
+		}
+		w.ensure(append(gave, "SET role")...)
+		for _, db := range []*dbtest.DB{w.DB, second} {
+			w.runIn(db.Name, w.clone, clonePW, "SELECT * FROM made")
+			w.runIn(db.Name, w.original, w.Password.Reveal(), "SELECT * FROM made")
+		}
+		w.ensure()
 	})
 }
 

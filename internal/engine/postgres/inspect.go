@@ -29,18 +29,24 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 	if r.Clone == nil {
 		return found, nil
 	}
+	s, leave, err := s.forRights(ctx, *r.Clone)
+	if err != nil {
+		return found, err
+	}
+	defer leave()
 	l, _, err := s.prepare(ctx, *r.Clone)
 	if err != nil {
 		return found, err
 	}
+	defer l.leave()
 	if err := l.refusals(fmt.Sprintf("making role %q level with %q on %s", r.Clone.Clone, r.Clone.Original, s.Target)); err != nil {
 		return found, err
 	}
-	found.Changes = pgwire.Done(l.steps)
+	found.Changes = l.changes()
 	if !l.role(l.Session).Superuser && slices.ContainsFunc(found.Changes, setsSomething) {
 		found.Notes = append(found.Notes, "Whether the superuser may SET these for the clone was not checked")
 	}
-	if s.separateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
+	if s.engine.SeparateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
 		found.Notes = append(found.Notes, "Whether the superuser may grant rights on every object was not checked")
 	}
 	return found, nil
@@ -49,7 +55,7 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 // setsSomething reports whether a change is one of a setting that a superuser may
 // have reserved. What the clone's sessions act as is its members' to choose.
 func setsSomething(change string) bool {
-	return strings.HasPrefix(change, "SET ") && !strings.HasPrefix(change, "SET "+settingRole)
+	return strings.HasPrefix(change, settingDone("SET", "", "")) && !strings.HasPrefix(change, settingDone("SET", settingRole, ""))
 }
 
 // refusals are what the server would object to beside what missing finds, which
@@ -92,17 +98,17 @@ type restriction struct{ restricted, exempt bool }
 // writable makes sure that the server takes changes.
 func (s *session) writable(ctx context.Context) (restriction, error) {
 	op := "asking " + s.Target.String() + " whether it takes changes"
-	row, err := s.Run(ctx, stateSQL())
+	row, err := s.Row(ctx, stateSQL)
 	if err != nil {
 		return restriction{}, s.StatementFault(err, op, pgwire.Reading)
 	}
-	if len(row) != 4 {
+	if len(row) != 3 {
 		return restriction{}, fault.New(fault.DatabaseError, op+": the answer was not understood", "Please report this to Tumbler")
 	}
-	if row[0] == "t" || row[1] == "on" {
-		return restriction{}, fault.New(fault.DatabaseReadOnly, s.Target.String()+": the database is read-only", hints.ReadOnly)
+	if row[0] == "t" {
+		return restriction{}, fault.New(fault.DatabaseReadOnly, s.Target.String()+": the server is a replica", hints.ReadOnly)
 	}
-	return restriction{restricted: row[2] == "on", exempt: row[3] == "t"}, nil
+	return restriction{restricted: row[1] == "on", exempt: row[2] == "t"}, nil
 }
 
 // maySetPassword follows the rules of AlterRole() in PostgreSQL's user.c, and
@@ -126,10 +132,12 @@ func (s *session) maySetPassword(ctx context.Context, user string, rds restricti
 	switch {
 	case role == nil:
 		return noSuchRole(op, user)
+	case user != s.Target.User && (!role.Login || role.Expired):
+		return accountDisabled(op, user, !role.Login)
 	case session == nil || session.Superuser:
 		return nil
 	case rds.restricted && !rds.exempt:
-		return missing("RDS restricts who may set passwords (rds.restrict_password_commands)", "GRANT rds_password TO "+pgwire.Identifier(c.Session))
+		return missing("RDS restricts who may set passwords (rds.restrict_password_commands)", grantRoleSQL("rds_password", c.Session, membership{}, false))
 	case c.Session == user:
 		return nil
 	case role.Superuser:
@@ -138,7 +146,7 @@ func (s *session) maySetPassword(ctx context.Context, user string, rds restricti
 		return missing("it has neither SUPERUSER nor CREATEROLE", fmt.Sprintf("ALTER ROLE %s CREATEROLE, or name another superuser's secret", pgwire.Identifier(c.Session)))
 	case c.inheritPerGrant() && !role.Administered:
 		return missing("it has no ADMIN OPTION on "+pgwire.Identifier(user),
-			fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(user), pgwire.Identifier(c.Session)))
+			"As a role that may: "+grantAdminSQL(user, c.Session))
 	}
 	return nil
 }

@@ -124,7 +124,7 @@ func TestForetellsRestrictedPasswords(t *testing.T) {
 	w.Exec("ALTER ROLE " + w.original + " SET rds.restrict_password_commands = 'on'")
 	own := engine.InspectRequest{SetPassword: w.original}
 	_, err := w.inspect(w.Document(nil), own)
-	expect(t, err, fault.PrivilegeMissing, w.Document(nil), "rds.restrict_password_commands", "GRANT rds_password TO")
+	expect(t, err, fault.PrivilegeMissing, w.Document(nil), "rds.restrict_password_commands", `GRANT "rds_password" TO`)
 	t.Cleanup(func() { w.Exec("DROP ROLE rds_password") })
 	w.Exec("CREATE ROLE rds_password; GRANT rds_password TO " + w.original)
 	if _, err := w.inspect(w.Document(nil), own); err != nil {

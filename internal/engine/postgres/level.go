@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
 // attributes are what a role may do by itself; being a member of a role does not
@@ -34,6 +36,31 @@ type leveling struct {
 	original, clone string
 	separate        bool // see [Engine.SeparateOwnership]
 	steps           []pgwire.Step
+	onObjects       bool // some of them are about objects of a database
+	elsewhere       []elsewhere
+}
+
+// elsewhere is what is to be done in another database than the session's.
+type elsewhere struct {
+	*session
+
+	steps []pgwire.Step
+}
+
+// leave ends the sessions in other databases.
+func (l *leveling) leave() {
+	for _, e := range l.elsewhere {
+		e.Close()
+	}
+}
+
+// changes tells people what is to be done.
+func (l *leveling) changes() []string {
+	var all []string
+	for _, e := range l.elsewhere {
+		all = append(all, pgwire.Done(e.steps)...)
+	}
+	return append(all, pgwire.Done(l.steps)...)
 }
 
 func (l *leveling) add(kind pgwire.Effect, sql, done, hint string) {
@@ -50,10 +77,11 @@ func (l *leveling) level(clone *role) {
 	l.levelMemberships()
 	l.levelSettings()
 	if !l.separate {
-		l.handOver()
 		return
 	}
-	for _, change := range pggrant.Level(l.original, l.clone, l.grants[l.original], l.grants[l.clone]) {
+	changes := pggrant.Level(l.original, l.clone, l.grants[l.original], l.grants[l.clone])
+	l.onObjects = len(changes) > 0
+	for _, change := range changes {
 		l.add(pgwire.Levelling, change.SQL, change.Done,
 			"The superuser of this secret has to own the object, be a member of its owner, or be allowed to pass the right on. Or have its owner do it for both accounts alike")
 	}
@@ -61,30 +89,96 @@ func (l *leveling) level(clone *role) {
 
 // handOver gives what the clone owns to the original: a clone that AWS's own
 // functions made has worked in its own name, and the original, as which it acts
-// from now on, could not even read what it has made. What it owns in other
-// databases is only told of.
-func (l *leveling) handOver() {
+// from now on, could not even read what it has made. In other databases it comes
+// before all else, together with the membership that leaves the clone its rights.
+func (l *leveling) handOver(ctx context.Context, s *session, op string) error {
+	if l.separate {
+		return l.keepQuiet(ctx, s, op)
+	}
 	owns := l.ownsIn(l.clone)
-	hint := "Have a superuser do it in this database: " + reassignSQL(l.clone, l.original)
-	here := slices.DeleteFunc(slices.Clone(owns), func(database string) bool { return database != "" && database != l.Database })
-	if len(here) > 0 {
-		var lent []string
-		for _, name := range []string{l.clone, l.original} {
-			if l.canLend(name) {
-				l.add(pgwire.Levelling, lendSQL(name, l.inheritPerGrant()), "", l.grantAdmin(name))
-				lent = append(lent, name)
-			}
-		}
-		l.add(pgwire.Levelling, reassignSQL(l.clone, l.original), "gave what the clone owned in database "+pgwire.Identifier(l.Database)+" to the original", hint)
-		for _, name := range lent {
-			l.add(pgwire.Levelling, returnSQL(name, l.inheritPerGrant()), "", hint)
-		}
-	}
 	for _, database := range owns {
-		if database != "" && database != l.Database && l.ownRole("", l.clone) == "" {
-			l.add(pgwire.Levelling, "SELECT 1", "the clone still owns objects in database "+pgwire.Identifier(database)+": do there "+reassignSQL(l.clone, l.original), "")
+		if database == "" || database == l.Database {
+			continue
+		}
+		other, err := s.enter(ctx, database)
+		if err != nil {
+			return l.cannotEnter(err, op, database)
+		}
+		l.elsewhere = append(l.elsewhere, elsewhere{session: other})
+		e := &l.elsewhere[len(l.elsewhere)-1]
+		if e.steps, err = l.quiet(ctx, other, op); err != nil {
+			return err
+		}
+		var grant []pgwire.Step
+		if m := l.memberships(l.clone)[l.original]; !m.Inherit {
+			grant = []pgwire.Step{{SQL: grantRoleSQL(l.original, l.clone, l.wanted()[l.original], l.inheritPerGrant()), Hint: l.grantAdmin(l.original), Kind: pgwire.Levelling}}
+		}
+		e.steps = slices.Concat(e.steps, grant, l.reassign(database))
+	}
+	if slices.Contains(owns, "") || slices.Contains(owns, l.Database) {
+		quiet, err := l.quiet(ctx, s, op)
+		if err != nil {
+			return err
+		}
+		l.steps = slices.Concat(l.steps, quiet, l.reassign(l.Database))
+	}
+	return nil
+}
+
+// reassign is the statements that hand over what is owned in one database, and
+// what of the whole server is owned.
+func (l *leveling) reassign(database string) []pgwire.Step {
+	hint := "Have a superuser do it in database " + pgwire.Identifier(database) + ": " + reassignSQL(l.clone, l.original)
+	var lend, back []pgwire.Step
+	for _, name := range []string{l.clone, l.original} {
+		if l.canLend(name) {
+			lend = append(lend, pgwire.Step{SQL: lendSQL(name, l.inheritPerGrant()), Hint: l.grantAdmin(name), Kind: pgwire.Levelling})
+			back = append(back, pgwire.Step{SQL: returnSQL(name, l.inheritPerGrant()), Hint: hint, Kind: pgwire.Levelling})
 		}
 	}
+	return slices.Concat(lend, []pgwire.Step{{
+		SQL: reassignSQL(l.clone, l.original), Hint: hint, Kind: pgwire.Levelling,
+		Done: "gave what the clone owned in database " + pgwire.Identifier(database) + " to the original",
+	}}, back)
+}
+
+func (l *leveling) cannotEnter(err error, op, database string) error {
+	if why := fault.From(err); !why.Code.Retryable() {
+		return fault.Wrap(err, fault.PrivilegeMissing, fmt.Sprintf("%s: the clone owns objects in database %q, which cannot be entered: %s", op, database, why.Op),
+			"Let the superuser connect to it, or do it there by hand: "+reassignSQL(l.clone, l.original))
+	}
+	return err
+}
+
+// keepQuiet puts what keeps event triggers quiet before the steps, if one of them
+// would set them off.
+func (l *leveling) keepQuiet(ctx context.Context, s *session, op string) error {
+	if !l.onObjects {
+		return nil
+	}
+	quiet, err := l.quiet(ctx, s, op)
+	l.steps = slices.Concat(quiet, l.steps)
+	return err
+}
+
+// quiet makes sure that statements about objects of a database do not run what
+// somebody else can define: no event trigger may be another's than the session's
+// or a superuser's.
+func (l *leveling) quiet(ctx context.Context, s *session, op string) ([]pgwire.Step, error) {
+	results, err := s.Read(ctx, strangersSQL)
+	if err != nil {
+		return nil, s.StatementFault(err, op, pgwire.Reading)
+	}
+	const quietSince = 170000 // PostgreSQL 17 release notes: event_triggers
+	switch {
+	case len(results[0]) == 0:
+		return nil, nil
+	case l.Version >= quietSince && l.role(l.Session).Superuser:
+		return []pgwire.Step{{SQL: noEventTriggersSQL, Kind: pgwire.Levelling}}, nil
+	}
+	trigger := results[0][0][0]
+	return nil, fault.New(fault.DatabaseError, fmt.Sprintf("%s: event trigger %q of database %q would run somebody else's function as %q", op, trigger, s.Target.Database, l.Session),
+		fmt.Sprintf("ALTER EVENT TRIGGER %s DISABLE, or give its function to a superuser or to %s. Nothing was changed", pgwire.Identifier(trigger), pgwire.Identifier(l.Session)))
 }
 
 // canLend reports whether the session lacks the role's rights and may give them
@@ -164,13 +258,13 @@ func (l *leveling) levelMemberships() {
 		}
 		h := have[name]
 		if h.Admin && !w.Admin {
-			l.revoke("ADMIN OPTION FOR ", name, func(m membership) bool { return m.Admin })
+			l.revoke(optionFor("ADMIN"), name, func(m membership) bool { return m.Admin })
 		}
 		if h.Inherit && !w.Inherit {
-			l.revoke("INHERIT OPTION FOR ", name, func(m membership) bool { return m.Inherit })
+			l.revoke(optionFor("INHERIT"), name, func(m membership) bool { return m.Inherit })
 		}
 		if h.Set && !w.Set {
-			l.revoke("SET OPTION FOR ", name, func(m membership) bool { return m.Set })
+			l.revoke(optionFor("SET"), name, func(m membership) bool { return m.Set })
 		}
 	}
 }
@@ -213,11 +307,11 @@ func (l *leveling) levelSettings() {
 			if has && pgwire.CanonicalSetting(name, value) == pgwire.CanonicalSetting(name, want[name]) {
 				continue
 			}
-			l.add(pgwire.Levelling, setSQL(l.clone, database, name, want[name]), "SET "+name+where, l.hintSetting(name))
+			l.add(pgwire.Levelling, setSQL(l.clone, database, name, want[name]), settingDone("SET", name, where), l.hintSetting(name))
 		}
 		for _, name := range sortedKeys(have) {
 			if _, wanted := want[name]; !wanted {
-				l.add(pgwire.Levelling, resetSQL(l.clone, database, name), "RESET "+name+where, l.hintSetting(name))
+				l.add(pgwire.Levelling, resetSQL(l.clone, database, name), settingDone("RESET", name, where), l.hintSetting(name))
 			}
 		}
 	}
@@ -235,6 +329,9 @@ func (l *leveling) actors() map[string]string {
 	for _, database := range l.databases(l.original, "") {
 		if l.separate {
 			want[database] = l.ownRole(database, l.original)
+			if want[database] == "" && l.ownRole(database, "") == l.original {
+				want[database] = "none" // as itself, as the original does
+			}
 		} else if as := l.runsAs(database, l.original); as != usual {
 			want[database] = as
 		}
@@ -251,7 +348,7 @@ func (l *leveling) hintSetting(name string) string {
 
 // grantAdmin is the statement that lets the session administer the role.
 func (l *leveling) grantAdmin(role string) string {
-	return fmt.Sprintf("As a role that may: GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(role), pgwire.Identifier(l.Session))
+	return "As a role that may: " + grantAdminSQL(role, l.Session)
 }
 
 // missing lists what the session lacks for the steps and would be refused for:
@@ -259,7 +356,7 @@ func (l *leveling) grantAdmin(role string) string {
 // that it takes one correction and not one for each refusal.
 func (l *leveling) missing() (what, hint string) {
 	session := l.role(l.Session)
-	if session == nil || session.Superuser || len(l.steps) == 0 {
+	if session == nil || session.Superuser || len(l.steps) == 0 && len(l.elsewhere) == 0 {
 		return "", ""
 	}
 	if !session.CreateRole {
@@ -272,7 +369,7 @@ func (l *leveling) missing() (what, hint string) {
 	for _, name := range l.administered() {
 		if r := l.role(name); r != nil && !r.Administered {
 			roles = append(roles, pgwire.Identifier(name))
-			grants = append(grants, fmt.Sprintf("GRANT %s TO %s WITH ADMIN OPTION", pgwire.Identifier(name), pgwire.Identifier(l.Session)))
+			grants = append(grants, grantAdminSQL(name, l.Session))
 		}
 	}
 	if len(grants) == 0 {

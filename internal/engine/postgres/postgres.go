@@ -8,10 +8,12 @@ package postgres
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -51,7 +53,8 @@ var hints = pgwire.Hints{
 	Admit: "Correct pg_hba.conf; on RDS check that the user does not need IAM authentication (rds_iam)",
 	NotAllowed: "A role may change its own password unless RDS restricts that (rds.restrict_password_commands: grant it rds_password). " +
 		"To change another's it needs CREATEROLE, and from PostgreSQL 16 on ADMIN OPTION on that role, too",
-	ReadOnly: `Put the writer's endpoint into "host" of the secret. If it is the writer, default_transaction_read_only is on for this user or database`,
+	Refused:  "Its password is checked elsewhere (LDAP, PAM, a certificate; on RDS: rds_iam), or pg_hba.conf rejects it. Have the server authenticate this user by scram-sha-256",
+	ReadOnly: `Put the writer's endpoint into "host" of the secret`,
 	Unknown:  "Have the server authenticate this user by scram-sha-256 or md5",
 	Policy:   "Make generated passwords fit the policy (passwordcheck, pg_tle or credcheck). Policies that demand to see the password in clear cannot be met",
 }
@@ -59,19 +62,36 @@ var hints = pgwire.Hints{
 // Connect implements [engine.Engine]. It opens one TCP connection and makes one
 // attempt to log in, whatever happens.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
-	dialect := &pgwire.Dialect{Product: "PostgreSQL", MaxName: maxName, Hints: hints, Roots: e.Roots}
+	return e.connect(ctx, doc)
+}
+
+func (e Engine) connect(ctx context.Context, doc secretdoc.Document) (*session, error) {
+	dialect := &pgwire.Dialect{Product: "PostgreSQL", MaxName: maxName, Hints: hints, Roots: e.Roots, AuthFailed: fault.AccountDisabled}
 	conn, err := dialect.Connect(ctx, doc)
 	if err != nil {
 		return nil, err
 	}
-	return &session{Conn: conn, separateOwnership: e.SeparateOwnership}, nil
+	return &session{Conn: conn, engine: e, doc: doc}, nil
 }
 
 // session is one logged-in connection.
 type session struct {
 	*pgwire.Conn
 
-	separateOwnership bool
+	engine Engine
+	doc    secretdoc.Document
+}
+
+// enter opens another session of the same user in another database.
+func (s *session) enter(ctx context.Context, database string) (*session, error) {
+	doc := s.doc
+	doc.DBName = database
+	other, err := s.engine.connect(ctx, doc)
+	if err != nil {
+		return nil, err
+	}
+	other.As = s.As
+	return other, nil
 }
 
 // SetPassword implements [engine.Session].
@@ -79,6 +99,9 @@ type session struct {
 // What is stored follows the server's password_encryption, as if the server had
 // been given the password: a SCRAM-SHA-256 verifier with the server's
 // scram_iterations, or an md5 hash.
+//
+// Another's password is not set when that role may not log in or its validity is
+// over (AccountDisabled): somebody has seen to it that nobody works with it.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	op := fmt.Sprintf("setting the password of role %q on %s", user, s.Target)
 	if err := s.Target.CheckName("role", user); err != nil {
@@ -87,25 +110,55 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	if password.IsEmpty() {
 		return pgwire.EmptyPassword(op) // to the server it would mean: no password
 	}
-	method, err := s.passwordMethod(ctx)
+	a, err := s.account(ctx, user)
 	if err != nil {
 		return s.StatementFault(err, op, pgwire.Reading)
 	}
-	verifier, err := method.Verifier(user, password)
+	verifier, err := a.method.Verifier(user, password)
 	if err != nil {
 		return pgwire.VerifierFault(err, op)
 	}
-	if _, err := s.Run(ctx, setPasswordSQL(user, verifier)); err != nil {
-		return s.StatementFault(err, op, pgwire.Changing)
+	steps := []pgwire.Step{{SQL: alterPasswordSQL(user, verifier), Kind: pgwire.Changing}}
+	if !a.own {
+		if a.disabled() {
+			return accountDisabled(op, user, a.noLogin)
+		}
+		may := pgwire.Step{SQL: enabledSQL(user), Kind: pgwire.Reading, Refusal: accountDisabled(op, user, false)}
+		steps = append([]pgwire.Step{may}, steps...)
 	}
-	return nil
+	_, err = s.Do(ctx, op, steps)
+	return err
 }
 
-// passwordMethod asks the server how it stores passwords.
-func (s *session) passwordMethod(ctx context.Context) (pgwire.PasswordMethod, error) {
-	row, err := s.Run(ctx, passwordMethodSQL())
+// account is what concerns the password of a role.
+type account struct {
+	method           pgwire.PasswordMethod
+	own              bool // it is the session's own role
+	noLogin, expired bool
+}
+
+func (a account) disabled() bool { return a.noLogin || a.expired }
+
+func (s *session) account(ctx context.Context, role string) (account, error) {
+	row, err := s.Row(ctx, accountSQL(role))
 	if err != nil {
-		return pgwire.PasswordMethod{}, err
+		return account{}, err
 	}
-	return pgwire.ParsePasswordMethod(row)
+	if len(row) != 6 {
+		return account{}, errors.New("what the server says about the role was not understood")
+	}
+	if actor := row[5]; actor != "" && s.As == "" && row[2] != "t" {
+		s.As = actor
+	}
+	method, err := pgwire.ParsePasswordMethod(row[:2])
+	return account{method: method, own: row[2] == "t", noLogin: row[3] == "t", expired: row[4] == "t"}, err
+}
+
+func accountDisabled(op, role string, noLogin bool) *fault.Error {
+	what, option := "its validity is over (VALID UNTIL)", "VALID UNTIL another time or 'infinity'"
+	if noLogin {
+		what, option = "it may not log in (NOLOGIN)", "LOGIN"
+	}
+	return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: role %q is disabled: %s", op, role, what),
+		fmt.Sprintf("If it is to be used again: ALTER ROLE %s %s. Otherwise stop rotating this secret. Nothing was changed", pgwire.Identifier(role), option))
 }

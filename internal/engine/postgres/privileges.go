@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
@@ -84,23 +83,6 @@ func (c *catalog) selves(user string) []string {
 	}
 }
 
-// options names what a membership allows.
-func (m membership) options() string {
-	var options []string
-	for _, o := range []struct {
-		name string
-		has  bool
-	}{{"ADMIN", m.Admin}, {"INHERIT", m.Inherit}, {"SET", m.Set}} {
-		if o.has {
-			options = append(options, o.name)
-		}
-	}
-	if len(options) == 0 {
-		return ""
-	}
-	return " WITH " + strings.Join(options, ", ")
-}
-
 // reachable lists every role that the user is a member of, directly or not, with
 // what that amounts to: INHERIT and SET need the option on the whole way, ADMIN
 // on its last step only. Source: roles_is_member_of() in PostgreSQL's acl.c.
@@ -144,7 +126,7 @@ func (c *catalog) listSettings(user string, self []string) []string {
 			where = " in database " + pgwire.Identifier(database)
 		}
 		for name, value := range c.settings(database, user) {
-			list = append(list, fmt.Sprintf("SET %s = %s%s", name, pgwire.ListedSetting(name, value), where))
+			list = append(list, settingDone("SET", name+" = "+pgwire.ListedSetting(name, value), where))
 		}
 		if here := actor(database); here != usual {
 			list = append(list, here+where)

@@ -7,24 +7,54 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// passwordMethodSQL asks for what passwordMethod holds. scram_iterations came
-// with PostgreSQL 16; before, it is NULL.
-func passwordMethodSQL() string {
-	return pgwire.Limited("SELECT pg_catalog.current_setting('password_encryption'), pg_catalog.current_setting('scram_iterations', true)")
+// accountSQL asks how the server stores passwords, and about a role: whether it is
+// the session's own, and whether it may not log in or its time is over; and for
+// the actor. scram_iterations came with PostgreSQL 16; before, it is NULL.
+func accountSQL(role string) string {
+	return strings.ReplaceAll(accountTemplate, "ROLE", pgwire.Literal(role))
 }
+
+var accountTemplate = pgwire.Operators("SELECT pg_catalog.current_setting('password_encryption'), pg_catalog.current_setting('scram_iterations', true), " +
+	"session_user {=} ROLE, " +
+	"(SELECT NOT r.rolcanlogin FROM pg_catalog.pg_roles r WHERE r.rolname {=} ROLE), " +
+	"(SELECT r.rolvaliduntil {<} pg_catalog.now() FROM pg_catalog.pg_roles r WHERE r.rolname {=} ROLE), " + actor)
+
+// actor is the role that the session's own is set to act as (ALTER ROLE SET role)
+// if that may administer roles and the session's own may not.
+const actor = "(SELECT pg_catalog.substr(c, 6) FROM pg_catalog.pg_roles me JOIN pg_catalog.pg_db_role_setting s ON s.setrole {=} me.oid, pg_catalog.unnest(s.setconfig) c " +
+	"WHERE me.rolname {=} session_user AND NOT me.rolsuper AND NOT me.rolcreaterole AND pg_catalog.substr(c, 1, 5) {=} 'role='" +
+	" AND (s.setdatabase {=} 0 OR s.setdatabase {=} (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {=} pg_catalog.current_database()))" +
+	" AND EXISTS (SELECT 1 FROM pg_catalog.pg_roles a WHERE a.rolname {=} pg_catalog.substr(c, 6) AND (a.rolsuper OR a.rolcreaterole))" +
+	" ORDER BY s.setdatabase DESC LIMIT 1)"
+
+// enabledSQL fails unless the role may log in, or there is none.
+func enabledSQL(role string) string {
+	return pgwire.AssertSQL(strings.ReplaceAll(enabledTemplate, "ROLE", pgwire.Literal(role)))
+}
+
+var enabledTemplate = pgwire.Operators("NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname {=} ROLE AND " +
+	"(NOT r.rolcanlogin OR r.rolvaliduntil {<} pg_catalog.now()))")
 
 // stateSQL asks whether the server takes changes, and whether RDS restricts the
 // session's role. A role that does not exist has no members.
-func stateSQL() string {
-	return pgwire.Limited("SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only'), " +
-		"coalesce(pg_catalog.current_setting('rds.restrict_password_commands', true), 'off'), " +
-		"coalesce((SELECT pg_catalog.pg_has_role(oid, 'MEMBER') FROM pg_catalog.pg_roles WHERE rolname = 'rds_password'), false)")
-}
+var stateSQL = pgwire.Operators("SELECT pg_catalog.pg_is_in_recovery(), " +
+	"coalesce(pg_catalog.current_setting('rds.restrict_password_commands', true), 'off'), " +
+	"coalesce((SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname {=} 'rds_password'), false)")
 
-// setPasswordSQL stores a verifier.
-func setPasswordSQL(role string, v pgwire.Verifier) string {
-	return pgwire.Limited(alterPasswordSQL(role, v))
-}
+// strangersSQL lists the event triggers in the session's database that would run
+// what somebody else than the session's role and the superusers can define. They
+// fire, as the session's role, on statements about objects of a database, such as
+// REASSIGN OWNED and GRANT on a table, and not on those about roles. Source:
+// PostgreSQL documentation, "Overview of Event Trigger Behavior".
+//
+// On PostgreSQL only superusers make event triggers (CreateEventTrigger() in
+// event_trigger.c), on RDS the members of rds_superuser may; the function may be
+// anybody's.
+var strangersSQL = pgwire.Operators("SELECT e.evtname FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid {=} e.evtfoid " +
+	"WHERE e.evtenabled {<>} 'D' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.oid {=} p.proowner AND (r.rolsuper OR r.rolname {=} current_user))")
+
+// noEventTriggersSQL is for superusers, from PostgreSQL 17 on.
+const noEventTriggersSQL = "SET LOCAL event_triggers = off"
 
 // ALTER ROLE and its like take no parameters.
 
@@ -93,6 +123,34 @@ func resetSQL(role, database, name string) string {
 	return alterRoleSQL(role, inDatabase(database)+"RESET "+pgwire.SettingName(name))
 }
 
+// settingDone says the same to people, without the role and the value.
+func settingDone(verb, name, where string) string { return verb + " " + name + where }
+
+// optionFor is an option of a membership as REVOKE calls it.
+func optionFor(option string) string { return option + " OPTION FOR " }
+
+// options names what a membership allows.
+func (m membership) options() string {
+	var options []string
+	for _, o := range []struct {
+		name string
+		has  bool
+	}{{"ADMIN", m.Admin}, {"INHERIT", m.Inherit}, {"SET", m.Set}} {
+		if o.has {
+			options = append(options, o.name)
+		}
+	}
+	if len(options) == 0 {
+		return ""
+	}
+	return " WITH " + strings.Join(options, ", ")
+}
+
+// grantAdminSQL is for people: it lets the member administer the role.
+func grantAdminSQL(role, member string) string {
+	return grantRoleSQL(role, member, membership{Admin: true}, false)
+}
+
 func inDatabase(database string) string {
 	if database == "" {
 		return ""
@@ -109,38 +167,39 @@ func commentSQL(role, text string) string {
 // columns which older servers lack are null instead of an error. Times are
 // written the same way whatever the session's settings are.
 func catalogSQL(roles ...string) string {
-	var names []string
-	for _, role := range roles {
-		names = append(names, pgwire.Literal(role))
-	}
-	return `WITH RECURSIVE member(oid) AS (` +
-		`SELECT oid FROM pg_catalog.pg_roles WHERE rolname IN (` + strings.Join(names, ", ") + `)` +
-		` UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN member ON m.member = member.oid) ` +
-		`SELECT pg_catalog.json_build_object(` +
-		`'version', pg_catalog.current_setting('server_version_num')::int, ` +
-		`'encryption', pg_catalog.current_setting('password_encryption'), ` +
-		`'iterations', pg_catalog.current_setting('scram_iterations', true), ` +
-		`'session', current_user, 'database', pg_catalog.current_database(), ` +
-		`'roles', (SELECT pg_catalog.json_agg(pg_catalog.to_jsonb(r) - 'rolpassword' - 'rolconfig' || pg_catalog.jsonb_build_object(` +
-		`'valid', CASE WHEN r.rolvaliduntil < 'infinity' THEN pg_catalog.to_char(r.rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00' END, ` +
-		`'expired', coalesce(r.rolvaliduntil < pg_catalog.now(), false), ` +
-		`'comment', pg_catalog.shobj_description(r.oid, 'pg_authid'), ` +
-		`'administered', pg_catalog.pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'), ` +
-		`'usable', pg_catalog.pg_has_role(r.oid, 'USAGE')))` +
-		` FROM pg_catalog.pg_roles r WHERE r.oid IN (SELECT oid FROM member) OR r.rolname = current_user), ` +
-		`'memberships', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
-		`'role', g.rolname, 'member', u.rolname, 'grantor', o.rolname, 'admin', m.admin_option, ` +
-		`'inherit', coalesce((pg_catalog.to_jsonb(m) ->> 'inherit_option')::bool, u.rolinherit), ` +
-		`'set', coalesce((pg_catalog.to_jsonb(m) ->> 'set_option')::bool, true)) ORDER BY g.rolname, u.rolname, o.rolname)` +
-		` FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid = m.roleid` +
-		` JOIN pg_catalog.pg_roles u ON u.oid = m.member LEFT JOIN pg_catalog.pg_roles o ON o.oid = m.grantor` +
-		` WHERE m.member IN (SELECT oid FROM member) OR u.rolname = current_user), ` +
-		`'owns', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_object('role', r.rolname, 'database', d.datname))` +
-		` FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid = s.refobjid LEFT JOIN pg_catalog.pg_database d ON d.oid = s.dbid` +
-		` WHERE s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype = 'o' AND r.rolname IN (` + strings.Join(names, ", ") + `)), ` +
-		`'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
-		`'database', d.datname, 'role', r.rolname, 'config', s.setconfig))` +
-		` FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase` +
-		` LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole` +
-		` WHERE s.setrole = 0 OR s.setrole IN (SELECT oid FROM member)))`
+	return strings.ReplaceAll(catalogTemplate, "NAMES", pgwire.Names(roles...))
 }
+
+// A comment is not read by shobj_description(): before PostgreSQL 14 that is a
+// function in SQL whose operators are looked up along the path.
+var catalogTemplate = pgwire.Operators(`WITH RECURSIVE member(oid) AS (` +
+	`SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname {=} ANY (NAMES)` +
+	` UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN member ON m.member {=} member.oid) ` +
+	`SELECT pg_catalog.json_build_object(` +
+	`'version', pg_catalog.current_setting('server_version_num')::pg_catalog.int4, ` +
+	`'encryption', pg_catalog.current_setting('password_encryption'), ` +
+	`'iterations', pg_catalog.current_setting('scram_iterations', true), ` +
+	`'session', current_user, 'actor', ` + actor + `, 'database', pg_catalog.current_database(), ` +
+	`'roles', (SELECT pg_catalog.json_agg((pg_catalog.to_jsonb(r) {-} 'rolpassword'::pg_catalog.text {-} 'rolconfig'::pg_catalog.text) {||} pg_catalog.jsonb_build_object(` +
+	`'valid', CASE WHEN r.rolvaliduntil {<} 'infinity'::pg_catalog.timestamptz THEN ` +
+	`pg_catalog.concat(pg_catalog.to_char(pg_catalog.timezone('UTC', r.rolvaliduntil), 'YYYY-MM-DD HH24:MI:SS.US'), '+00') END, ` +
+	`'expired', coalesce(r.rolvaliduntil {<} pg_catalog.now(), false), ` +
+	`'comment', (SELECT c.description FROM pg_catalog.pg_shdescription c WHERE c.objoid {=} r.oid AND c.classoid {=} 'pg_catalog.pg_authid'::pg_catalog.regclass), ` +
+	`'administered', pg_catalog.pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION'), ` +
+	`'usable', pg_catalog.pg_has_role(r.oid, 'USAGE')))` +
+	` FROM pg_catalog.pg_roles r WHERE r.oid {=} ANY (SELECT m.oid FROM member m) OR r.rolname {=} current_user), ` +
+	`'memberships', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
+	`'role', g.rolname, 'member', u.rolname, 'grantor', o.rolname, 'admin', m.admin_option, ` +
+	`'inherit', coalesce((pg_catalog.to_jsonb(m) {->>} 'inherit_option'::pg_catalog.text)::pg_catalog.bool, u.rolinherit), ` +
+	`'set', coalesce((pg_catalog.to_jsonb(m) {->>} 'set_option'::pg_catalog.text)::pg_catalog.bool, true)) ORDER BY g.rolname, u.rolname, o.rolname)` +
+	` FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid {=} m.roleid` +
+	` JOIN pg_catalog.pg_roles u ON u.oid {=} m.member LEFT JOIN pg_catalog.pg_roles o ON o.oid {=} m.grantor` +
+	` WHERE m.member {=} ANY (SELECT x.oid FROM member x) OR u.rolname {=} current_user), ` +
+	`'owns', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_object('role', r.rolname, 'database', d.datname))` +
+	` FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid {=} s.refobjid LEFT JOIN pg_catalog.pg_database d ON d.oid {=} s.dbid` +
+	` WHERE s.refclassid {=} 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype {=} 'o' AND r.rolname {=} ANY (NAMES)), ` +
+	`'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
+	`'database', d.datname, 'role', r.rolname, 'config', s.setconfig))` +
+	` FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid {=} s.setdatabase` +
+	` LEFT JOIN pg_catalog.pg_roles r ON r.oid {=} s.setrole` +
+	` WHERE s.setrole {=} 0 OR s.setrole {=} ANY (SELECT x.oid FROM member x)))`)

@@ -20,10 +20,14 @@ func TestStatements(t *testing.T) {
 	verifier := pgwire.MD5("app", redact.New("pencil"))
 	var out strings.Builder
 	for _, s := range []string{
-		passwordMethodSQL(),
-		setPasswordSQL("app", verifier),
-		setPasswordSQL(`Robert"; DROP ROLE "admin`, verifier),
-		setPasswordSQL(`back\slash 'quote' Ünïcode`, verifier),
+		stateSQL,
+		strangersSQL,
+		noEventTriggersSQL,
+		accountSQL("app"),
+		enabledSQL("it's"),
+		alterPasswordSQL("app", verifier),
+		alterPasswordSQL(`Robert"; DROP ROLE "admin`, verifier),
+		alterPasswordSQL(`back\slash 'quote' Ünïcode`, verifier),
 		catalogSQL("app", "it's"),
 		pggrant.PostgresSQL("app", "it's"),
 		createRoleSQL("app_clone", verifier),

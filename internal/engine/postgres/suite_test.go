@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
@@ -19,7 +20,7 @@ func TestSuite(t *testing.T) {
 		version  string
 		separate bool
 	}{{"15", false}, {"", false}, {"", true}} {
-		db := dbtest.Postgres(t, dbtest.Version(tc.version), dbtest.TLS(ca.Server("127.0.0.1")), dbtest.Unshared(t.Name()))
+		db := dbtest.Postgres(t, dbtest.Version(tc.version), dbtest.TLS(ca.Server("127.0.0.1")), dbtest.Unshared(fmt.Sprint(t.Name(), tc.separate)))
 		plain := dbtest.Postgres(t, dbtest.Version(tc.version))
 		f := pgsuite.New(db, "postgres").WithMaster()
 		target := enginetest.Target{
@@ -36,6 +37,9 @@ func TestSuite(t *testing.T) {
 			Log:      f.Log,
 			Logins:   f.Logins,
 			UserName: func(name string) bool { return legalName(name) && len(name) < 50 },
+		}
+		if tc.version == "" && !tc.separate { // see TestHostileTenants for the others
+			target.Tenancy = f.Tenancy(f.PostgresPlants()...)
 		}
 		if tc.separate {
 			target.Name += " with SeparateOwnership"

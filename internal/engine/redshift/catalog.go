@@ -34,16 +34,12 @@ var errViews = errors.New("what the server says about its users was not understo
 
 // users reads users by name. Those that do not exist are not in it.
 func (s *session) users(ctx context.Context, names ...string) (map[string]*user, error) {
-	list := quoted(names...)
-	asked := []string{
-		utcSQL, usersSQL(list), groupsSQL(list),
-		s.views.about(names...), s.views.roles(names...),
-	}
-	results, err := s.Exec(ctx, pgwire.Limited(append(asked, s.views.rights(names...)...)...))
+	asked := []string{usersSQL(names...), groupsSQL(names...), s.views.about(names...), s.views.roles(names...)}
+	results, err := s.Read(ctx, slices.Concat(utcSQL, asked, s.views.rights(names...))...)
 	if err != nil {
 		return nil, err
 	}
-	const first = 3 // after the settings
+	first := len(utcSQL)
 	if len(results) <= first+4 {
 		return nil, errViews
 	}
@@ -151,12 +147,12 @@ func (u *user) privileges() []string {
 	for name, admin := range u.Roles {
 		line := "has role " + roleName(name)
 		if admin {
-			line += " WITH ADMIN OPTION"
+			line += withAdmin
 		}
 		list = append(list, line)
 	}
 	for name, value := range u.Settings {
-		list = append(list, "SET "+name+" = "+pgwire.ListedSetting(name, value))
+		list = append(list, settingDone("SET", name+" = "+pgwire.ListedSetting(name, value)))
 	}
 	list = append(list, u.Rights.List()...)
 	slices.Sort(list)

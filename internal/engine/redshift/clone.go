@@ -32,6 +32,16 @@ import (
 // when it takes r.Password, which nobody but this secret knows: so a call that
 // was cut off after its transaction is made good by the next one.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
+	if r.Database != "" && r.Database != s.Target.Database {
+		doc := s.doc
+		doc.DBName, r.Database = r.Database, ""
+		other, err := s.engine.Connect(ctx, doc)
+		if err != nil {
+			return engine.CloneResult{}, err
+		}
+		defer other.Close()
+		return other.EnsureClone(ctx, r)
+	}
 	op := fmt.Sprintf("making user %q level with %q on %s", r.Clone, r.Original, s.Target)
 	for _, name := range []string{r.Original, r.Clone} {
 		if err := s.dialect.CheckName("user", name); err != nil {
@@ -54,7 +64,7 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 			return engine.CloneResult{}, fault.New(fault.PrivilegeMissing, fmt.Sprintf("%s: user %q may not: it is no superuser", op, s.Target.User),
 				"Name the secret of a superuser in superuserSecret or masterarn")
 		}
-		if err := s.change(ctx, op, l.steps); err != nil {
+		if _, err := s.Do(ctx, op, l.steps); err != nil {
 			return engine.CloneResult{}, err
 		}
 		result.Changes = pgwire.Done(l.steps)
@@ -69,16 +79,6 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 	return result, nil
 }
 
-// change runs the steps between BEGIN and COMMIT, so that it does not depend on
-// how the server treats a query of several statements.
-func (s *session) change(ctx context.Context, op string, steps []pgwire.Step) error {
-	_, err := s.Do(ctx, op, []string{"BEGIN"}, steps, "COMMIT")
-	if err != nil {
-		_, _ = s.Exec(context.WithoutCancel(ctx), "ROLLBACK") // the session is of use again
-	}
-	return err
-}
-
 // fit checks that the accounts are what they have to be before anything is
 // changed.
 func (s *session) fit(ctx context.Context, op string, r engine.CloneRequest, original, clone *user) error {
@@ -88,7 +88,7 @@ func (s *session) fit(ctx context.Context, op string, r engine.CloneRequest, ori
 	case clone == nil && r.Password.IsEmpty():
 		return noSuchUser(op, r.Clone)
 	case original.expired(time.Now()):
-		return fault.New(fault.DatabaseError, fmt.Sprintf("%s: the validity of %q is over (VALID UNTIL %s), and a clone's is not to be longer", op, r.Original, original.ValidUntil),
+		return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: the validity of %q is over (VALID UNTIL %s), and a clone's is not to be longer", op, r.Original, original.ValidUntil),
 			fmt.Sprintf("ALTER USER %s VALID UNTIL another time or 'infinity'. Nothing was changed", pgwire.Identifier(r.Original)))
 	case clone == nil || r.Proven:
 		return nil

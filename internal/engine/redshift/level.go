@@ -1,8 +1,6 @@
 package redshift
 
 import (
-	"fmt"
-
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
@@ -69,7 +67,7 @@ func (l *leveling) attributes(have *user) {
 	switch {
 	case want.Timeout == have.Timeout:
 	case want.Timeout == "0":
-		l.alter("RESET SESSION TIMEOUT")
+		l.alter(resetTimeout)
 	default:
 		l.alter("SESSION TIMEOUT " + want.Timeout)
 	}
@@ -117,12 +115,12 @@ func (l *leveling) settings(have *user) {
 	for _, name := range sortedKeys(l.original.Settings) {
 		want := l.original.Settings[name]
 		if had, has := have.Settings[name]; !has || pgwire.CanonicalSetting(name, had) != pgwire.CanonicalSetting(name, want) {
-			l.add(alterUserSQL(l.clone, fmt.Sprintf("SET %s TO %s", pgwire.SettingName(name), pgwire.SettingValue(name, want))), "SET "+name)
+			l.add(setSQL(l.clone, name, want), settingDone("SET", name))
 		}
 	}
 	for _, name := range sortedKeys(have.Settings) {
 		if _, wanted := l.original.Settings[name]; !wanted {
-			l.add(alterUserSQL(l.clone, "RESET "+pgwire.SettingName(name)), "RESET "+name)
+			l.add(resetSQL(l.clone, name), settingDone("RESET", name))
 		}
 	}
 }

@@ -19,9 +19,12 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -45,6 +48,7 @@ var hints = pgwire.Hints{
 	TLS:        "every Redshift server does",
 	DemandsTLS: `The cluster demands TLS (require_ssl in its parameter group): set "ssl" to true in the secret or remove it`,
 	Admit:      "Check that the user exists and that its password is not disabled (ALTER USER ... PASSWORD DISABLE)",
+	Refused:    "The password in this version of the secret is not the user's, its validity (VALID UNTIL) is over, it is disabled (PASSWORD DISABLE), or there is no such user",
 	NotAllowed: "A user may change its own password unless that is disabled. To change another's it has to be a superuser, or have a role with the ALTER USER privilege",
 	ReadOnly:   "Put the endpoint of the cluster or workgroup that is written to into \"host\" of the secret",
 	Policy:     "Redshift takes passwords as md5 hashes and cannot check them: look for the reason in its log",
@@ -55,11 +59,11 @@ var hints = pgwire.Hints{
 // Connect implements [engine.Engine]. It opens one TCP connection and makes one
 // attempt to log in, whatever happens.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
-	s := &session{doc: doc, views: e.views}
+	s := &session{engine: e, doc: doc, views: e.views}
 	if s.views == nil {
 		s.views = &redshiftViews
 	}
-	s.dialect = &pgwire.Dialect{Product: "Redshift", MaxName: maxName, Hints: hints, Roots: e.Roots}
+	s.dialect = &pgwire.Dialect{Product: "Redshift", MaxName: maxName, Hints: hints, Roots: e.Roots, Explicit: true, AuthFailed: fault.LoginRefused}
 	conn, err := s.dialect.Connect(ctx, doc)
 	if err != nil {
 		return nil, err
@@ -72,12 +76,14 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 type session struct {
 	*pgwire.Conn
 
+	engine  Engine
 	dialect *pgwire.Dialect
 	doc     secretdoc.Document
 	views   *views
 }
 
-// SetPassword implements [engine.Session].
+// SetPassword implements [engine.Session]. Another's password is not set when its
+// validity is over, or when it is disabled and the session's user may know that.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	op := fmt.Sprintf("setting the password of user %q on %s", user, s.Target)
 	if err := s.dialect.CheckName("user", user); err != nil {
@@ -86,8 +92,36 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	if password.IsEmpty() {
 		return pgwire.EmptyPassword(op)
 	}
-	if _, err := s.Run(ctx, pgwire.Limited(setPasswordSQL(user, pgwire.MD5(user, password)))); err != nil {
-		return s.StatementFault(err, op, pgwire.Changing)
+	if user != s.Target.User {
+		if err := s.enabled(ctx, op, user); err != nil {
+			return err
+		}
+	}
+	_, err := s.Do(ctx, op, []pgwire.Step{{SQL: setPasswordSQL(user, pgwire.MD5(user, password)), Kind: pgwire.Changing}})
+	return err
+}
+
+// enabled returns AccountDisabled for a user that may not log in by its password.
+func (s *session) enabled(ctx context.Context, op, name string) error {
+	results, err := s.Read(ctx, append(slices.Clone(utcSQL), validitySQL(name))...)
+	if err != nil {
+		return s.StatementFault(err, op, pgwire.Reading)
+	}
+	row := results[len(results)-1][0]
+	u := user{Name: name, ValidUntil: validity(row[1])}
+	if u.expired(time.Now()) {
+		return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: the validity of its password is over (VALID UNTIL %s)", op, u.ValidUntil),
+			fmt.Sprintf("If it is to be used again: ALTER USER %s VALID UNTIL another time or 'infinity'. Nothing was changed", pgwire.Identifier(name)))
+	}
+	if row[0] != "t" {
+		return nil
+	}
+	if results, err = s.Read(ctx, disabledSQL(name)); err != nil {
+		return s.StatementFault(err, op, pgwire.Reading)
+	}
+	if len(results[0]) > 0 {
+		return fault.New(fault.AccountDisabled, op+": its password is disabled (PASSWORD DISABLE)",
+			fmt.Sprintf("If it is to be used again, set a password once by hand: ALTER USER %s PASSWORD. Nothing was changed", pgwire.Identifier(name)))
 	}
 	return nil
 }

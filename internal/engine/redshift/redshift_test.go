@@ -53,14 +53,22 @@ func TestSuite(t *testing.T) {
 		GrantAll: func(_ testing.TB, user string) {
 			f.Exec(`ALTER ROLE "` + user + `" SUPERUSER CREATEDB`)
 		},
-		TLS:    &enginetest.TLS{Distrusting: redshift.OnPostgres(redshift.Engine{Roots: certs.New("another").Pool()}), WrongHost: "localhost"},
-		NoTLS:  new(pgsuite.New(plain, "redshift").Superuser()),
-		Log:    f.Log,
-		Logins: f.Logins,
+		Tenancy: f.Tenancy(),
+		TLS:     &enginetest.TLS{Distrusting: redshift.OnPostgres(redshift.Engine{Roots: certs.New("another").Pool()}), WrongHost: "localhost"},
+		NoTLS:   new(pgsuite.New(plain, "redshift").Superuser()),
+		Log:     f.Log,
+		Logins:  f.Logins,
 		UserName: func(name string) bool {
 			return len(name) < 50 && utf8.ValidString(name) && !strings.HasPrefix(name, "pg_")
 		},
 	})
+}
+
+// The second layer by itself; see package postgres.
+func TestStatementsNameTheirSchemas(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t, dbtest.MD5(), dbtest.Unshared(t.Name()))
+	pgsuite.New(db, "redshift").WithoutPath(t, redshift.Reading("app", "it's"))
 }
 
 // Groups, attributes, limits, settings and grants follow both ways.

@@ -7,18 +7,42 @@ import (
 )
 
 // utcSQL makes times read the same whatever the session's settings are, and only
-// for the query that it is part of.
-const utcSQL = "SET LOCAL timezone TO 'UTC'; SET LOCAL datestyle TO 'ISO'"
+// for the transaction that it is part of.
+var utcSQL = []string{"SET LOCAL timezone TO 'UTC'", "SET LOCAL datestyle TO 'ISO'"}
 
-// usersSQL and groupsSQL ask catalogs that Redshift and PostgreSQL have in
-// common. Lists of users are literals.
+// usersSQL, groupsSQL, superuserSQL and disabledSQL ask catalogs that Redshift and
+// PostgreSQL have in common.
 
-func usersSQL(users string) string {
-	return "SELECT usename, usecreatedb, usesuper, valuntil, array_to_string(useconfig, chr(10)) FROM pg_user WHERE usename IN (" + users + ")"
+func usersSQL(users ...string) string {
+	return pgwire.Operators("SELECT u.usename, u.usecreatedb, u.usesuper, u.valuntil, pg_catalog.array_to_string(u.useconfig, pg_catalog.chr(10)) "+
+		"FROM pg_catalog.pg_user u WHERE ") + oneOf("u.usename", users)
 }
 
-func groupsSQL(users string) string {
-	return "SELECT u.usename, g.groname FROM pg_group g JOIN pg_user u ON u.usesysid = ANY (g.grolist) WHERE u.usename IN (" + users + ")"
+func groupsSQL(users ...string) string {
+	return pgwire.Operators("SELECT u.usename, g.groname FROM pg_catalog.pg_group g JOIN pg_catalog.pg_user u ON u.usesysid {=} ANY (g.grolist) WHERE ") +
+		oneOf("u.usename", users)
+}
+
+// validitySQL asks whether the session's user is a superuser, and until when a
+// user's password is valid.
+func validitySQL(user string) string {
+	return pgwire.Operators("SELECT (SELECT m.usesuper FROM pg_catalog.pg_user m WHERE m.usename {=} current_user), "+
+		"(SELECT u.valuntil FROM pg_catalog.pg_user u WHERE u.usename {=} ") + pgwire.Literal(user) + ")"
+}
+
+// disabledSQL lists the user if it has no password (PASSWORD DISABLE). Only
+// superusers may ask.
+func disabledSQL(user string) string {
+	return pgwire.Operators("SELECT s.usename FROM pg_catalog.pg_shadow s WHERE s.passwd IS NULL AND s.usename {=} ") + pgwire.Literal(user)
+}
+
+// oneOf is a condition. IN would look its operator up along the path.
+func oneOf(column string, names []string) string {
+	var each []string
+	for _, name := range names {
+		each = append(each, pgwire.Operators(column+" {=} ")+pgwire.Literal(name))
+	}
+	return "(" + strings.Join(each, " OR ") + ")"
 }
 
 func setPasswordSQL(user string, v pgwire.Verifier) string {
@@ -33,6 +57,20 @@ func alterUserSQL(user, option string) string {
 	return "ALTER USER " + pgwire.Identifier(user) + " " + option
 }
 
+const (
+	withAdmin    = " WITH ADMIN OPTION"
+	resetTimeout = "RESET SESSION TIMEOUT"
+)
+
+func setSQL(user, name, value string) string {
+	return alterUserSQL(user, "SET "+pgwire.SettingName(name)+" TO "+pgwire.SettingValue(name, value))
+}
+
+func resetSQL(user, name string) string { return alterUserSQL(user, "RESET "+pgwire.SettingName(name)) }
+
+// settingDone says the same to people, without the user.
+func settingDone(verb, name string) string { return verb + " " + name }
+
 func groupSQL(group, verb, user string) string {
 	return "ALTER GROUP " + pgwire.Identifier(group) + " " + verb + " USER " + pgwire.Identifier(user)
 }
@@ -40,7 +78,7 @@ func groupSQL(group, verb, user string) string {
 func grantRoleSQL(role, user string, admin bool) string {
 	sql := "GRANT ROLE " + roleName(role) + " TO " + pgwire.Identifier(user)
 	if admin {
-		sql += " WITH ADMIN OPTION"
+		sql += withAdmin
 	}
 	return sql
 }

@@ -44,7 +44,7 @@ func TestStatements(t *testing.T) {
 		out.WriteString("-- " + title + "\n" + strings.Join(statements, "\n") + "\n")
 	}
 	print("a password", setPasswordSQL("app", pgwire.MD5("app", redact.New("pencil"))))
-	print("reading", usersSQL("'app'"), groupsSQL("'app'"), redshiftViews.about("app", "it's"), redshiftViews.roles("app", "it's"))
+	print("reading", usersSQL("app"), groupsSQL("app", "it's"), validitySQL("it's"), disabledSQL("it's"), redshiftViews.about("app", "it's"), redshiftViews.roles("app", "it's"))
 	print("reading rights", redshiftViews.rights("app", "it's")...)
 	steps := func(title string, original, clone *user) {
 		l := &leveling{views: &redshiftViews, original: original, clone: "app_clone"}

@@ -25,14 +25,16 @@ type views struct {
 	unlimited string // what is set where there is no connection limit
 }
 
-// redshiftViews are Redshift's. Source: Redshift documentation, "SVV metadata
+// redshiftViews are Redshift's. Their operators are not spelt out: Redshift knows no
+// operators but its own (its documentation lists no CREATE OPERATOR), and which
+// of its views take the longer form could not be tried. Source: Redshift documentation, "SVV metadata
 // views": every user sees what is its own in them, a superuser sees all.
 var redshiftViews = views{
 	about: func(users ...string) string {
-		return "SELECT user_name, connection_limit, syslog_access, session_timeout FROM svv_user_info WHERE user_name IN (" + quoted(users...) + ")"
+		return "SELECT user_name, connection_limit, syslog_access, session_timeout FROM pg_catalog.svv_user_info WHERE user_name IN (" + quoted(users...) + ")"
 	},
 	roles: func(users ...string) string {
-		return "SELECT user_name, role_name, admin_option FROM svv_user_grants WHERE user_name IN (" + quoted(users...) + ")"
+		return "SELECT user_name, role_name, admin_option FROM pg_catalog.svv_user_grants WHERE user_name IN (" + quoted(users...) + ")"
 	},
 	rights:    redshiftRights,
 	superuser: "CREATEUSER",
@@ -56,25 +58,29 @@ func redshiftRights(names ...string) []string {
 		given("'LANGUAGE', '', '', language_name, '', '', privilege_type", "svv_language_privileges", ""),
 		given("'TABLE', '', namespace_name, relation_name, '', column_name, privilege_type", "svv_column_privileges", ""),
 		"SELECT grantee_name, CASE object_type WHEN 'RELATION' THEN 'DEFAULT TABLES' ELSE 'DEFAULT ' || object_type || 'S' END, " +
-			"owner_name, coalesce(schema_name, ''), '', '', '', privilege_type, admin_option, false FROM svv_default_privileges " +
+			"owner_name, coalesce(schema_name, ''), '', '', '', privilege_type, admin_option, false FROM pg_catalog.svv_default_privileges " +
 			"WHERE grantee_type = 'user' AND owner_name <> grantee_name AND grantee_name IN (" + users + ")",
-		owned(users, "'TABLE', '', n.nspname, c.relname", "pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_user u ON u.usesysid = c.relowner",
-			"c.relkind IN ('r', 'v') AND n.nspname NOT LIKE 'pg!_%' ESCAPE '!'", "SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"),
-		owned(users, "'SCHEMA', '', '', n.nspname", "pg_namespace n JOIN pg_user u ON u.usesysid = n.nspowner",
-			"n.nspname NOT LIKE 'pg!_%' ESCAPE '!'", "USAGE", "CREATE"),
-		owned(users, "'DATABASE', '', '', d.datname", "pg_database d JOIN pg_user u ON u.usesysid = d.datdba",
-			"d.datname = current_database()", "CREATE", "TEMP"),
+		owned(names, "'TABLE', '', n.nspname, c.relname", tablesFrom, tablesOnly, "SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES"),
+		owned(names, "'SCHEMA', '', '', n.nspname", "pg_catalog.pg_namespace n JOIN pg_catalog.pg_user u ON u.usesysid {=} n.nspowner",
+			"pg_catalog.substring(n.nspname, 1, 3) {<>} 'pg_'", "USAGE", "CREATE"),
+		owned(names, "'DATABASE', '', '', d.datname", "pg_catalog.pg_database d JOIN pg_catalog.pg_user u ON u.usesysid {=} d.datdba",
+			"d.datname {=} pg_catalog.current_database()", "CREATE", "TEMP"),
 	}
 }
 
+const (
+	tablesFrom = "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid {=} c.relnamespace JOIN pg_catalog.pg_user u ON u.usesysid {=} c.relowner"
+	tablesOnly = "(c.relkind {=} 'r' OR c.relkind {=} 'v') AND pg_catalog.substring(n.nspname, 1, 3) {<>} 'pg_'"
+)
+
 // owned lists what owning an object amounts to.
-func owned(users, columns, from, only string, privileges ...string) string {
+func owned(users []string, columns, from, only string, privileges ...string) string {
 	var each []string
 	for _, p := range privileges {
 		each = append(each, "SELECT '"+p+"'::varchar AS privilege")
 	}
-	return "SELECT u.usename, " + columns + ", '', '', p.privilege, true, true FROM " + from + " CROSS JOIN (" + strings.Join(each, " UNION ALL ") + ") p " +
-		"WHERE u.usename IN (" + users + ") AND " + only
+	return pgwire.Operators("SELECT u.usename, "+columns+", '', '', p.privilege, true, true FROM "+from+" CROSS JOIN ("+strings.Join(each, " UNION ALL ")+") p "+
+		"WHERE "+only+" AND ") + oneOf("u.usename", users)
 }
 
 // quoted renders names as a list of literals.

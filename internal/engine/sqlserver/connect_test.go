@@ -74,11 +74,11 @@ func TestLoginErrors(t *testing.T) {
 		code    fault.Code
 	}{
 		"password":      {[]int32{18456}, fault.LoginRefused},
-		"locked":        {[]int32{18486}, fault.LoginRefused},
-		"expired":       {[]int32{18487}, fault.LoginRefused},
-		"must change":   {[]int32{18488}, fault.LoginRefused},
-		"disabled":      {[]int32{18470}, fault.LoginRefused},
-		"Windows only":  {[]int32{18452}, fault.LoginRefused},
+		"locked":        {[]int32{18486}, fault.AccountDisabled},
+		"expired":       {[]int32{18487}, fault.PasswordExpired},
+		"must change":   {[]int32{18488}, fault.PasswordExpired},
+		"disabled":      {[]int32{18470}, fault.AccountDisabled},
+		"Windows only":  {[]int32{18452}, fault.AccountDisabled},
 		"database":      {[]int32{4060, 18456}, fault.DatabaseError},
 		"trigger":       {[]int32{17892}, fault.DatabaseError},
 		"upgrade":       {[]int32{18401}, fault.DatabaseUnavailable},

@@ -65,19 +65,19 @@ func (a *attempt) refused(at string, err error, numbers []int32) error {
 				fmt.Sprintf("%s knows no database %q that user %q may open", at, a.database, a.User),
 				"Correct the secret's dbname, or make the user in that database. The password was not the reason")
 		case 18486:
-			return fault.Wrap(err, fault.LoginRefused, who+": it is locked after failed logins",
+			return fault.Wrap(err, fault.AccountDisabled, who+": it is locked after failed logins",
 				"Find who tries wrong passwords, then run ALTER LOGIN ... WITH PASSWORD = ... UNLOCK")
 		case 18487:
-			return fault.Wrap(err, fault.LoginRefused, who+": its password has expired",
+			return fault.Wrap(err, fault.PasswordExpired, who+": its password has expired",
 				"Let a superuser set the password, and rotate more often than it expires (or set CHECK_EXPIRATION = OFF)")
 		case 18488:
-			return fault.Wrap(err, fault.LoginRefused, who+": its password must be changed first",
+			return fault.Wrap(err, fault.PasswordExpired, who+": its password must be changed first",
 				"Let a superuser set the password without MUST_CHANGE and store it as AWSCURRENT")
 		case 18470:
-			return fault.Wrap(err, fault.LoginRefused, who+": it is disabled",
+			return fault.Wrap(err, fault.AccountDisabled, who+": it is disabled",
 				"Run ALTER LOGIN ... ENABLE if it is meant to be used")
 		case 18452:
-			return fault.Wrap(err, fault.LoginRefused, who+": it takes Windows accounts only",
+			return fault.Wrap(err, fault.AccountDisabled, who+": it takes Windows accounts only",
 				"Allow SQL Server authentication on the server")
 		case 17892:
 			return fault.Wrap(err, fault.DatabaseError, at+" has a logon trigger that refuses user "+fmt.Sprintf("%q", a.User),

@@ -9,6 +9,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tdsfake"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -37,6 +38,12 @@ func TestSuite(t *testing.T) {
 			b.exec("app", tsql.Membership(false, true, "db_owner", user))
 			b.exec("master", tsql.Membership(true, true, "processadmin", user))
 		},
+		Barred: []enginetest.Barred{
+			{Name: "ALTER LOGIN ... DISABLE", Code: fault.AccountDisabled, Bar: func(_ testing.TB, user string) { b.SetDisabled(user, true) }},
+			b.trouble("locked after failed logins", 18486, fault.AccountDisabled),
+			b.trouble("CHECK_EXPIRATION", 18487, fault.PasswordExpired),
+			b.trouble("MUST_CHANGE", 18488, fault.PasswordExpired),
+		},
 		Marks:  true,
 		TLS:    &enginetest.TLS{Distrusting: sqlserver.Engine{Roots: certs.New("another authority").Pool()}, WrongHost: "localhost"},
 		NoTLS:  &doc,
@@ -45,6 +52,11 @@ func TestSuite(t *testing.T) {
 			return !strings.Contains(name, `\`) // a Windows account's
 		},
 	})
+}
+
+// trouble is an error in answer to the right password.
+func (b *bed) trouble(name string, number int32, code fault.Code) enginetest.Barred {
+	return enginetest.Barred{Name: name, Code: code, Bar: func(_ testing.TB, user string) { b.SetTrouble(user, number) }}
 }
 
 // member makes a login's user in database app.

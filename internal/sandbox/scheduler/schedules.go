@@ -103,7 +103,13 @@ type scheduleInput struct {
 }
 
 // Resource is the schedule.
-func (in *scheduleInput) Resource() string { return deref(in.Name) }
+func (in *scheduleInput) Resource() string {
+	group := deref(in.GroupName)
+	if group == "" {
+		group = defaultGroup
+	}
+	return group + "/" + deref(in.Name)
+}
 
 type scheduleARNOutput struct{ ScheduleArn string }
 

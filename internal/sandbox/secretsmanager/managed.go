@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
@@ -69,4 +70,21 @@ func (m *Managed) refuseWrite(region string) *wire.Error {
 		return errRequest("The secret is managed by another service (%s), and you must use that service to update it.", m.OwningService)
 	}
 	return nil
+}
+
+// Identify returns the ARN of a secret, and that of its customer managed key or "",
+// for whoever decides about a call. AWS authorises a call about a secret that is not
+// there by the name that the caller gave.
+func (s *Service) Identify(call wire.Call, secretID string) (arn, key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.store(call)
+	sec, err := st.find(secretID)
+	switch {
+	case err == nil:
+		return sec.arn, sec.kmsKeyID
+	case strings.HasPrefix(secretID, "arn:"):
+		return secretID, ""
+	}
+	return st.arnPrefix() + secretID, ""
 }

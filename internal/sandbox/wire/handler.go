@@ -31,6 +31,8 @@ type Config struct {
 	Account string
 	// Observe is told of every call. Optional.
 	Observe Observer
+	// Authorize says how a call fails that the caller may not make. Optional.
+	Authorize func(Call) *Failure
 	// Intercept may make calls fail. Optional.
 	Intercept Interceptor
 	// Now is the clock. Default time.Now.
@@ -217,6 +219,9 @@ func (h *Handler) run(ctx context.Context, w http.ResponseWriter, spec Spec, op 
 	var failure *Failure
 	if h.cfg.Intercept != nil {
 		failure = h.cfg.Intercept(ctx, call)
+	}
+	if h.cfg.Authorize != nil && failure == nil && decodeErr == nil {
+		failure = h.cfg.Authorize(call)
 	}
 	var (
 		out Answer

@@ -9,8 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
 // Grant is one right on one object.
@@ -61,7 +59,7 @@ func (r Rights) List() []string {
 	for g, option := range r {
 		line := g.Privilege + g.column() + " ON " + g.on()
 		if option.Grantable && !option.Owned {
-			line += " WITH GRANT OPTION"
+			line += withGrant
 		}
 		list = append(list, line)
 	}
@@ -92,7 +90,7 @@ func Level(original, clone string, originals, clones Rights) []Change {
 		case !wanted:
 			changes = append(changes, Change{g.revoke(clone, ""), "revoked " + g.Privilege + g.column() + " ON " + g.on()})
 		case have.Grantable && !want.granted().Grantable:
-			changes = append(changes, Change{g.revoke(clone, "GRANT OPTION FOR "), "revoked GRANT OPTION FOR " + g.Privilege + g.column() + " ON " + g.on()})
+			changes = append(changes, Change{g.revoke(clone, grantOptionFor), "revoked " + grantOptionFor + g.Privilege + g.column() + " ON " + g.on()})
 		}
 	}
 	return changes
@@ -100,68 +98,6 @@ func Level(original, clone string, originals, clones Rights) []Change {
 
 // granted is how the right is given to another account.
 func (o Option) granted() Option { return Option{Grantable: o.Grantable && !o.Owned} }
-
-func (g Grant) grant(to string, o Option) string {
-	sql := g.prefix() + "GRANT " + g.Privilege + g.column() + " ON " + g.target() + " TO " + pgwire.Identifier(to)
-	if o.Grantable {
-		sql += " WITH GRANT OPTION"
-	}
-	return sql
-}
-
-func (g Grant) revoke(from, option string) string {
-	return g.prefix() + "REVOKE " + option + g.Privilege + g.column() + " ON " + g.target() + " FROM " + pgwire.Identifier(from)
-}
-
-const defaultKind = "DEFAULT "
-
-// prefix begins a statement about a default privilege. Its owner is a role to
-// PostgreSQL and a user to Redshift; both take USER.
-func (g Grant) prefix() string {
-	if !strings.HasPrefix(g.Kind, defaultKind) {
-		return ""
-	}
-	sql := "ALTER DEFAULT PRIVILEGES FOR USER " + pgwire.Identifier(g.Owner) + " "
-	if g.Schema != "" {
-		sql += "IN SCHEMA " + pgwire.Identifier(g.Schema) + " "
-	}
-	return sql
-}
-
-func (g Grant) target() string {
-	if kind, ok := strings.CutPrefix(g.Kind, defaultKind); ok {
-		return kind
-	}
-	return g.on()
-}
-
-func (g Grant) on() string {
-	if strings.HasPrefix(g.Kind, defaultKind) {
-		where := ""
-		if g.Schema != "" {
-			where = " in schema " + pgwire.Identifier(g.Schema)
-		}
-		return "future " + strings.TrimPrefix(g.Kind, defaultKind) + " of " + pgwire.Identifier(g.Owner) + where
-	}
-	name := pgwire.Identifier(g.Object)
-	if g.Kind == "LARGE OBJECT" {
-		name = g.Object // a number
-	}
-	if g.Schema != "" {
-		name = pgwire.Identifier(g.Schema) + "." + name
-	}
-	if g.Kind == "FUNCTION" || g.Kind == "PROCEDURE" {
-		name += "(" + g.Args + ")"
-	}
-	return g.Kind + " " + name
-}
-
-func (g Grant) column() string {
-	if g.Column == "" {
-		return ""
-	}
-	return " (" + pgwire.Identifier(g.Column) + ")"
-}
 
 func sorted(r Rights) []Grant {
 	return slices.SortedFunc(maps.Keys(r), func(a, b Grant) int {

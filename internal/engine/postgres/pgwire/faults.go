@@ -66,8 +66,8 @@ func (t Target) loginFault(err error, password redact.String) error {
 		}
 		return answer(fault.LoginRefused, "the password is not accepted", hint)
 	case strings.HasPrefix(refusal.Code, "28"):
-		what, hint := t.notAllowed(refusal)
-		return answer(fault.LoginRefused, what, hint)
+		code, what, hint := t.notAllowed(refusal)
+		return answer(code, what, hint)
 	case refusal.Code == "3D000":
 		return answer(fault.DatabaseError, "the password was accepted, but there is no such database", `Correct "dbname" in the secret`)
 	case refusal.Code == "42501":
@@ -82,21 +82,23 @@ func (t Target) loginFault(err error, password redact.String) error {
 	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
 }
 
-// notAllowed explains a login that was refused for another reason than the
-// password. The name of the server's function is not translated, unlike its
-// message.
-func (t Target) notAllowed(refusal *pgconn.PgError) (what, hint string) {
+// notAllowed explains a login that was refused, for all the server says, for
+// another reason than the password. The name of the server's function is not
+// translated, unlike its message.
+func (t Target) notAllowed(refusal *pgconn.PgError) (code fault.Code, what, hint string) {
 	switch refusal.Routine {
 	case "InitializeSessionUserId", "InitializeSessionUserIdStandalone":
-		return "the role does not exist or is not permitted to log in", "ALTER ROLE with LOGIN, or correct the user name in the secret"
+		if strings.Contains(refusal.Message, "does not exist") {
+			return fault.LoginRefused, "the role does not exist", "Correct the user name in the secret, or create the role"
+		}
+		return fault.AccountDisabled, "the role is not permitted to log in", "ALTER ROLE with LOGIN, or correct the user name in the secret"
 	case "ClientAuthentication":
 		if !t.Encrypted {
-			return "pg_hba.conf does not admit this user without TLS from this address",
-				t.Hints.DemandsTLS
+			return fault.AccountDisabled, "pg_hba.conf does not admit this user without TLS from this address", t.Hints.DemandsTLS
 		}
-		return "pg_hba.conf does not admit this user from this address", t.Hints.Admit
+		return fault.AccountDisabled, "pg_hba.conf does not admit this user from this address", t.Hints.Admit
 	}
-	return "the user is not admitted", "Check that the role exists, has LOGIN, and is admitted from this address"
+	return t.AuthFailed, "the user is not admitted", t.Hints.Refused
 }
 
 // Effect says what a statement does when it reaches the server.
@@ -134,12 +136,14 @@ func (c *Conn) StatementFault(err error, op string, does Effect) error {
 			c.Target.Hints.Policy)
 	case does == Levelling && refusal.Code == "42704", does != Reading && (refusal.Code == "42710" || refusal.Code == "23505"):
 		return answer(fault.DatabaseUnavailable, "something has gone or come since it was read, and nothing was changed",
-			"Somebody may be Changing roles at the same moment: try again")
+			"Somebody may be changing roles at the same moment: try again")
 	case refusal.Code == "42704":
 		return answer(fault.DatabaseError, "there is no such role", "Correct the user name in the secret")
 	case refusal.Code == "57014" || refusal.Code == "55P03":
-		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing",
-			"Somebody may hold a lock on the role: look for long transactions in pg_stat_activity")
+		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing", hintLock)
+	case refusal.Code == "0A000" && refusal.Routine == "call_bool_check_hook":
+		return answer(fault.DatabaseReadOnly, "the server is a replica",
+			c.Target.Hints.ReadOnly)
 	case refusal.Routine == "simple_heap_update" || refusal.Routine == "simple_heap_delete" || strings.HasPrefix(refusal.Code, "40"):
 		return answer(fault.DatabaseUnavailable, "somebody else changed the role at the same moment, and this change was not made", "Try again")
 	case unavailable(refusal.Code):
@@ -147,6 +151,8 @@ func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	}
 	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
 }
+
+const hintLock = "Somebody may hold a lock on the account: look for long transactions in pg_stat_activity"
 
 // unavailable reports whether a SQLSTATE is of a server that will do better
 // later. Source: PostgreSQL documentation, "Error Codes".

@@ -3,13 +3,20 @@ package pgwire
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
+
+// Statements are simple queries of several statements, one transaction each: one
+// round trip does all, and SET LOCAL holds until its end.
 
 // Step is one statement of several that are done all or not at all.
 type Step struct {
@@ -17,25 +24,114 @@ type Step struct {
 	Done string // for people, once it is done; empty: not worth mentioning
 	Hint string // what to do when it is not allowed
 	Kind Effect
+
+	// Refusal is what it means when the condition of AssertSQL does not hold.
+	Refusal *fault.Error
 }
 
-// Do runs the steps as one transaction and returns the results of what comes
-// after them. Statements before them begin the transaction; without any the
-// server makes one of the query.
-func (c *Conn) Do(ctx context.Context, op string, before []string, steps []Step, after ...string) ([][][]string, error) {
-	statements := slices.Concat(before, []string{timeLimit})
-	first := len(statements)
-	for _, step := range steps {
-		statements = append(statements, step.SQL)
+// Read runs statements that change nothing and returns their rows. Its errors are
+// for [Conn.StatementFault].
+func (c *Conn) Read(ctx context.Context, statements ...string) ([][][]string, error) {
+	before, after := pinSQL(c.version(), c.As), []string{}
+	if c.Target.Explicit {
+		before, after = beginSQL(statementTimeout), []string{commitSQL}
+	} else if c.asked.IsZero() {
+		before = append(before, clockSQL)
 	}
-	results, err := c.Exec(ctx, strings.Join(append(statements, after...), "; "))
+	results, err := c.exec(ctx, strings.Join(slices.Concat(before, statements, after), "; "))
+	if err != nil {
+		return nil, err
+	}
+	if !c.Target.Explicit && c.asked.IsZero() {
+		if err := c.setClock(results[len(before)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return results[len(before):min(len(before)+len(statements), len(results))], nil
+}
+
+// Row is Read for a single statement and the first of its rows, nil if it has
+// none.
+func (c *Conn) Row(ctx context.Context, statement string) ([]string, error) {
+	results, err := c.Read(ctx, statement)
+	if err != nil || len(results) == 0 || len(results[0]) == 0 {
+		return nil, err
+	}
+	return results[0][0], nil
+}
+
+// Do runs the steps as one transaction and returns the rows of what comes after
+// them. However late the server gets to them, through whatever queues and locks:
+// they are done before [engine.LateBound] is over, counted from now, or never.
+func (c *Conn) Do(ctx context.Context, op string, steps []Step, after ...string) ([][][]string, error) {
+	first, statements, err := c.frame(ctx, op, steps, after)
+	if err != nil {
+		return nil, err
+	}
+	results, err := c.exec(ctx, strings.Join(statements, "; "))
 	if err == nil {
-		return results[min(first+len(steps), len(results)):], nil
+		return results[min(first+len(steps), len(results)):min(first+len(steps)+len(after), len(results))], nil
 	}
-	if failed := len(results) - first; failed >= 0 && failed < len(steps) {
+	failed := len(results) - first
+	if failed >= 0 && failed < len(steps) {
 		return nil, c.stepFault(err, op, steps[failed])
 	}
-	return nil, c.StatementFault(err, op, Levelling)
+	does := Levelling
+	if len(steps) > 0 {
+		does = steps[0].Kind
+	}
+	if refusal, ok := errors.AsType[*pgconn.PgError](err); ok && refusal.Code == assertionFailed {
+		return nil, fault.Wrap(err, fault.DatabaseUnavailable, op+": the server got to it too late and changed nothing", hintLock)
+	}
+	return nil, c.StatementFault(err, op, does)
+}
+
+// frame puts the steps, and what is to be asked after them, into a transaction of
+// which the first step is statement number first.
+func (c *Conn) frame(ctx context.Context, op string, steps []Step, after []string) (first int, statements []string, err error) {
+	var all []string
+	for _, step := range steps {
+		all = append(all, step.SQL)
+	}
+	all = append(all, after...)
+	if c.Target.Explicit {
+		// The server takes a time limit to heart with the next message. What each
+		// statement may wait for is part of the whole.
+		limit := max(time.Second, min(engine.LockTimeout, engine.LateBound/time.Duration(len(steps)+1)))
+		if _, err := c.exec(ctx, strings.Join(beginSQL(limit), "; ")); err != nil {
+			return 0, nil, c.StatementFault(err, op, Reading)
+		}
+		return 0, append(all, commitSQL), nil
+	}
+	if c.asked.IsZero() {
+		if _, err := c.Read(ctx); err != nil {
+			return 0, nil, c.StatementFault(err, op, Reading)
+		}
+	}
+	pin := append(pinSQL(c.version(), c.As), readWriteSQL)
+	deadline := c.clock + time.Since(c.asked).Milliseconds() + (engine.LateBound - commitTime).Milliseconds()
+	return len(pin), slices.Concat(pin, all, []string{inTimeSQL(deadline)}), nil
+}
+
+// setClock notes what the server's clock says now, for deadlines that a server
+// keeps also when it hears of a statement late.
+func (c *Conn) setClock(rows [][]string) (err error) {
+	if len(rows) != 1 || len(rows[0]) != 1 {
+		return errClock
+	}
+	if c.clock, err = strconv.ParseInt(rows[0][0], 10, 64); err != nil {
+		return errClock
+	}
+	c.asked = time.Now()
+	return nil
+}
+
+var errClock = errors.New("the server did not say what time it is")
+
+// version is the server's major version, 0 if it does not say.
+func (c *Conn) version() (major int) {
+	_, _ = fmt.Sscanf(c.conn.ParameterStatus("server_version"), "%d", &major) // such as 18.4 or 19devel
+	return major
 }
 
 // Done tells people what the steps did.
@@ -55,6 +151,9 @@ func (c *Conn) stepFault(err error, op string, step Step) error {
 	if !ok {
 		return c.StatementFault(err, op, step.Kind)
 	}
+	if step.Refusal != nil && refusal.Code == assertionFailed {
+		return step.Refusal
+	}
 	if step.Done != "" {
 		op += ": " + step.Done
 	}
@@ -62,7 +161,7 @@ func (c *Conn) stepFault(err error, op string, step Step) error {
 		return fault.Wrap(err, code, op+": "+what+", and nothing was changed", hint)
 	}
 	switch {
-	case refusal.Code == "42501":
+	case refusal.Code == "42501" && step.Hint != "":
 		return refused(fault.PrivilegeMissing, "not allowed (SQLSTATE 42501)", step.Hint)
 	case refusal.Routine == "find_option" || refusal.Routine == "assignable_custom_variable_name":
 		return refused(fault.DatabaseError, "the server does not know this setting any more", "RESET it for the original")

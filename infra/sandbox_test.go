@@ -1,0 +1,278 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
+)
+
+// inSandbox are the deployments whose policies the sandbox enforces. They have
+// everything that takes a permission.
+var inSandbox = map[string]string{
+	iam.Open: "", iam.Closed: "networks:\n  db: {vpc: vpc-00000001, subnets: [subnet-00000001], endpoints: create}\ndefaults: {network: db}\n",
+}
+
+const sandboxRotations = `
+alerts: {emails: [a@b.c]}
+heartbeat: true
+rotations:
+  - secret: ` + iam.RotatedSecret + `
+    strategy: alternating-users
+    superuserSecret: ` + iam.SuperuserSecret + `
+    kmsKey: arn:aws:kms:us-east-1:123456789012:key/11111111-1111-1111-1111-111111111111
+    superuserKmsKey: arn:aws:kms:us-east-1:123456789012:key/22222222-2222-2222-2222-222222222222
+    nativeBackstop: 90d
+    rotateImmediately: true
+  - secret: ` + iam.ByFunction + `
+    rotationFunction: arn:aws:lambda:us-east-1:123456789012:function:SecretsManagerRotation
+`
+
+// TestSandboxEnforcesThese: the policies that the sandbox's functions run under are
+// those of the template. Written by -update; the sandbox cannot import CDK.
+func TestSandboxEnforcesThese(t *testing.T) {
+	all := map[string]*iam.Deployment{}
+	for name, head := range inSandbox {
+		all[name] = resolved{synthYAML(t, head+sandboxRotations)}.deployment(t)
+	}
+	got := &bytes.Buffer{}
+	enc := json.NewEncoder(got)
+	enc.SetIndent("", " ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(all); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("..", "internal", "sandbox", "iam", "policies.json")
+	if *update {
+		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("the sandbox enforces other policies than are deployed (-sandbox +template); after a review: go test ./infra -run %s -update\n%s", t.Name(), diff)
+	}
+}
+
+// resolved is a template with the values that CloudFormation would put in.
+type resolved struct{ template }
+
+func (r resolved) deployment(t *testing.T) *iam.Deployment {
+	t.Helper()
+	d := &iam.Deployment{Roles: map[string]iam.Role{}, Resources: map[string]iam.Document{}}
+	role := func(name string, ref any) {
+		id := ref.(map[string]any)["Fn::GetAtt"].([]any)[0].(string)
+		p := r.Resources[id].Properties
+		made := iam.Role{Name: "tumbler-" + r.readable(id), Trust: r.policy(t, p["AssumeRolePolicyDocument"])}
+		for _, inline := range p["Policies"].([]any) {
+			made.Policies = append(made.Policies, r.policy(t, inline.(map[string]any)["PolicyDocument"]))
+		}
+		for _, managed := range r.texts(p["ManagedPolicyArns"]) {
+			id := strings.TrimSuffix(strings.TrimPrefix(managed, "${"), "}")
+			made.Policies = append(made.Policies, r.policy(t, r.Resources[id].Properties["PolicyDocument"]))
+		}
+		d.Roles[name] = made
+	}
+	for id, res := range r.Resources {
+		p := res.Properties
+		switch res.Type {
+		case "AWS::Lambda::Function":
+			name := strings.TrimPrefix(p["FunctionName"].(string), "tumbler-")
+			role(name, p["Role"])
+			if p["VpcConfig"] != nil {
+				d.InVPC = append(d.InVPC, name)
+			}
+		case "AWS::StepFunctions::StateMachine":
+			role(strings.TrimPrefix(p["StateMachineName"].(string), "tumbler-"), p["RoleArn"])
+		case "AWS::Events::Rule":
+			if target := p["Targets"].([]any)[0].(map[string]any); target["RoleArn"] != nil {
+				role(strings.TrimPrefix(p["Name"].(string), "tumbler-"), target["RoleArn"])
+			}
+		case "AWS::Scheduler::Schedule":
+			role("scheduler", p["Target"].(map[string]any)["RoleArn"])
+		case "AWS::SQS::QueuePolicy":
+			d.Resources[iam.ARN("sqs", "tumbler-undelivered")] = r.policy(t, p["PolicyDocument"])
+		case "AWS::SNS::TopicPolicy":
+			d.Topic = iam.ARN("sns", "tumbler-alerts")
+			d.Resources[d.Topic] = r.policy(t, p["PolicyDocument"])
+		case "AWS::KMS::Key":
+			d.Key = r.att(id, "Arn")
+			d.Resources[d.Key] = r.policy(t, p["KeyPolicy"])
+		case "AWS::Lambda::Permission":
+			d.Callers = append(d.Callers, iam.Caller{
+				Function: r.value(p["FunctionName"]), Principal: r.value(p["Principal"]),
+				SourceAccount: r.value(p["SourceAccount"]), SourceArn: r.value(p["SourceArn"]),
+			})
+		case "AWS::EC2::VPCEndpoint":
+			service := r.value(p["ServiceName"])
+			if d.Endpoints == nil {
+				d.Endpoints = map[string]iam.Document{}
+			}
+			d.Endpoints[service[strings.LastIndex(service, ".")+1:]] = r.policy(t, p["PolicyDocument"])
+		}
+	}
+	sortBy(d.InVPC, func(s string) string { return s })
+	sortBy(d.Callers, func(c iam.Caller) string { return c.Function + c.Principal })
+	return d
+}
+
+func (r resolved) policy(t *testing.T, document any) iam.Document {
+	t.Helper()
+	src, err := json.Marshal(r.plain(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := iam.ParseDocument(src)
+	if err != nil {
+		t.Fatalf("%s: %v", src, err)
+	}
+	return d
+}
+
+// plain replaces intrinsic functions by their values.
+func (r resolved) plain(v any) any {
+	switch v := v.(type) {
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = r.plain(v[i])
+		}
+		return list
+	case map[string]any:
+		for name := range v {
+			if name == "Ref" || strings.HasPrefix(name, "Fn::") {
+				return r.value(v)
+			}
+		}
+		m := map[string]any{}
+		for key, value := range v {
+			m[key] = r.plain(value)
+		}
+		return m
+	}
+	return v
+}
+
+func (r resolved) value(v any) string {
+	m, ok := v.(map[string]any)
+	if !ok {
+		if v == nil {
+			return ""
+		}
+		return v.(string)
+	}
+	if name, ok := m["Ref"].(string); ok {
+		if pseudo, ok := map[string]string{"AWS::Partition": "aws", "AWS::Region": iam.Region, "AWS::AccountId": iam.Account}[name]; ok {
+			return pseudo
+		}
+		return r.att(name, "Ref")
+	}
+	if at, ok := m["Fn::GetAtt"].([]any); ok {
+		return r.att(at[0].(string), at[1].(string))
+	}
+	if branches, ok := m["Fn::If"].([]any); ok {
+		return r.value(branches[2]) // the only condition is InChina
+	}
+	if parts, ok := m["Fn::Join"].([]any); ok {
+		var all []string
+		for _, part := range parts[1].([]any) {
+			all = append(all, r.value(part))
+		}
+		return strings.Join(all, parts[0].(string))
+	}
+	panic(fmt.Sprintf("what CloudFormation makes of %v is not known here", v))
+}
+
+// att is a resource's Ref or attribute.
+func (r resolved) att(id, attribute string) string {
+	res := r.Resources[id]
+	name := func(property string) string { return r.value(res.Properties[property]) }
+	switch res.Type + " " + attribute {
+	case "AWS::Lambda::Function Ref":
+		return iam.ARN("lambda", "function:"+name("FunctionName")) // the name; a permission says the same with the ARN
+	case "AWS::Lambda::Function Arn":
+		return iam.ARN("lambda", "function:"+name("FunctionName"))
+	case "AWS::StepFunctions::StateMachine Ref":
+		return iam.ARN("states", "stateMachine:"+name("StateMachineName"))
+	case "AWS::SNS::Topic Ref":
+		return iam.ARN("sns", name("TopicName"))
+	case "AWS::SQS::Queue Arn":
+		return iam.ARN("sqs", name("QueueName"))
+	case "AWS::Logs::LogGroup Arn":
+		return iam.ARN("logs", "log-group:"+name("LogGroupName")+":*")
+	case "AWS::Events::Rule Arn":
+		if res.Properties["Name"] == nil {
+			return iam.ARN("events", "rule/"+id)
+		}
+		return iam.ARN("events", "rule/"+name("Name"))
+	case "AWS::KMS::Key Arn":
+		return iam.ARN("kms", "key/33333333-3333-3333-3333-333333333333")
+	}
+	panic(fmt.Sprintf("%s of a %s is not known here", attribute, res.Type))
+}
+
+// TestSandboxConfigurationIsComplete: what takes a permission and is not in the
+// sandbox's deployments would never be tried.
+func TestSandboxConfigurationIsComplete(t *testing.T) {
+	have := map[string]bool{}
+	for _, head := range inSandbox {
+		tpl := synthYAML(t, head+sandboxRotations)
+		for _, r := range tpl.Resources {
+			for _, action := range actionsOf(r) {
+				have[action] = true
+			}
+		}
+	}
+	for _, tpl := range templates {
+		for id, r := range tpl.Resources {
+			for _, action := range actionsOf(r) {
+				if !have[action] {
+					t.Errorf("%s: %s of %s is in no deployment of the sandbox", tpl.name, action, id)
+				}
+			}
+		}
+	}
+}
+
+func actionsOf(r resource) (actions []string) {
+	var walk func(any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, value := range v {
+				if key != "Action" {
+					walk(value)
+					continue
+				}
+				if list, ok := value.([]any); ok {
+					for _, a := range list {
+						actions = append(actions, a.(string))
+					}
+				} else if one, ok := value.(string); ok {
+					actions = append(actions, one)
+				}
+			}
+		case []any:
+			for _, item := range v {
+				walk(item)
+			}
+		}
+	}
+	walk(r.Properties)
+	return actions
+}
+
+func sortBy[T any](list []T, key func(T) string) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+}

@@ -1,0 +1,13 @@
+package postgres
+
+import (
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
+	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+)
+
+// Reading is every statement that reads.
+func Reading(roles ...string) []string {
+	return append([]string{
+		stateSQL, strangersSQL, accountSQL(roles[0]), enabledSQL(roles[0]), catalogSQL(roles...), pggrant.PostgresSQL(roles...),
+	}, pgwire.OwnStatements()...)
+}

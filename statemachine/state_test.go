@@ -1,0 +1,146 @@
+package statemachine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/statemachine"
+)
+
+// What the execution's state has to be is worked out here a second time, from what
+// the steps answered, so that every task is held to exactly what it is to be told.
+
+type object = map[string]any
+
+// unplanned is what the definition says should there never be a plan.
+var unplanned = func() object {
+	var definition struct {
+		States struct {
+			Receive struct{ Parameters struct{ Plan object } }
+		}
+	}
+	if err := json.Unmarshal(statemachine.Rotation, &definition); err != nil {
+		panic(err)
+	}
+	return definition.States.Receive.Parameters.Plan
+}()
+
+// received is the state before any step has run.
+func received() object {
+	return object{
+		"request":   decoded([]byte(request)),
+		"execution": object{"arn": executionARN, "startedAt": "2026-03-01T12:00:00.000Z"},
+		"plan":      unplanned,
+		"progress":  object{"database": rotation.NotEntered, "attempts": 0.0},
+		"failure":   object{"Error": functionFailed, "Cause": notRepeated},
+	}
+}
+
+func decoded(raw json.RawMessage) (v any) {
+	_ = json.Unmarshal(raw, &v) // what is not JSON differs from what is expected
+	return v
+}
+
+// results are where the steps' answers go.
+var results = map[string]string{
+	"Plan": "plan", "CreateSecret": "progress", "SetSecret": "set", "TestSecret": "test", "FinishSecret": "ending", "Restore": "ending",
+	"SetSecretByFunction": "set", "TestSecretByFunction": "test",
+}
+
+// learn notes an answer.
+func (w *world) learn(state string, result json.RawMessage) {
+	switch {
+	case stepsByFunction[state] != "":
+		w.state[results[state]] = object{"loggedInWith": "rotationFunction"} // and nothing of what it said
+	case results[state] != "":
+		w.state[results[state]] = decoded(result)
+	}
+}
+
+// entered notes what a Catch has added, and what GiveUp composes.
+func (w *world) entered(state, from string) {
+	calls := w.answers[from]
+	if len(calls) == 0 || stepsByFunction[from] != "" {
+		return
+	}
+	failure := object{"Error": calls[len(calls)-1].Error, "Cause": calls[len(calls)-1].Cause}
+	switch state {
+	case "Restore":
+		w.state["failure"] = failure
+	case "GiveUp":
+		w.state["ending"] = gaveUp(w.state, failure)
+	}
+}
+
+// gaveUp is the one ending that the state machine composes itself. People read no
+// causes in it: those are as Lambda words them.
+func gaveUp(state, restore object) object {
+	plan, failure, execution := state["plan"].(object), state["failure"].(object), state["execution"].(object)
+	return object{
+		"outcome": "NeedsAttention", "severity": "critical", "alert": true, "detailType": "Rotation Failed",
+		"secret": plan["secretArn"], "error": failure["Error"],
+		"subject": plan["headline"],
+		"message": fmt.Sprintf("%sErrors:         %s in the rotation, %s in Restore", plan["giveUp"], failure["Error"], restore["Error"]),
+		"event": object{
+			"outcome": "NeedsAttention", "secretArn": plan["secretArn"], "applications": "at risk", "execution": execution["arn"],
+			"step": "Restore", "error": failure["Error"], "restoreError": restore["Error"], "startedAt": execution["startedAt"],
+		},
+	}
+}
+
+// contract are the steps of Secrets Manager's rotation contract, by state, and what
+// each is told beside it.
+var contract = map[string]struct {
+	step string
+	more []string
+}{
+	"CreateSecret": {"createSecret", []string{"plan", "progress", "execution"}},
+	"SetSecret":    {"setSecret", []string{"plan", "execution"}},
+	"TestSecret":   {"testSecret", []string{"plan", "execution", "set"}},
+	"FinishSecret": {"finishSecret", []string{"plan", "execution", "set", "request"}},
+}
+
+// checkInput notes when a task is not told exactly what it has to know.
+func (w *world) checkInput(t asl.Task) {
+	if want, got := w.expected(t.State), decoded(t.Input); !reflect.DeepEqual(want, got) {
+		w.broken = append(w.broken, t.State+" (-want +got)\n"+cmp.Diff(want, got))
+	}
+}
+
+func (w *world) expected(state string) any {
+	ending, _ := w.state["ending"].(object)
+	switch state {
+	case "Plan":
+		return object{"request": w.state["request"], "execution": w.state["execution"]}
+	case "Restore":
+		return w.state
+	case "SetSecretByFunction", "TestSecretByFunction":
+		// Nothing else than Secrets Manager would send (AWS Secrets Manager user
+		// guide, "Lambda rotation functions").
+		return object{"FunctionName": functionARN, "Payload": w.native(stepsByFunction[state])}
+	case "SendAlert":
+		attributes := object{}
+		for _, name := range []string{"outcome", "severity", "error", "secret"} {
+			attributes[name] = object{"DataType": "String", "StringValue": ending[name]}
+		}
+		return object{"TopicArn": substitutions["AlertTopicArn"], "Subject": ending["subject"], "Message": ending["message"], "MessageAttributes": attributes}
+	case "Announce":
+		return object{"Entries": []any{object{
+			"Source": "tumbler", "DetailType": ending["detailType"], "Detail": ending["event"], "EventBusName": substitutions["EventBusName"],
+		}}}
+	}
+	in := w.native(contract[state].step)
+	for _, key := range contract[state].more {
+		in[key] = w.state[key]
+	}
+	return in
+}
+
+func (w *world) native(step string) object {
+	return object{"Step": step, "SecretId": secretARN, "ClientRequestToken": versionID}
+}
