@@ -123,7 +123,7 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 		if a.disabled() {
 			return accountDisabled(op, user, a.noLogin)
 		}
-		may := pgwire.Step{SQL: enabledSQL(user), Kind: pgwire.Reading, Refusal: accountDisabled(op, user, false)}
+		may := pgwire.Step{SQL: enabledSQL(user), Kind: pgwire.Changing, Refusal: accountDisabled(op, user, false)}
 		steps = append([]pgwire.Step{may}, steps...)
 	}
 	_, err = s.Do(ctx, op, steps)

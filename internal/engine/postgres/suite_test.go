@@ -32,6 +32,7 @@ func TestSuite(t *testing.T) {
 			// without a change.
 			Rights:   []enginetest.Right{f.Attribute("CREATEDB", "rolcreatedb"), f.Attribute("CREATEROLE", "rolcreaterole")},
 			Marks:    true,
+			Barred:   f.Barred(),
 			TLS:      &enginetest.TLS{Distrusting: postgres.Engine{Roots: certs.New("another").Pool()}, WrongHost: "localhost"},
 			NoTLS:    new(plain.Document(nil)),
 			Log:      f.Log,

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
@@ -122,6 +123,62 @@ func TestCloneFollows(t *testing.T) {
 	f.Exec("REVOKE SELECT ON seen FROM " + user)
 	if last := ensure(`revoked SELECT ON TABLE "public"."seen"`); !cmp.Equal(last.Privileges, first.Privileges) {
 		t.Errorf("after all was undone: %q, want %q", last.Privileges, first.Privileges)
+	}
+}
+
+// Who has been switched off stays so.
+func TestDisabledAccountsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	db := dbtest.Postgres(t, dbtest.MD5())
+	f := pgsuite.New(db, "redshift")
+	stored := func() string {
+		return db.Exec("SELECT concat(rolpassword, rolvaliduntil) FROM pg_authid WHERE rolname = '" + db.User + "'")[0][0]
+	}
+	for _, tc := range []struct{ name, disable, enable, says string }{
+		{"VALID UNTIL", "VALID UNTIL '2020-01-01'", "VALID UNTIL 'infinity'", "VALID UNTIL 2020-01-01"},
+		{"PASSWORD DISABLE", "PASSWORD NULL", "PASSWORD '" + db.Password.Reveal() + "'", "PASSWORD DISABLE"}, // as PostgreSQL has it
+	} {
+		db.Exec("ALTER USER " + db.User + " " + tc.disable)
+		before := stored()
+		s, err := redshift.OnPostgres(redshift.Engine{}).Connect(t.Context(), f.Superuser())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.SetPassword(t.Context(), db.User, redact.New("new-Pa55word"))
+		if fault.CodeOf(err) != fault.AccountDisabled || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: got %v", tc.name, err)
+		}
+		t.Log(err)
+		if stored() != before {
+			t.Errorf("%s: the password was changed", tc.name)
+		}
+		db.Exec("ALTER USER " + db.User + " " + tc.enable)
+		if err := s.SetPassword(t.Context(), db.User, redact.New("new-Pa55word")); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	}
+}
+
+// Redshift, like PostgreSQL before 9.0, has SQLSTATE 28000 for a wrong password, too.
+func TestWrongPasswordOnRedshift(t *testing.T) {
+	t.Parallel()
+	for routine, want := range map[string]fault.Code{"auth_failed": fault.LoginRefused, "ClientAuthentication": fault.AccountDisabled} {
+		refusal, err := (&pgproto3.ErrorResponse{Severity: "FATAL", Code: "28000", Message: "password authentication failed", Routine: routine}).Encode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := enginetest.Serve(t, func(conn net.Conn) {
+			_, _ = conn.Read(make([]byte, 4096))
+			_, _ = conn.Write(refusal)
+		})
+		doc, err := secretdoc.Parse(redact.New(`{"engine":"redshift","host":"127.0.0.1","username":"app","password":"c4nary-Pa55word","ssl":false,"port":` + strconv.Itoa(port) + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (redshift.Engine{}).Connect(t.Context(), doc); fault.CodeOf(err) != want {
+			t.Errorf("%s: got %v, want %s", routine, err, want)
+		}
 	}
 }
 

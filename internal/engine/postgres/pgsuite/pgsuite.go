@@ -10,6 +10,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -121,6 +122,14 @@ func (f Fixture) GrantRights() []enginetest.Right {
 		f.Right("table", "GRANT SELECT ON stock TO USER", "REVOKE SELECT ON stock FROM USER", "SELECT * FROM stock"),
 		f.Right("column", "GRANT UPDATE (note) ON stock TO USER", "REVOKE UPDATE (note) ON stock FROM USER", "UPDATE stock SET note = ''"),
 	}
+}
+
+// Barred are the ways to keep a role out that the server tells of. That VALID UNTIL
+// is over it does not tell.
+func (f Fixture) Barred() []enginetest.Barred {
+	return []enginetest.Barred{{Name: "NOLOGIN", Code: fault.AccountDisabled, Bar: func(_ testing.TB, user string) {
+		f.Exec("ALTER ROLE " + pgwire.Identifier(user) + " NOLOGIN")
+	}}}
 }
 
 // Attribute is an attribute of the user itself.

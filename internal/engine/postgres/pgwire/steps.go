@@ -23,7 +23,7 @@ type Step struct {
 	SQL  string
 	Done string // for people, once it is done; empty: not worth mentioning
 	Hint string // what to do when it is not allowed
-	Kind Effect
+	Kind Effect // of all of them together, as far as it matters when the answer is lost
 
 	// Refusal is what it means when the condition of AssertSQL does not hold.
 	Refusal *fault.Error
