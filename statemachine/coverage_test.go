@@ -121,11 +121,16 @@ func mutations(t *testing.T) (list []mutation) {
 						at(s)["And"] = slices.Delete(at(s)["And"].([]any), j, j+1)
 					})
 				}
-				if path, ok := member.(map[string]any)["ResultPath"]; ok {
+				path, ok := member.(map[string]any)["ResultPath"]
+				if !ok {
+					continue
+				}
+				add(fmt.Sprintf("without ResultPath of %s %d", field, i), func(s map[string]any) { delete(at(s), "ResultPath") })
+				switch path {
+				case nil:
+					add(fmt.Sprintf("with an error in %s %d", field, i), func(s map[string]any) { at(s)["ResultPath"] = "$.failure" })
+				case "$.failure", "$.restoreFailure": // the others nobody reads
 					add(fmt.Sprintf("with another ResultPath of %s %d", field, i), func(s map[string]any) { at(s)["ResultPath"] = "$.elsewhere" })
-					if path == nil {
-						add(fmt.Sprintf("with an error in %s %d", field, i), func(s map[string]any) { at(s)["ResultPath"] = "$.failure" })
-					}
 				}
 			}
 		}

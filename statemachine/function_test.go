@@ -82,6 +82,12 @@ var byFunction = []scenario{
 		attempts: map[string]int{"SetSecretByFunction": 2, "CreateSecret": 2, "TestSecretByFunction": 5},
 	},
 	{
+		name: "function: answers too much", function: true,
+		faults: []failing{{"SetSecretByFunction", asl.ErrorDataLimitExceeded, 1}, {"TestSecretByFunction", asl.ErrorDataLimitExceeded, 0}},
+		path:   bySet + anotherTry + " TestSecretByFunction" + restore + alert + "RestoredCleanly", err: functionFailed, cause: notRepeated,
+		took: pause, paused: pause, attempts: map[string]int{"SetSecretByFunction": 2, "CreateSecret": 2},
+	},
+	{
 		name: "function: cannot finish", function: true, faults: []failing{{"FinishSecret", "SecretChanged", 0}},
 		path: byAll + restore + alert + "RestoredCleanly", err: "SecretChanged", cause: causeOf("SecretChanged"),
 	},

@@ -77,15 +77,17 @@ func (w *world) entered(state, from string) {
 	}
 }
 
-// gaveUp is the one ending that the state machine composes itself. People read no
-// causes in it: those are as Lambda words them.
+// gaveUp is the one ending that the state machine composes itself, with the causes as
+// Lambda words them.
 func gaveUp(state, restore object) object {
 	plan, failure, execution := state["plan"].(object), state["failure"].(object), state["execution"].(object)
 	return object{
 		"outcome": "NeedsAttention", "severity": "critical", "alert": true, "detailType": "Rotation Failed",
 		"secret": plan["secretArn"], "error": failure["Error"],
+		"cause":   fmt.Sprintf("%s: %s. Then restoring failed with %s: %s", failure["Error"], failure["Cause"], restore["Error"], restore["Cause"]),
 		"subject": plan["headline"],
-		"message": fmt.Sprintf("%sErrors:         %s in the rotation, %s in Restore", plan["giveUp"], failure["Error"], restore["Error"]),
+		"message": fmt.Sprintf("%sFailed:         %s: %s. Then Restore with %s: %s",
+			plan["giveUp"], failure["Error"], failure["Cause"], restore["Error"], restore["Cause"]),
 		"event": object{
 			"outcome": "NeedsAttention", "secretArn": plan["secretArn"], "applications": "at risk", "execution": execution["arn"],
 			"step": "Restore", "error": failure["Error"], "restoreError": restore["Error"], "startedAt": execution["startedAt"],
@@ -109,6 +111,13 @@ var contract = map[string]struct {
 func (w *world) checkInput(t asl.Task) {
 	if want, got := w.expected(t.State), decoded(t.Input); !reflect.DeepEqual(want, got) {
 		w.broken = append(w.broken, t.State+" (-want +got)\n"+cmp.Diff(want, got))
+	}
+}
+
+// checkEnding notes when GiveUp composes something else.
+func (w *world) checkEnding(output json.RawMessage) {
+	if got := decoded(output).(object)["ending"]; !reflect.DeepEqual(any(w.state["ending"]), got) {
+		w.broken = append(w.broken, "GiveUp (-want +got)\n"+cmp.Diff(any(w.state["ending"]), got))
 	}
 }
 

@@ -124,6 +124,8 @@ func (w *world) run(ctx context.Context, m *asl.Machine, jitter float64) asl.Res
 					w.entered(e.State, last)
 				}
 				last = e.State
+			case e.Exited && e.State == "GiveUp":
+				w.checkEnding(e.Output)
 			case e.State != "" && !e.Exited:
 				w.lastTask = e
 			}
