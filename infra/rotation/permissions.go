@@ -40,7 +40,7 @@ func (d *deployment) createSecretMay() []statement {
 // setSecretMay read every version: an account is this secret's if one of them logs
 // in.
 func (d *deployment) setSecretMay() []statement {
-	statements := []statement{{Actions: []string{"secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()}}
+	statements := []statement{{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()}}
 	statements = append(statements, d.serversMay(d.rotations)...)
 	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
