@@ -210,7 +210,7 @@ func (r *region) start(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	return json.RawMessage("{}"), nil
 }
 
-// rotate is a rotation: some are so fast that all four writes are within a
+// rotate is a rotation: some are so fast that all five writes are within a
 // second, most take two or three, and with a database that is down it is tried
 // for minutes.
 func (r *region) rotate(arn string, s *secret, e *fleet.Execution) {
@@ -240,6 +240,8 @@ func (r *region) rotate(arn string, s *secret, e *fleet.Execution) {
 	write(func() {
 		s.Labels = map[string]string{rotation.Current: rotation.VersionID(arn), rotation.Previous: s.Labels[rotation.Current]}
 	})
+	takes(10, 60)
+	write(func() {})
 	takes(10, 60)
 	write(func() {})
 	takes(20, 100)

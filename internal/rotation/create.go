@@ -62,10 +62,8 @@ func (c Create) Run(ctx context.Context, in StepInput) (Progress, error) {
 	if err := c.release(ctx, plan, account, left); err != nil {
 		return Progress{}, err
 	}
-	if plan.Replicated {
-		if err := c.checkReplicas(ctx, plan); err != nil {
-			return Progress{}, err
-		}
+	if err := c.lookAgain(ctx, plan); err != nil {
+		return Progress{}, err
 	}
 	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1}, nil
 }
@@ -178,6 +176,23 @@ func (c Create) claim(ctx context.Context, plan Planned, self string) error {
 	return fault.New(fault.AlreadyRotating,
 		fmt.Sprintf("AWSPENDING moved to version %q since this rotation was planned", holder),
 		"Another rotation was faster: look at its execution before you rotate again")
+}
+
+// lookAgain is the last look before the database is changed: a rotation that was
+// faster may have come and gone between the plan and the claim, the window may be
+// over, and a replica behind.
+func (c Create) lookAgain(ctx context.Context, plan Planned) error {
+	secret, err := c.Secrets.Describe(ctx, plan.SecretARN)
+	if err != nil {
+		return err
+	}
+	if id := secret.Labels[Current]; id != plan.CurrentVersionID {
+		return currentMoved(plan, id)
+	}
+	if err := secret.checkReplicas(plan.VersionID); err != nil {
+		return err
+	}
+	return plan.checkOpen(c.Now())
 }
 
 // release lets go of what this rotation has taken over, and holds on to what it

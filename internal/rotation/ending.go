@@ -210,7 +210,8 @@ func (r run) notChanged(failure Failure, did string) Ending {
 // in.
 func (r run) restored(in RestoreInput, s settlement) Ending {
 	unsure := in.Set == nil && !answered(in.Failure.Error)
-	if in.Plan.Strategy != AlternatingUsers && (s.refused || unsure || in.Set != nil) {
+	r.applications = unaffected
+	if s.refused || in.Plan.Strategy != AlternatingUsers && (unsure || in.Set != nil) {
 		r.applications = restored
 	}
 	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))

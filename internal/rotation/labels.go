@@ -79,6 +79,9 @@ type labelMove struct{ label, from, to string }
 // rotations before it have left.
 func (p Planned) settled() []labelMove {
 	moves := []labelMove{{Pending, p.VersionID, ""}, {Hold(p.VersionID), p.VersionID, ""}}
+	if id := p.leftPending(); id != "" && p.Unfinished[Hold(id)] == "" { // CreateSecret may have put it on
+		moves = append(moves, labelMove{Hold(id), id, ""})
+	}
 	for _, label := range slices.Sorted(maps.Keys(p.Unfinished)) {
 		moves = append(moves, labelMove{label, p.Unfinished[label], ""})
 	}

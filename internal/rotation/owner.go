@@ -64,10 +64,23 @@ func notProven(user, why string) error {
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password by hand to what AWSCURRENT says")
 }
 
-// repairPair makes AWSCURRENT's user of a pair log in again. It is proven by its
-// other user, which an older version has to log in as, and by what EnsureClone
-// finds out about the two.
-func (a attempt) repairPair(ctx context.Context, refused error) error {
+// repairPair makes AWSCURRENT's user of a pair log in again: by itself when an older
+// version logs in as it, or else by the superuser. Then it is proven by the other
+// user, which an older version has to log in as, and by what EnsureClone finds out
+// about the two. It tells whether the superuser was needed.
+func (a attempt) repairPair(ctx context.Context, refused error) (superuser bool, err error) {
+	session, _, err := a.logInOlder(ctx, a.current)
+	if err == nil {
+		defer session.Close()
+		return false, session.SetPassword(commit(ctx), a.current.Username, a.current.Password)
+	}
+	if !fault.Is(err, fault.LoginRefused) {
+		return false, err
+	}
+	return true, a.repairPairBySuperuser(ctx, refused)
+}
+
+func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error {
 	users, err := pairOf(a.current)
 	if err != nil {
 		return err

@@ -80,11 +80,11 @@ const nativeGrace = 15 * time.Minute
 // running execution owns AWSPENDING or a version on hold, or Secrets Manager itself
 // has just begun. What is left otherwise is the remains of a dead one.
 func (p Plan) busy(ctx context.Context, self string, secret Metadata, plan Planned) error {
-	left := plan.leftovers()
-	if len(left) == 0 {
+	labelled := plan.labelled()
+	if len(labelled) == 0 {
 		return nil
 	}
-	owner, err := ownerOf(ctx, p.Executions, self, left...)
+	owner, err := ownerOf(ctx, p.Executions, self, labelled...)
 	if err != nil {
 		return err
 	}

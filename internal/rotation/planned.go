@@ -88,6 +88,16 @@ func (p Planned) leftovers() (ids []string) {
 	return ids
 }
 
+// labelled are the versions that other rotations have not taken their labels off yet,
+// also those that have become AWSCURRENT: such a rotation may still be at work.
+func (p Planned) labelled() []string {
+	ids := held(p.Unfinished)
+	if p.PendingVersionID != "" && p.PendingVersionID != p.VersionID {
+		ids = append(ids, p.PendingVersionID)
+	}
+	return ids
+}
+
 // settles reports whether a success puts right what a rotation before this one
 // has left. A label that is still on AWSCURRENT or AWSPREVIOUS tells of one that
 // succeeded.

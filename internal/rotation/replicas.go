@@ -14,14 +14,10 @@ import (
 //
 // Secrets Manager says it for the secret, not for the version (API reference,
 // "ReplicationStatusType"); docs/guarantees.md has what that means.
-func (c Create) checkReplicas(ctx context.Context, plan Planned) error {
-	secret, err := c.Secrets.Describe(ctx, plan.SecretARN)
-	if err != nil {
-		return err
-	}
-	for _, r := range secret.behind() {
+func (m Metadata) checkReplicas(versionID string) error {
+	for _, r := range m.behind() {
 		return fault.New(fault.ReplicaLagging,
-			fmt.Sprintf("the replica in %s has not got version %s yet%s", r.Region, plan.VersionID, because(r.Why)),
+			fmt.Sprintf("the replica in %s has not got version %s yet%s", r.Region, versionID, because(r.Why)),
 			"The database was not changed. It heals by itself unless the replica has failed: replicate again or remove it")
 	}
 	return nil

@@ -168,10 +168,9 @@ func (a attempt) ensureCurrent(ctx context.Context) (repaired bool, err error) {
 		if err := a.plan.checkOpen(a.now()); err != nil {
 			return false, err
 		}
-		if err := a.repairPair(ctx, err); err != nil {
+		if repaired, err = a.repairPair(ctx, err); err != nil {
 			return false, err
 		}
-		repaired = true
 		session, err = a.database.Connect(ctx, a.current)
 	}
 	if err != nil {

@@ -126,6 +126,10 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 		s.say("logged in with AWSCURRENT")
 		return true, nil
 	}
+	if err := s.look(ctx); err != nil || s.labels[Current] != s.currentID {
+		session.Close()
+		return false, err
+	}
 	if s.taken() {
 		session.Close()
 		return s.waitAndTry(ctx)
@@ -156,6 +160,17 @@ func (s *settlement) logInToSettle(ctx context.Context) (engine.Session, error) 
 		return s.otherwise(ctx, err)
 	}
 	return session, err
+}
+
+// look reads the labels again, directly before a change: somebody may have begun to
+// rotate since. A change of AWSCURRENT is for the next round.
+func (s *settlement) look(ctx context.Context) error {
+	secret, err := s.secrets.Describe(ctx, s.plan.SecretARN)
+	if err != nil {
+		return err
+	}
+	s.labels = secret.Labels
+	return nil
 }
 
 // otherwise logs in with what is accepted where AWSCURRENT is refused.
@@ -265,25 +280,25 @@ func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 	session, err := s.database.Connect(ctx, s.current)
 	if fault.Is(err, fault.LoginRefused) && !s.taken() {
 		s.refused = true
-		if err := s.repairPair(ctx, err); err != nil {
+		if s.reset, err = s.repairPair(ctx, err); err != nil {
 			return false, err
 		}
-		s.reset = true
-		s.say("found AWSCURRENT refused, and let the superuser give its user AWSCURRENT's password")
+		s.say("found AWSCURRENT refused, and gave its user AWSCURRENT's password again")
 		session, err = s.database.Connect(ctx, s.current)
 	}
 	if err != nil {
 		return false, err
 	}
 	session.Close()
-	s.say("logged in with AWSCURRENT")
-	if s.currentID != s.plan.VersionID { // otherwise it has succeeded, and the other user is as it was
-		if err := s.settleOther(ctx); err != nil {
-			s.keep = true
-			s.say("could not settle user %s (%s): applications that still use AWSPREVIOUS may be refused", s.account.Username, fault.From(err).Error())
-		}
+	if s.currentID == s.plan.VersionID { // it has succeeded, and the other user is as it was
+		s.say("logged in with AWSCURRENT")
+		return true, nil
 	}
-	return true, nil
+	if err := s.settleOther(ctx); err != nil {
+		s.keep = true
+		s.say("could not settle user %s (%s): applications that still use AWSPREVIOUS may be refused", s.account.Username, fault.From(err).Error())
+	}
+	return s.tryCurrent(ctx) // last, when nothing can come late any more
 }
 
 // settleOther is about the user that AWSCURRENT does not name. What goes wrong with
@@ -312,8 +327,13 @@ func (s *settlement) settleOther(ctx context.Context) error {
 	if err := s.resetOther(ctx, previous); err != nil {
 		return err
 	}
-	s.say("set user %s back to AWSPREVIOUS", s.account.Username)
-	return nil
+	if accepted, err = s.accepts(ctx, previous); err == nil && !accepted {
+		err = fault.New(fault.LoginRefused, "AWSPREVIOUS is refused although it was set", "")
+	}
+	if err == nil {
+		s.say("set user %s back to AWSPREVIOUS", s.account.Username)
+	}
+	return err
 }
 
 // settleNew is about a user that has no older password to go back to: if it has this
@@ -359,5 +379,9 @@ func (s *settlement) resetOther(ctx context.Context, previous secretdoc.Document
 	}
 	defer admin.Close()
 	s.reset = true
-	return admin.SetPassword(commit(ctx), previous.Username, previous.Password)
+	began := s.now()
+	if err := admin.SetPassword(commit(ctx), previous.Username, previous.Password); err != nil || s.now().Sub(began) < overtaken {
+		return err
+	}
+	return s.wait(ctx)
 }
