@@ -49,8 +49,11 @@ type member struct {
 }
 
 // Parse reads and validates a secret of one database user. Its errors are
-// InvalidSecret and name the key and the remedy, never a value that could be a
-// password.
+// InvalidSecret and name the key, what kind of value it has, and the remedy. They
+// quote no value: a password may stand under any key.
+//
+// An optional key that is null or "" counts as absent: templates write both. A
+// byte order mark before the object is skipped, and not written again.
 func Parse(secret redact.String) (Document, error) {
 	d, err := parse(secret)
 	if err != nil {
@@ -92,7 +95,7 @@ func (d Document) require(keys ...string) error {
 	for _, key := range keys {
 		if values[key] == "" {
 			return invalid(fmt.Sprintf("key %q is missing or empty", key),
-				fmt.Sprintf("Add %q to the secret's JSON; the keys are case-sensitive%s", key, d.lookAlike(key)))
+				fmt.Sprintf("Add %q to the secret's JSON with a value that is not null; the keys are case-sensitive%s", key, d.lookAlike(key)))
 		}
 	}
 	return nil
@@ -102,8 +105,11 @@ func (d Document) require(keys ...string) error {
 func (d Document) complete() (Document, error) {
 	traits, known := Engines[d.Engine]
 	if !known {
-		return Document{}, invalid(fmt.Sprintf("key %q is %q, which is not an engine Tumbler knows", keyEngine, d.Engine),
-			"Use one of "+strings.Join(EngineNames(), ", "))
+		return Document{}, invalid(fmt.Sprintf("key %q is none that Tumbler knows", keyEngine),
+			"Use one of "+strings.Join(EngineNames(), ", ")+", in small letters")
+	}
+	if err := checkHost(d.Host); err != nil {
+		return Document{}, err
 	}
 	if d.Port == 0 {
 		d.Port = traits.DefaultPort
@@ -126,6 +132,9 @@ func parse(secret redact.String) (Document, error) {
 	}
 	d := Document{members: members}
 	for _, m := range members {
+		if m.isAbsent() {
+			continue
+		}
 		switch m.key {
 		case keyEngine:
 			d.Engine, err = m.text()
@@ -153,8 +162,18 @@ func parse(secret redact.String) (Document, error) {
 	return d, nil
 }
 
+// isAbsent reports whether the value is as good as none.
+func (m member) isAbsent() bool {
+	raw := string(m.raw)
+	return raw == "null" || raw == `""`
+}
+
+// byteOrderMark is what some editors and shells write before a text in UTF-8.
+const byteOrderMark = "\ufeff"
+
 // readObject splits a JSON object into its members, in order.
 func readObject(text string) ([]member, error) {
+	text = strings.TrimPrefix(text, byteOrderMark)
 	if strings.TrimSpace(text) == "" {
 		return nil, invalid("the secret has no text value", "Store a JSON object with engine, host, username and password")
 	}
@@ -211,7 +230,7 @@ func (m member) port() (int, error) {
 	text := strings.Trim(string(m.raw), `"`)
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 65535 {
-		return 0, invalid(fmt.Sprintf("key %q is %s, want a number from 1 to 65535", m.key, clip(string(m.raw))),
+		return 0, invalid(fmt.Sprintf("key %q is %s that is no port, want a number from 1 to 65535", m.key, kind(m.raw)),
 			"Correct the port or leave the key out for the engine's default")
 	}
 	return n, nil
@@ -226,7 +245,7 @@ func (m member) flag() (*bool, error) {
 	case "false":
 		return new(false), nil
 	}
-	return nil, invalid(fmt.Sprintf("key %q is %s, want true or false", m.key, clip(string(m.raw))),
+	return nil, invalid(fmt.Sprintf("key %q is %s that says neither true nor false", m.key, kind(m.raw)),
 		"Use true (TLS required and verified), false (no TLS) or leave the key out")
 }
 
@@ -315,15 +334,6 @@ func kind(raw json.RawMessage) string {
 		return "null"
 	}
 	return "a number"
-}
-
-// clip shortens a value that cannot be a password for use in a message.
-func clip(s string) string {
-	const longest = 24
-	if len(s) > longest {
-		return s[:longest] + "..."
-	}
-	return s
 }
 
 func invalid(op, hint string) error { return fault.New(fault.InvalidSecret, op, hint) }
