@@ -35,8 +35,8 @@ const answerTimeout = 12 * time.Second
 // Engine logs in to DocumentDB clusters and to MongoDB servers. Its zero value
 // is ready.
 type Engine struct {
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS, which DocumentDB has its certificates from.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 

@@ -58,8 +58,8 @@ const (
 
 // Engine logs in to MySQL, Aurora MySQL and MariaDB. Its zero value is ready.
 type Engine struct {
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 
 	// Plaintext lets a password go to the server in clear where the server
