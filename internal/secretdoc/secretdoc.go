@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/awshost"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
@@ -66,8 +67,10 @@ func Parse(secret redact.String) (Document, error) {
 }
 
 // ParseSuperuser reads the secret of a superuser of the server that current is
-// on. One that RDS manages holds only a username and a password, and the rest is
-// then current's; managed tells. Source: Amazon RDS user guide, "Password
+// on. One that RDS manages holds only a username and a password, and engine and
+// database are then current's; managed tells. So is ssl when it is true: whoever may
+// write current can ask for TLS, and cannot turn it off for the superuser. See
+// [Document.Managed]. Source: Amazon RDS user guide, "Password
 // management with Amazon RDS and AWS Secrets Manager".
 func ParseSuperuser(secret redact.String, current Document) (d Document, managed bool, err error) {
 	d, err = parse(secret)
@@ -78,7 +81,10 @@ func ParseSuperuser(secret redact.String, current Document) (d Document, managed
 		return Document{}, false, err
 	}
 	if d.Host == "" && d.Engine == "" {
-		d.Engine, d.Host, d.Port, d.DBName, d.SSL = current.Engine, current.Host, current.Port, current.DBName, current.SSL
+		d.Engine, d.Host, d.Port, d.DBName, d.SSL = current.Engine, current.Host, current.Port, current.DBName, nil
+		if current.SSL != nil && *current.SSL {
+			d.SSL = new(true)
+		}
 		return d, true, nil
 	}
 	if err := d.require(keyEngine, keyHost); err != nil {
@@ -265,6 +271,16 @@ func (d Document) WithUsername(username string) Document {
 // not change: the secret keeps saying what its owner wrote.
 func (d Document) At(host string, port int) Document {
 	d.Host, d.Port = host, port
+	return d
+}
+
+// Managed returns a copy for connecting to the server whose superuser's secret AWS
+// manages. Every such server has TLS, but for some engines, so it is required.
+func (d Document) Managed(host string, port int) Document {
+	d.Host, d.Port = host, port
+	if d.Traits().AlwaysTLS && awshost.IsDatabase(host) {
+		d.SSL = new(true)
+	}
 	return d
 }
 

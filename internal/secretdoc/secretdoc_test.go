@@ -102,6 +102,44 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// Whoever may write the application's secret may ask for TLS on the superuser's way to
+// the server, and cannot turn it off.
+func TestManagedSuperuserHasTLS(t *testing.T) {
+	const (
+		onAWS = "orders.c9akciq32rb2.eu-central-1.rds.amazonaws.com"
+		other = "db.example.com"
+	)
+	yes, no := true, false
+	for engine, traits := range secretdoc.Engines {
+		for _, app := range []*bool{nil, &yes, &no} {
+			current := secretdoc.Document{Engine: engine, Host: "evil.example.com", Port: 1, DBName: "x", SSL: app}
+			d, managed, err := secretdoc.ParseSuperuser(redact.New(`{"username":"admin","password":"`+canary+`"}`), current)
+			if err != nil || !managed {
+				t.Fatal(managed, err)
+			}
+			asked := app != nil && *app
+			has := func(d secretdoc.Document) string {
+				if d.SSL == nil {
+					return "tried first"
+				}
+				return map[bool]string{true: "required", false: "off"}[*d.SSL]
+			}
+			want := map[bool]string{true: "required", false: "tried first"}
+			if got := has(d.Managed(other, 5432)); got != want[asked] {
+				t.Errorf("%s, ssl asked for: %t: TLS is %s", engine, asked, got)
+			}
+			// Oracle's and Db2's port for TLS is another one, which RDS does not tell.
+			required := asked || traits.Family != "oracle" && traits.Family != ""
+			if got := has(d.Managed(onAWS, 5432)); got != want[required] {
+				t.Errorf("%s on AWS, ssl asked for: %t: TLS is %s", engine, asked, got)
+			}
+			if at := d.Managed(onAWS, 5432); at.Host != onAWS || at.Port != 5432 {
+				t.Errorf("at %s:%d", at.Host, at.Port)
+			}
+		}
+	}
+}
+
 // Whatever is no host name is refused before anybody connects, and is not quoted.
 func TestHost(t *testing.T) {
 	parse := func(host string) error {
