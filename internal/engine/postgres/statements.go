@@ -41,6 +41,11 @@ var stateSQL = pgwire.Operators("SELECT pg_catalog.pg_is_in_recovery(), " +
 	"coalesce(pg_catalog.current_setting('rds.restrict_password_commands', true), 'off'), " +
 	"coalesce((SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname {=} 'rds_password'), false)")
 
+// policiesSQL lists the tables whose policies ask for session_user.
+var policiesSQL = pgwire.Operators("SELECT pg_catalog.array_to_string(ARRAY(SELECT DISTINCT pg_catalog.concat(n.nspname, '.', c.relname) FROM pg_catalog.pg_policy p " +
+	"JOIN pg_catalog.pg_class c ON c.oid {=} p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid {=} c.relnamespace " +
+	"WHERE pg_catalog.pg_get_expr(p.polqual, p.polrelid) {~*} 'session_user' OR pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) {~*} 'session_user'), ', ')")
+
 // strangersSQL lists the event triggers in the session's database that would run
 // what somebody else than the session's role and the superusers can define. They
 // fire, as the session's role, on statements about objects of a database, such as

@@ -22,6 +22,7 @@ func TestStatements(t *testing.T) {
 	for _, s := range []string{
 		stateSQL,
 		strangersSQL,
+		policiesSQL,
 		noEventTriggersSQL,
 		accountSQL("app"),
 		defaultsSQL("app", "it's"),
