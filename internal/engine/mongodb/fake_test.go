@@ -28,6 +28,7 @@ type fake struct {
 	port int
 
 	noCustomData bool
+	noBounds     int32 // the code with which maxTimeMS is refused; 0: it is not
 	checksums    bool // put one at the end of each answer
 	silentOn     string
 	hangUpOn     string
@@ -224,6 +225,9 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 	f.commands = append(f.commands, command)
 	if code, ok := f.failures[name(command)]; ok {
 		return failure(code)
+	}
+	if _, err := command.LookupErr("maxTimeMS"); err == nil && f.noBounds != 0 {
+		return failure(f.noBounds)
 	}
 	var c struct {
 		IsMaster   any     `bson:"isMaster"`
