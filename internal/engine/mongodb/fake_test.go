@@ -29,7 +29,7 @@ type fake struct {
 
 	noCustomData bool
 	noBounds     int32 // the code with which maxTimeMS is refused; 0: it is not
-	checksums    bool // put one at the end of each answer
+	checksums    bool  // put one at the end of each answer
 	silentOn     string
 	hangUpOn     string
 	impostor     bool // knows no password and accepts any
