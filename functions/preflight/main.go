@@ -7,4 +7,4 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 )
 
-func main() { lambdaboot.Start(lambdaboot.Preflight(all.Engines)) }
+func main() { lambdaboot.Start(lambdaboot.Preflight(all.Deployed())) }

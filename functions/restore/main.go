@@ -6,4 +6,4 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 )
 
-func main() { lambdaboot.Start(lambdaboot.Restore(all.Engines)) }
+func main() { lambdaboot.Start(lambdaboot.Restore(all.Deployed())) }

@@ -7,4 +7,4 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
 )
 
-func main() { lambdaboot.Start(lambdaboot.Rotator(all.Engines)) }
+func main() { lambdaboot.Start(lambdaboot.Rotator(all.Deployed())) }

@@ -38,6 +38,11 @@ type RotationProps struct {
 	Dashboard *bool `json:"dashboard,omitempty"`
 	// Heartbeat logs in with every AWSCURRENT each hour. Optional; false.
 	Heartbeat *bool `json:"heartbeat,omitempty"`
+	// RotateNow says which events start rotations. Optional.
+	RotateNow *RotateNowProps `json:"rotateNow,omitempty"`
+	// CertificateAuthorities are files of private authorities in PEM form, relative
+	// to the working directory. Optional.
+	CertificateAuthorities *[]*string `json:"certificateAuthorities,omitempty"`
 	// PermissionsBoundaryArn is of a policy that bounds every role. Optional.
 	PermissionsBoundaryArn *string `json:"permissionsBoundary,omitempty"`
 	// Networks are places that SecretProps.Network names. Optional.
@@ -55,6 +60,17 @@ type AlertProps struct {
 	// Severity is the least that is sent to them: info, warning or critical.
 	// Optional; info.
 	Severity *string `json:"severity,omitempty"`
+}
+
+// RotateNowProps says which events start rotations.
+type RotateNowProps struct {
+	// Enabled has an event bus for them. Optional; true.
+	Enabled *bool `json:"enabled,omitempty"`
+	// AllowedArns are of the roles and users, or numbers of the accounts, that may put
+	// events on it. Optional; whoever IAM allows in the account.
+	AllowedArns *[]*string `json:"allow,omitempty"`
+	// MinimumInterval is how old AWSCURRENT is at least, as in 30m. Optional; 1h.
+	MinimumInterval *string `json:"minimumInterval,omitempty"`
 }
 
 // SecretProps is one secret and how it is rotated.
@@ -86,6 +102,8 @@ type SecretProps struct {
 	Network *string `json:"network,omitempty"`
 	// RotationFunctionArn is of an existing rotation function. Optional.
 	RotationFunctionArn *string `json:"rotationFunction,omitempty"`
+	// AlsoUpdate lists further keys in which user and password are replaced. Optional.
+	AlsoUpdate *[]*string `json:"alsoUpdate,omitempty"`
 	// Password says how new passwords look. Optional.
 	Password *PasswordProps `json:"password,omitempty"`
 	// KmsKeyArn is of the secret's customer managed key. Optional.

@@ -17,6 +17,7 @@ type request struct {
 	Schedule          *rotation.Schedule        `json:"schedule,omitempty"`
 	SuperuserSecretID string                    `json:"superuserSecretId,omitempty"`
 	RecoverPassword   bool                      `json:"recoverPassword,omitempty"`
+	AlsoUpdate        []string                  `json:"alsoUpdate,omitempty"`
 	Password          *rotation.PasswordOptions `json:"password,omitempty"`
 	RotationFunction  string                    `json:"rotationFunction,omitempty"`
 	OutsideWindow     string                    `json:"outsideWindow,omitempty"`
@@ -32,7 +33,7 @@ type trigger struct {
 func requestFor(r config.Rotation, t *trigger) request {
 	made := request{
 		SecretID: r.Secret, Strategy: string(r.Strategy), SuperuserSecretID: r.SuperuserSecret,
-		RecoverPassword: r.RecoverPassword, RotationFunction: r.RotationFunction, Trigger: t,
+		RecoverPassword: r.RecoverPassword, AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Trigger: t,
 	}
 	if r.Schedule != "" {
 		made.Schedule = &rotation.Schedule{Expression: r.Schedule, Duration: r.Duration, Freeze: r.Freeze}

@@ -27,6 +27,7 @@ const fastest = 100_000
 func newSandbox() *cobra.Command {
 	var (
 		port        int
+		authorities string
 		databaseURL string
 		verbose     bool
 		speed       float64
@@ -61,12 +62,19 @@ Everything is in memory and gone with Ctrl-C.`,
 			if speed < 1 || speed > fastest {
 				return usageError{fmt.Errorf("--speed %g: time can run 1 to %d times as fast", speed, fastest)}
 			}
+			engines := all.Engines
+			if authorities != "" {
+				var err error
+				if engines, err = all.Trusting(authorities); err != nil {
+					return usageError{fmt.Errorf("--ca-file: %w", err)}
+				}
+			}
 			ctx := cmd.Context()
 			out := terminal.New(cmd.OutOrStdout())
 			var writing sync.Mutex // alerts arrive at any time
 			cfg := sandbox.Config{
 				Port:     port,
-				Engines:  all.Engines,
+				Engines:  engines,
 				Registry: true,
 				Open:     secrets,
 				OnAlert: func(m sandboxsns.Message) {
@@ -149,6 +157,7 @@ Everything is in memory and gone with Ctrl-C.`,
 	}
 	cmd.Flags().IntVar(&port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
 	cmd.Flags().StringVar(&databaseURL, "database-url", "", "use this PostgreSQL, as a user that may create roles, instead of starting one")
+	cmd.Flags().StringVar(&authorities, "ca-file", "", "trust the private authorities in this PEM file for databases that are not AWS's")
 	cmd.Flags().StringArrayVar(&secrets, "secret", nil, "name of a secret that you will store, to be rotated on demand as each request says; may be repeated")
 	cmd.Flags().StringVar(&schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
 	cmd.Flags().StringVar(&schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // What the values look like. Sources: the API references of Secrets Manager
@@ -17,6 +19,9 @@ var (
 	keyPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
 	policyPattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]{1,512}$`)
 	functionPattern = regexp.MustCompile(`^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9_$-]{1,128})?$`)
+
+	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
+	principalPattern = regexp.MustCompile(`^([0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[!-)+->@-~]{1,512}))$`) // without * and ?
 
 	logRetentionDays = []int{
 		1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
@@ -37,6 +42,7 @@ func (c *checker) config(cfg *Config) {
 	c.matchGiven("permissionsBoundary", cfg.PermissionsBoundary, policyPattern, "write the ARN of an IAM policy (arn:aws:iam::ACCOUNT:policy/NAME)")
 	c.tags("tags", cfg.Tags)
 	c.alerts(&cfg.Alerts)
+	c.rotateNow(&cfg.RotateNow)
 	for _, name := range sortedKeys(cfg.Networks) {
 		c.namedNetwork(name, cfg.Networks[name])
 	}
@@ -70,6 +76,61 @@ func (c *checker) alerts(a *Alerts) {
 	}
 }
 
+func (c *checker) rotateNow(r *RotateNow) {
+	for i, principal := range r.Allow {
+		c.match(fmt.Sprintf("rotateNow.allow[%d]", i), principal, principalPattern, "write an account's number, or the ARN of a role or user (arn:aws:iam::ACCOUNT:role/NAME)")
+	}
+	c.once("rotateNow.allow", r.Allow)
+	if !flexiblePattern.MatchString(r.MinimumInterval) {
+		c.problem("rotateNow.minimumInterval", fmt.Sprintf("%q is not a length of time", r.MinimumInterval), "write minutes or hours, such as 30m or 2h")
+	}
+	if r.Enabled {
+		return
+	}
+	for _, name := range []string{"allow", "minimumInterval"} {
+		if c.given("rotateNow." + name) {
+			c.problem("rotateNow."+name, "is about events, and they are turned off", "remove it, or enabled: false")
+		}
+	}
+}
+
+// Accounts are those of Allow that are whole accounts, by their numbers.
+func (r RotateNow) Accounts() (accounts []string) {
+	for _, principal := range r.Allow {
+		if number, root := strings.CutSuffix(principal, ":root"); root {
+			principal = number[strings.LastIndexByte(number, ':')+1:]
+		}
+		if accountPattern.MatchString(principal) {
+			accounts = append(accounts, principal)
+		}
+	}
+	return accounts
+}
+
+// Principals are the others: roles and users, by their ARNs.
+func (r RotateNow) Principals() (arns []string) {
+	for _, principal := range r.Allow {
+		if !accountPattern.MatchString(principal) && !strings.HasSuffix(principal, ":root") {
+			arns = append(arns, principal)
+		}
+	}
+	return arns
+}
+
+// alsoUpdate: the keys that every secret has are rotated anyway, or never.
+func (c *checker) alsoUpdate(field string, keys []string) {
+	for i, key := range keys {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		switch {
+		case key == "" || len(key) > 256:
+			c.problem(at, fmt.Sprintf("%q is no key", key), "write the key of the secret's JSON under which the connection string stands, such as url")
+		case slices.Contains(secretdoc.Keys, key):
+			c.problem(at, fmt.Sprintf("%q is one of the keys that every secret has", key), "remove it: username and password are rotated anyway, and the others stay")
+		}
+	}
+	c.once(field, keys)
+}
+
 func (c *checker) rotation(field string, r *Rotation) {
 	if r.Secret == "" {
 		c.problem(field, "field secret is missing", `add "secret:" with the name or ARN of the secret`)
@@ -85,6 +146,7 @@ func (c *checker) rotation(field string, r *Rotation) {
 		c.place(field+".network", n)
 	}
 	c.matchGiven(field+".rotationFunction", r.RotationFunction, functionPattern, "write the function's ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME)")
+	c.alsoUpdate(field+".alsoUpdate", r.AlsoUpdate)
 	c.password(field+".password", r.Password)
 	c.matchGiven(field+".kmsKey", r.KMSKey, keyPattern, keyRemedy)
 	c.matchGiven(field+".superuserKmsKey", r.SuperuserKMSKey, keyPattern, keyRemedy)

@@ -10,10 +10,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 )
 
 // DefaultFile is the configuration's name when nobody says otherwise.
@@ -44,6 +46,14 @@ type Config struct {
 	// Heartbeat logs in with every AWSCURRENT each hour, to notice a password that
 	// somebody changed. Optional; false.
 	Heartbeat bool `yaml:"heartbeat"`
+	// RotateNow says which events start rotations. Optional.
+	RotateNow RotateNow `yaml:"rotateNow"`
+	// CertificateAuthorities are files with certificates of private authorities, in
+	// PEM form, relative to the configuration. They are trusted for databases that
+	// are not AWS's. Optional.
+	CertificateAuthorities []string `yaml:"certificateAuthorities"`
+	// Authorities is what stands in those files.
+	Authorities []byte `yaml:"-"`
 	// PermissionsBoundary is the ARN of a policy that bounds every role. Optional.
 	PermissionsBoundary string `yaml:"permissionsBoundary"`
 	// Tags are put on everything that can have tags. Optional.
@@ -70,6 +80,25 @@ type Alerts struct {
 
 // Anybody reports whether somebody is known to listen.
 func (a Alerts) Anybody() bool { return a.Topic != "" || len(a.Emails) > 0 }
+
+// RotateNow says which events start rotations.
+type RotateNow struct {
+	// Enabled has an event bus for such events. Optional; true.
+	Enabled bool `yaml:"enabled"`
+	// Allow lists the accounts, roles and users that may put events on the bus, and
+	// nobody else may. Optional; whoever IAM allows in the account, and nobody
+	// outside it.
+	Allow []string `yaml:"allow"`
+	// MinimumInterval is how old AWSCURRENT is at least before an event rotates it,
+	// as in "30m" or "2h". Optional; 1h.
+	MinimumInterval string `yaml:"minimumInterval"`
+}
+
+// Interval is MinimumInterval as a time.
+func (r RotateNow) Interval() time.Duration {
+	interval, _ := time.ParseDuration(r.MinimumInterval)
+	return interval
+}
 
 // Rotation is one secret and how it is rotated.
 type Rotation struct {
@@ -104,6 +133,9 @@ type Rotation struct {
 	// RotationFunction is the ARN of an existing rotation function that runs the
 	// set and test steps. Optional.
 	RotationFunction string `yaml:"rotationFunction"`
+	// AlsoUpdate lists further keys of the secret in which user and password are
+	// replaced, such as that of a connection string. Optional.
+	AlsoUpdate []string `yaml:"alsoUpdate"`
 	// Password says how new passwords look. Optional; the engine's defaults.
 	Password *Password `yaml:"password"`
 	// KMSKey is the ARN of the customer managed key the secret is encrypted with.
@@ -213,12 +245,14 @@ func Load(path string) (*Config, error) {
 // Parse reads and checks src; file is its name in errors. Mistakes in it are
 // [Problems].
 func Parse(file string, src []byte) (*Config, error) {
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // a byte order mark
 	cfg := defaults()
 	d := &decoder{file: file, at: map[string]position{}, from: map[string]string{}}
 	if d.document(src, &cfg); len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}
 	c := &checker{decoder: d}
+	cfg.Authorities = c.authorities(cfg.CertificateAuthorities)
 	c.complete(&cfg)
 	if c.config(&cfg); len(d.problems) > 0 {
 		return nil, d.problems.sorted()
@@ -227,5 +261,5 @@ func Parse(file string, src []byte) (*Config, error) {
 }
 
 func defaults() Config {
-	return Config{Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true}
+	return Config{Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true, RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"}}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 )
 
 func TestMinimal(t *testing.T) {
@@ -18,6 +20,7 @@ func TestMinimal(t *testing.T) {
 	}
 	want := &Config{
 		Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true,
+		RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"},
 		Rotations: []Rotation{{Secret: "prod/app", Strategy: SingleUser}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -46,6 +49,7 @@ func TestExample(t *testing.T) {
 			Secret: "prod/orders/app", Strategy: SingleUser, SuperuserSecret: "prod/orders/admin", RecoverPassword: true,
 			Schedule: "cron(0 2 ? * SUN *)", Duration: "3h", FlexibleStart: "1h", Freeze: freeze,
 			NativeBackstop: "90d", Network: database,
+			AlsoUpdate:      []string{"url"},
 			Password:        &Password{Length: 40, ExcludeCharacters: new(`/@"'\:;`), RequireEachIncludedType: new(true)},
 			KMSKey:          "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
 			SuperuserKMSKey: "arn:aws:kms:eu-central-1:111122223333:key/3456abcd-12ab-34cd-56ef-1234567890ab",
@@ -139,6 +143,58 @@ func TestExampleShowsEveryField(t *testing.T) {
 	for _, field := range allFields() {
 		if !strings.Contains(string(src), field+":") {
 			t.Errorf("rotations.example.yaml does not show the field %s", field)
+		}
+	}
+}
+
+// TestByteOrderMark: editors and shells write one.
+func TestByteOrderMark(t *testing.T) {
+	if _, err := Parse("r.yaml", []byte("\ufeff"+one)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWhoMayAsk: accounts and principals are told apart, as the bus's policy has to.
+func TestWhoMayAsk(t *testing.T) {
+	const role, user = "arn:aws:iam::111122223333:role/path/x", "arn:aws-us-gov:iam::111122223333:user/x"
+	r := RotateNow{Allow: []string{"111122223333", role, "arn:aws:iam::444455556666:root", user}}
+	if diff := cmp.Diff([]string{"111122223333", "444455556666"}, r.Accounts()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{role, user}, r.Principals()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestAuthorities: the certificates are read, relative to the configuration, and
+// nothing else is.
+func TestAuthorities(t *testing.T) {
+	dir := t.TempDir()
+	authority, server := certs.New("a private authority"), certs.New("x").Server("db.example.com")
+	write := func(name string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("ca.pem", append([]byte("A comment, as many files have.\n"), authority.PEM()...))
+	write("key.pem", append(authority.PEM(), server.Key...))
+	write("server.pem", server.Certificate)
+	write("empty.pem", nil)
+	write("broken.pem", []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"))
+	parse := func(name string) (*Config, error) {
+		return Parse(filepath.Join(dir, "rotations.yaml"), []byte("certificateAuthorities: ["+name+"]\n"+one))
+	}
+	cfg, err := parse("ca.pem")
+	if err != nil || string(cfg.Authorities) != string(authority.PEM()) {
+		t.Fatalf("got %v, %v", cfg, err)
+	}
+	for name, want := range map[string]string{
+		"key.pem": "something beside certificates", "server.pem": "the certificate of a server", "empty.pem": "no certificate in it",
+		"broken.pem": "cannot be read", "gone.pem": "there is no file", ".": "cannot be read", "/dev/zero": "cannot be read", "ca.pem, ca.pem": "listed twice",
+	} {
+		if _, err := parse(name); err == nil || !strings.Contains(err.Error(), ":1:") || !strings.Contains(err.Error(), "certificateAuthorities[") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 }

@@ -122,7 +122,7 @@ var beyondSchema = []string{
 	"freeze", "freeze without schedule", "no room for the run", "backstop in front of the schedule",
 	"backstop with an own function", "recover without superuser", "recover with two users",
 	"superuser's key without superuser", "password of nothing", "no such network", "no networks",
-	"second network without a name", "another Region",
+	"second network without a name", "another Region", "sender of no events", "no authority",
 }
 
 // TestSchemaRefuses what the parser refuses, as far as a schema can.

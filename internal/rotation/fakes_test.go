@@ -90,6 +90,14 @@ func (v *vault) Versions(context.Context, string) ([]string, error) {
 	return slices.DeleteFunc(ids, func(id string) bool { return id == superVersion }), v.fails["Versions"]
 }
 
+// CreatedAt makes what a person stores younger than all else.
+func (v *vault) CreatedAt(_ context.Context, _, versionID string) (time.Time, error) {
+	if versionID == "v-by-hand" {
+		return noon, v.fails["CreatedAt"]
+	}
+	return noon.Add(-time.Hour), v.fails["CreatedAt"]
+}
+
 func (v *vault) RandomPassword(context.Context, rotation.PasswordPolicy) (redact.String, error) {
 	v.made++
 	return redact.New("new-" + strconv.Itoa(v.made)), v.fails["RandomPassword"]

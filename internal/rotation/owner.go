@@ -85,17 +85,12 @@ func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error
 	if err != nil {
 		return err
 	}
-	other := a.current.WithUsername(users.target)
-	session, _, err := a.logInOlder(ctx, other)
-	if fault.Is(err, fault.LoginRefused) {
-		return fault.Wrap(refused, fault.LoginRefused,
-			fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, and user %q with every older version", a.current.Host, a.current.Port, a.current.Username, other.Username),
-			"Store a password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says")
-	}
-	if err != nil {
+	unproven := fault.Wrap(refused, fault.LoginRefused,
+		fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, and user %q with every other version", a.current.Host, a.current.Port, a.current.Username, users.target),
+		"Store a password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says")
+	if err := a.provenClone(ctx, unproven); err != nil {
 		return err
 	}
-	session.Close()
 	admin, err := a.superuser(ctx)
 	if err != nil {
 		return err
@@ -130,6 +125,9 @@ func (a attempt) provenClone(ctx context.Context, notOurs error) error {
 	}
 	if !fault.Is(err, fault.LoginRefused) {
 		return err
+	}
+	if a.pending.Password.IsEmpty() || sameAccount(a.pending, a.account, Pending) != nil {
+		return notOurs
 	}
 	if ok, err := a.accepts(ctx, a.pending); ok || err != nil {
 		return err

@@ -78,9 +78,10 @@ func (p Planned) leftPending() string {
 }
 
 // leftovers are the versions of earlier rotations whose password the database may
-// have and which only Tumbler's labels or AWSPENDING lead to.
+// have and which only Tumbler's labels or AWSPENDING lead to. Those on hold come
+// first: nobody but a rotation has put them there.
 func (p Planned) leftovers() (ids []string) {
-	for _, id := range append([]string{p.leftPending()}, held(p.Unfinished)...) {
+	for _, id := range append(held(p.Unfinished), p.leftPending()) {
 		if id != "" && id != p.CurrentVersionID && id != p.PreviousVersionID && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Request asks for one rotation. It is the input of an execution. Where there is
@@ -31,6 +33,10 @@ type Request struct {
 	// RecoverPassword lets the superuser reset the password of a single user
 	// when none that the secret knows logs in any more.
 	RecoverPassword bool `json:"recoverPassword,omitempty"`
+
+	// AlsoUpdate lists further keys of the secret in which user and password are
+	// replaced, such as that of a connection string.
+	AlsoUpdate []string `json:"alsoUpdate,omitempty"`
 
 	// Password says how new passwords look. Default: the engine's.
 	Password *PasswordOptions `json:"password,omitempty"`
@@ -134,6 +140,12 @@ func (r *Request) complete() error {
 	if r.RecoverPassword && r.Strategy == AlternatingUsers {
 		return invalidRequest("field recoverPassword is true with the strategy alternating-users", "Leave it out: the superuser sets the password there anyway")
 	}
+	for _, key := range r.AlsoUpdate {
+		if key == "" || slices.Contains(secretdoc.Keys, key) {
+			return invalidRequest(fmt.Sprintf("field alsoUpdate has %q, which is no further key of a secret", key),
+				"Name the key of the secret's JSON under which the connection string stands, such as url")
+		}
+	}
 	if err := r.Password.check(); err != nil {
 		return err
 	}
@@ -201,7 +213,7 @@ func oneOf(name, value string, allowed []string) error {
 // describeDecodeError turns an error of encoding/json into one that names the
 // field. A request holds no secret, so its text may be quoted.
 func describeDecodeError(err error) error {
-	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, recoverPassword, password and rotationFunction (docs/guide.md)"
+	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, recoverPassword, alsoUpdate, password and rotationFunction (docs/guide.md)"
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		return invalidRequest(fmt.Sprintf("field %s is a %s", orRoot(typeErr.Field), typeErr.Value), fields)
 	}

@@ -14,6 +14,7 @@ import (
 type Rotator struct {
 	Secrets interface {
 		SecretReader
+		VersionDater
 		VersionWriter
 		LabelMover
 	}
@@ -92,6 +93,9 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 	case StepTest:
 		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)
 	case StepFinish:
+		if err := r.mayFinish(ctx, in.Plan); err != nil {
+			return err
+		}
 		_, err = Finish{Secrets: r.Secrets, Now: r.Now}.Run(ctx, in)
 	default:
 		err = invalidRequest(fmt.Sprintf("field Step is %q", step), "Use createSecret, setSecret, testSecret or finishSecret")
@@ -135,4 +139,39 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 
 func notPending(versionID, secret string) error {
 	return fault.New(fault.NotPending, fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", versionID, secret), "Start the rotation again")
+}
+
+// mayFinish keeps what a person has stored since Secrets Manager began: each step of
+// the native contract sees only what AWSCURRENT is now. What is newer than the pending
+// version, or of a user that this rotation does not follow on, is a person's.
+func (r Rotator) mayFinish(ctx context.Context, plan Planned) error {
+	current, err := r.Secrets.CreatedAt(ctx, plan.SecretARN, plan.CurrentVersionID)
+	if err != nil {
+		return err
+	}
+	pending, err := r.Secrets.CreatedAt(ctx, plan.SecretARN, plan.VersionID)
+	if err != nil {
+		return err
+	}
+	changed := fault.New(fault.SecretChanged, fmt.Sprintf("version %s was made AWSCURRENT while the rotation ran", plan.CurrentVersionID),
+		"Somebody stored other credentials meanwhile, and those were left alone. Check that they log in, then rotate again")
+	if current.After(pending) {
+		return changed
+	}
+	if plan.Strategy != AlternatingUsers {
+		return nil
+	}
+	a := attempt{plan: plan, secrets: r.Secrets}
+	if a.current, err = readCurrent(ctx, r.Secrets, plan); err != nil {
+		return err
+	}
+	if a.account, err = target(plan, a.current); err != nil {
+		return err
+	}
+	if _, err := a.version(ctx, Version{ID: plan.VersionID}, a.account); fault.Is(err, fault.InvalidSecret) {
+		return changed
+	} else if err != nil {
+		return err
+	}
+	return nil
 }

@@ -53,13 +53,14 @@ func (s superusers) credentials(ctx context.Context, plan Planned, current secre
 		return secretdoc.Document{}, fault.Wrap(err, fault.SuperuserInvalid,
 			"the superuser's secret "+id+": "+fault.From(err).Op, fault.From(err).Hint)
 	}
-	host := superuser.Host
 	if managed {
-		if host, superuser.Port, err = s.managedBy(ctx, id); err != nil {
+		host, port, err := s.managedBy(ctx, id)
+		if err != nil {
 			return secretdoc.Document{}, err
 		}
+		superuser = superuser.Managed(host, port)
 	}
-	if err := s.checkServer(ctx, id, superuser.At(host, superuser.Port), current); err != nil {
+	if err := s.checkServer(ctx, id, superuser, current); err != nil {
 		return secretdoc.Document{}, err
 	}
 	switch {
@@ -68,7 +69,7 @@ func (s superusers) credentials(ctx context.Context, plan Planned, current secre
 	case managed: // its secret names none
 		superuser.DBName = current.Traits().DefaultDBName
 	}
-	return superuser.At(host, superuser.Port), nil
+	return superuser, nil
 }
 
 // superuserSecret names the superuser's secret.

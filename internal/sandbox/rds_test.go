@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/rds"
@@ -31,23 +33,43 @@ func (w *world) addInstance() {
 // the database is follows from the secret's tags and the RDS API.
 func TestManagedSuperuser(t *testing.T) {
 	w := newPairWorld(t)
+	w.manageSuperuser()
+	for range 2 {
+		if e := w.rotate(managedPair); e.State != "Rotated" {
+			t.Fatalf("ended in %s with %s: %s", e.State, e.Error, e.Cause)
+		}
+		w.bothLogIn()
+	}
+}
+
+// Whoever may write the application's secret cannot have the superuser's password
+// sent without TLS, or to a server that nobody vouches for, by turning TLS off in it.
+func TestManagedSuperuserIgnoresTheSecretsSSL(t *testing.T) {
+	w := newWorldWithoutSecret(t, all.Engines, dbtest.TLS(certs.New("not RDS").Server("127.0.0.1")))
+	w.createPair(func(keys map[string]any) { keys["ssl"] = false })
+	w.manageSuperuser()
+	e := w.rotate(managedPair)
+	if e.State == "Rotated" || e.Error != "CertificateRejected" {
+		t.Fatalf("ended in %s with %s: %s", e.State, e.Error, e.Cause)
+	}
+}
+
+const managedPair = `{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"rds!db-shop"}`
+
+// manageSuperuser stores the superuser's credentials as RDS does.
+func (w *world) manageSuperuser() {
+	w.Helper()
 	w.addInstance()
 	managed, err := json.Marshal(map[string]string{
 		"username": w.db.Server.AdminUser, "password": w.db.Server.AdminPassword.Reveal(),
 	})
 	w.check(err)
 	const id = "rds!db-shop"
-	_, err = w.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String(id), SecretString: aws.String(string(managed))})
+	_, err = w.secrets.CreateSecret(w.Context(), &secretsmanager.CreateSecretInput{Name: aws.String(id), SecretString: aws.String(string(managed))})
 	w.check(err)
 	w.check(w.sandbox.Secrets.SetManaged(sandbox.Account, sandbox.Region, id, sandboxsecrets.Managed{
 		OwningService: "rds", Tags: map[string]string{"aws:rds:primarydbinstancearn": instanceARN},
 	}))
-	for range 2 {
-		if e := w.rotate(`{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"rds!db-shop"}`); e.State != "Rotated" {
-			t.Fatalf("ended in %s with %s: %s", e.State, e.Error, e.Cause)
-		}
-		w.bothLogIn()
-	}
 }
 
 // behindProxy makes the proxy's endpoint the secret's host.

@@ -17,6 +17,7 @@ type Traits struct {
 	UsernameLimit     int    // characters, including "_clone"
 	PasswordLength    int    // characters of a generated password
 	ExcludeCharacters string // never in a generated password
+	AlwaysTLS         bool   // every server of it that AWS runs has TLS, on its only port
 }
 
 // The characters that the rotation templates leave out of passwords because
@@ -31,23 +32,28 @@ var (
 	postgres = Traits{
 		Family: "postgres", DefaultPort: 5432, DefaultDBName: "postgres", OwnDatabase: true,
 		UsernameLimit: 63, PasswordLength: 32, ExcludeCharacters: excludeColon,
+		AlwaysTLS: true,
 	}
 	redshift = Traits{
 		Family: "redshift", DefaultPort: 5439, DefaultDBName: "dev",
 		UsernameLimit: 127, PasswordLength: 32, ExcludeCharacters: excludeColon,
+		AlwaysTLS: true,
 	}
 	mysql = Traits{
 		// 16 before MySQL 5.7.8; the server says so itself.
 		Family: "mysql", DefaultPort: 3306,
 		UsernameLimit: 32, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+		AlwaysTLS: true,
 	}
 	mariadb = Traits{
 		Family: "mysql", DefaultPort: 3306,
 		UsernameLimit: 80, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+		AlwaysTLS: true,
 	}
 	sqlserver = Traits{
 		Family: "sqlserver", DefaultPort: 1433, DefaultDBName: "master",
 		UsernameLimit: 128, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+		AlwaysTLS: true,
 	}
 	oracle = Traits{
 		Family: "oracle", DefaultPort: 1521, DBNameRequired: true,
@@ -60,6 +66,7 @@ var (
 	mongodb = Traits{
 		Family: "mongodb", DefaultPort: 27017, DefaultDBName: "admin",
 		UsernameLimit: 128, PasswordLength: 32, ExcludeCharacters: excludeDefault,
+		AlwaysTLS: true,
 	}
 )
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/awshost"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
@@ -49,8 +50,11 @@ type member struct {
 }
 
 // Parse reads and validates a secret of one database user. Its errors are
-// InvalidSecret and name the key and the remedy, never a value that could be a
-// password.
+// InvalidSecret and name the key, what kind of value it has, and the remedy. They
+// quote no value: a password may stand under any key.
+//
+// An optional key that is null or "" counts as absent: templates write both. A
+// byte order mark before the object is skipped, and not written again.
 func Parse(secret redact.String) (Document, error) {
 	d, err := parse(secret)
 	if err != nil {
@@ -63,8 +67,10 @@ func Parse(secret redact.String) (Document, error) {
 }
 
 // ParseSuperuser reads the secret of a superuser of the server that current is
-// on. One that RDS manages holds only a username and a password, and the rest is
-// then current's; managed tells. Source: Amazon RDS user guide, "Password
+// on. One that RDS manages holds only a username and a password, and engine and
+// database are then current's; managed tells. So is ssl when it is true: whoever may
+// write current can ask for TLS, and cannot turn it off for the superuser. See
+// [Document.Managed]. Source: Amazon RDS user guide, "Password
 // management with Amazon RDS and AWS Secrets Manager".
 func ParseSuperuser(secret redact.String, current Document) (d Document, managed bool, err error) {
 	d, err = parse(secret)
@@ -75,7 +81,10 @@ func ParseSuperuser(secret redact.String, current Document) (d Document, managed
 		return Document{}, false, err
 	}
 	if d.Host == "" && d.Engine == "" {
-		d.Engine, d.Host, d.Port, d.DBName, d.SSL = current.Engine, current.Host, current.Port, current.DBName, current.SSL
+		d.Engine, d.Host, d.Port, d.DBName, d.SSL = current.Engine, current.Host, current.Port, current.DBName, nil
+		if current.SSL != nil && *current.SSL {
+			d.SSL = new(true)
+		}
 		return d, true, nil
 	}
 	if err := d.require(keyEngine, keyHost); err != nil {
@@ -92,7 +101,7 @@ func (d Document) require(keys ...string) error {
 	for _, key := range keys {
 		if values[key] == "" {
 			return invalid(fmt.Sprintf("key %q is missing or empty", key),
-				fmt.Sprintf("Add %q to the secret's JSON; the keys are case-sensitive%s", key, d.lookAlike(key)))
+				fmt.Sprintf("Add %q to the secret's JSON with a value that is not null; the keys are case-sensitive%s", key, d.lookAlike(key)))
 		}
 	}
 	return nil
@@ -102,8 +111,11 @@ func (d Document) require(keys ...string) error {
 func (d Document) complete() (Document, error) {
 	traits, known := Engines[d.Engine]
 	if !known {
-		return Document{}, invalid(fmt.Sprintf("key %q is %q, which is not an engine Tumbler knows", keyEngine, d.Engine),
-			"Use one of "+strings.Join(EngineNames(), ", "))
+		return Document{}, invalid(fmt.Sprintf("key %q is none that Tumbler knows", keyEngine),
+			"Use one of "+strings.Join(EngineNames(), ", ")+", in small letters")
+	}
+	if err := checkHost(d.Host); err != nil {
+		return Document{}, err
 	}
 	if d.Port == 0 {
 		d.Port = traits.DefaultPort
@@ -126,6 +138,9 @@ func parse(secret redact.String) (Document, error) {
 	}
 	d := Document{members: members}
 	for _, m := range members {
+		if m.isAbsent() {
+			continue
+		}
 		switch m.key {
 		case keyEngine:
 			d.Engine, err = m.text()
@@ -153,8 +168,18 @@ func parse(secret redact.String) (Document, error) {
 	return d, nil
 }
 
+// isAbsent reports whether the value is as good as none.
+func (m member) isAbsent() bool {
+	raw := string(m.raw)
+	return raw == "null" || raw == `""`
+}
+
+// byteOrderMark is what some editors and shells write before a text in UTF-8.
+const byteOrderMark = "\ufeff"
+
 // readObject splits a JSON object into its members, in order.
 func readObject(text string) ([]member, error) {
+	text = strings.TrimPrefix(text, byteOrderMark)
 	if strings.TrimSpace(text) == "" {
 		return nil, invalid("the secret has no text value", "Store a JSON object with engine, host, username and password")
 	}
@@ -211,7 +236,7 @@ func (m member) port() (int, error) {
 	text := strings.Trim(string(m.raw), `"`)
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 65535 {
-		return 0, invalid(fmt.Sprintf("key %q is %s, want a number from 1 to 65535", m.key, clip(string(m.raw))),
+		return 0, invalid(fmt.Sprintf("key %q is %s that is no port, want a number from 1 to 65535", m.key, kind(m.raw)),
 			"Correct the port or leave the key out for the engine's default")
 	}
 	return n, nil
@@ -226,7 +251,7 @@ func (m member) flag() (*bool, error) {
 	case "false":
 		return new(false), nil
 	}
-	return nil, invalid(fmt.Sprintf("key %q is %s, want true or false", m.key, clip(string(m.raw))),
+	return nil, invalid(fmt.Sprintf("key %q is %s that says neither true nor false", m.key, kind(m.raw)),
 		"Use true (TLS required and verified), false (no TLS) or leave the key out")
 }
 
@@ -246,6 +271,16 @@ func (d Document) WithUsername(username string) Document {
 // not change: the secret keeps saying what its owner wrote.
 func (d Document) At(host string, port int) Document {
 	d.Host, d.Port = host, port
+	return d
+}
+
+// Managed returns a copy for connecting to the server whose superuser's secret AWS
+// manages. Every such server has TLS, but for some engines, so it is required.
+func (d Document) Managed(host string, port int) Document {
+	d.Host, d.Port = host, port
+	if d.Traits().AlwaysTLS && awshost.IsDatabase(host) {
+		d.SSL = new(true)
+	}
 	return d
 }
 
@@ -315,15 +350,6 @@ func kind(raw json.RawMessage) string {
 		return "null"
 	}
 	return "a number"
-}
-
-// clip shortens a value that cannot be a password for use in a message.
-func clip(s string) string {
-	const longest = 24
-	if len(s) > longest {
-		return s[:longest] + "..."
-	}
-	return s
 }
 
 func invalid(op, hint string) error { return fault.New(fault.InvalidSecret, op, hint) }

@@ -37,6 +37,9 @@ func TestParse(t *testing.T) {
 		"database":      {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","dbname":"shop"}`, with(func(f *fields) { f.DBName = "shop" })},
 		"superuser":     {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","masterarn":"arn:x"}`, with(func(f *fields) { f.MasterARN = "arn:x" })},
 		"escaped":       {`{"engine":"postgres","host":"db","username":"a\"p\u0070","password":"` + canary + `"}`, with(func(f *fields) { f.Username = `a"pp` })},
+		"null":          {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":null,"dbname":null,"ssl":null,"masterarn":null}`, base},
+		"empty":         {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":"","dbname":"","ssl":"","masterarn":""}`, base},
+		"byte order":    {"\ufeff" + `{"engine":"postgres","host":"db","username":"app","password":"` + canary + `"}`, base},
 		"unknown types": {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","tags":{"a":[1,2]},"n":1.50}`, base},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,12 +74,13 @@ func TestParseRefuses(t *testing.T) {
 		"no host":         {`{"engine":"postgres","username":"app","password":"` + canary + `"}`, []string{`"host" is missing`}},
 		"no username":     {`{"engine":"postgres","host":"db","password":"` + canary + `"}`, []string{`"username" is missing`}},
 		"no password":     {`{"engine":"postgres","host":"db","username":"app"}`, []string{`"password" is missing`}},
-		"unknown engine":  {`{"engine":"dbase","host":"db","username":"app","password":"` + canary + `"}`, []string{`"engine" is "dbase"`, "postgres"}},
-		"port text":       {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":"https"}`, []string{`"port" is "https"`, "1 to 65535"}},
-		"port fraction":   {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":54.32}`, []string{`"port" is 54.32`}},
-		"port range":      {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":70000}`, []string{`"port" is 70000`}},
-		"port object":     {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":{}}`, []string{`"port" is {}`}},
-		"ssl text":        {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","ssl":"maybe"}`, []string{`"ssl" is "maybe"`}},
+		"null":            {`{"engine":"postgres","host":null,"username":"app","password":"` + canary + `"}`, []string{`"host" is missing or empty`, "not null"}},
+		"unknown engine":  {`{"engine":"` + canary + `","host":"db","username":"app","password":"x"}`, []string{`"engine" is none that Tumbler knows`, "aurora-mysql, aurora-postgresql", "small letters"}},
+		"port text":       {`{"engine":"postgres","host":"db","username":"app","password":"x","port":"` + canary + `"}`, []string{`"port" is a string that is no port`, "1 to 65535"}},
+		"port fraction":   {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":54.32}`, []string{`"port" is a number that is no port`}},
+		"port range":      {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `","port":70000}`, []string{`"port" is a number that is no port`}},
+		"port object":     {`{"engine":"postgres","host":"db","username":"app","password":"x","port":{"a":"` + canary + `"}}`, []string{`"port" is an object`}},
+		"ssl text":        {`{"engine":"postgres","host":"db","username":"app","password":"x","ssl":"` + canary + `"}`, []string{`"ssl" is a string that says neither`}},
 		"username number": {`{"engine":"postgres","host":"db","username":7,"password":"` + canary + `"}`, []string{`"username" is a number`}},
 		"password object": {`{"engine":"postgres","host":"db","username":"app","password":{"is":"` + canary + `"}}`, []string{`"password" is an object`}},
 		"NUL":             {`{"engine":"postgres","host":"db","username":"app","password":"` + canary + `\u0000"}`, []string{`"password" contains a NUL`}},
@@ -95,6 +99,102 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("the password shows in %q", err)
 			}
 		})
+	}
+}
+
+// Whoever may write the application's secret may ask for TLS on the superuser's way to
+// the server, and cannot turn it off.
+func TestManagedSuperuserHasTLS(t *testing.T) {
+	const (
+		onAWS = "orders.c9akciq32rb2.eu-central-1.rds.amazonaws.com"
+		other = "db.example.com"
+	)
+	yes, no := true, false
+	for engine, traits := range secretdoc.Engines {
+		for _, app := range []*bool{nil, &yes, &no} {
+			current := secretdoc.Document{Engine: engine, Host: "evil.example.com", Port: 1, DBName: "x", SSL: app}
+			d, managed, err := secretdoc.ParseSuperuser(redact.New(`{"username":"admin","password":"`+canary+`"}`), current)
+			if err != nil || !managed {
+				t.Fatal(managed, err)
+			}
+			asked := app != nil && *app
+			has := func(d secretdoc.Document) string {
+				if d.SSL == nil {
+					return "tried first"
+				}
+				return map[bool]string{true: "required", false: "off"}[*d.SSL]
+			}
+			want := map[bool]string{true: "required", false: "tried first"}
+			if got := has(d.Managed(other, 5432)); got != want[asked] {
+				t.Errorf("%s, ssl asked for: %t: TLS is %s", engine, asked, got)
+			}
+			// Oracle's and Db2's port for TLS is another one, which RDS does not tell.
+			required := asked || traits.Family != "oracle" && traits.Family != ""
+			if got := has(d.Managed(onAWS, 5432)); got != want[required] {
+				t.Errorf("%s on AWS, ssl asked for: %t: TLS is %s", engine, asked, got)
+			}
+			if at := d.Managed(onAWS, 5432); at.Host != onAWS || at.Port != 5432 {
+				t.Errorf("at %s:%d", at.Host, at.Port)
+			}
+		}
+	}
+}
+
+// Whatever is no host name is refused before anybody connects, and is not quoted.
+func TestHost(t *testing.T) {
+	parse := func(host string) error {
+		raw, err := json.Marshal(map[string]string{"engine": "postgres", "host": host, "username": "app", "password": "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = secretdoc.Parse(redact.New(string(raw)))
+		_, _, superuser := secretdoc.ParseSuperuser(redact.New(string(raw)), secretdoc.Document{})
+		if fault.CodeOf(err) != fault.CodeOf(superuser) {
+			t.Errorf("%q: %v, but of a superuser: %v", host, err, superuser)
+		}
+		return err
+	}
+	for _, host := range []string{
+		"db", "db.example.com", "db.example.com.", "DB-1_a.example.com", "127.0.0.1", "::1", "2001:db8::1", "::ffff:10.0.0.1", "xn--bcher-kva.example",
+		"app.cluster-c9akciq32.eu-central-1.rds.amazonaws.com", strings.Repeat("a", 63) + "." + strings.Repeat("b", 63),
+	} {
+		if err := parse(host); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	}
+	const long = "abcdefghijklmnopqrstuvwxyz"
+	for host, want := range map[string]string{
+		canary + ":5432":                    "has a port",
+		canary + ",1433":                    "has a port",
+		canary + ";x":                       "has a port",
+		"jdbc:postgresql://" + canary + "/": "is a URL",
+		"app:x@" + canary:                   "has an @",
+		" " + canary:                        "has white space",
+		canary + "\n":                       "has white space",
+		"db " + canary:                      "has white space",
+		canary + "\x07":                     "has control characters",
+		canary + "/":                        "has a slash",
+		"/var/run/" + canary:                "has a slash",
+		canary + `\SQLEXPRESS`:              "has a backslash",
+		"[::1]":                             "has brackets",
+		"[::1]:5432":                        "has brackets",
+		"fe80::1%eth0":                      "has a port",
+		canary + "é":                        "has characters",
+		canary + "?":                        "has characters",
+		canary + "\ufeff":                   "has characters",
+		canary + "..com":                    "has a part between dots",
+		"." + canary:                        "has a part between dots",
+		".":                                 "has a part between dots",
+		strings.Repeat("a", 64):             "has a part between dots",
+		strings.Repeat(long+".", 10):        "is longer than a host name",
+	} {
+		err := parse(host)
+		if fault.CodeOf(err) != fault.InvalidSecret || !strings.Contains(err.Error(), `key "host" `+want) {
+			t.Errorf("%q: got %v, want %q", host, err, want)
+		}
+		if err != nil && (strings.Contains(err.Error(), canary) || fault.From(err).Hint == "") {
+			t.Errorf("%q: is quoted, or has no remedy: %v", host, err)
+		}
 	}
 }
 
@@ -117,7 +217,7 @@ func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[^\x00]+`)
 		in := map[string]any{
-			"engine": "postgres", "host": text.Draw(t, "host"),
+			"engine": "postgres", "host": rapid.StringMatching(`[a-z0-9]{1,63}(\.[A-Za-z0-9_-]{1,20}){0,4}`).Draw(t, "host"),
 			"username": text.Draw(t, "username"), "password": text.Draw(t, "password"),
 			"extra" + text.Draw(t, "key"): rapid.Float64Range(-1e9, 1e9).Draw(t, "number"),
 		}

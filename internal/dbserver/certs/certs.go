@@ -44,6 +44,9 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
+// Name is what the authority was made with.
+func (a *Authority) Name() string { return a.certificate.Subject.CommonName }
+
 // PEM returns the authority's certificate.
 func (a *Authority) PEM() []byte { return encode("CERTIFICATE", a.certificate.Raw) }
 

@@ -55,6 +55,12 @@ type Target struct {
 	// Nil when the server has nothing of that kind.
 	Tenancy *Tenancy
 
+	// Locks make changes of accounts wait, each kind that the server knows, and
+	// Waiting returns how many of the suite's changes the server is at work on.
+	// Optional.
+	Locks   []Lock
+	Waiting func(t testing.TB) int
+
 	// TLS describes the server's TLS. Nil when it has none.
 	TLS *TLS
 
@@ -137,7 +143,7 @@ func Run(t *testing.T, target Target) {
 	s := &suite{Target: target, super: target.Fixture.Superuser()}
 	var ran, failed int
 	var names []string
-	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.hostileCases(), s.logCases()} {
+	for _, group := range s.groups() {
 		for _, c := range group {
 			names = append(names, c.name)
 			if reason := s.notApplicable(c); reason != "" {
@@ -157,6 +163,13 @@ func Run(t *testing.T, target Target) {
 	t.Logf("enginetest: %s: %d cases ran, %d failed, %d not applicable%s", s.Name, ran, failed, len(names)-ran, s.reasons(names))
 }
 
+// groups lists all cases, in order.
+func (s *suite) groups() [][]testCase {
+	return [][]testCase{
+		s.connectCases(), s.passwordCases(), s.lateCases(), s.cloneCases(), s.hostileCases(), s.logCases(),
+	}
+}
+
 // testCase is a case with what it needs of the target.
 type testCase struct {
 	name  string
@@ -173,7 +186,7 @@ func (s *suite) notApplicable(c testCase) string {
 
 func (s *suite) reasons([]string) string {
 	var lines []string
-	for _, group := range [][]testCase{s.connectCases(), s.passwordCases(), s.cloneCases(), s.hostileCases(), s.logCases()} {
+	for _, group := range s.groups() {
 		for _, c := range group {
 			if reason := s.notApplicable(c); reason != "" {
 				lines = append(lines, fmt.Sprintf("\n\t%s: %s", c.name, reason))

@@ -45,6 +45,7 @@ func (l loss) String() string {
 type proxy struct {
 	listener net.Listener
 	server   string
+	over     chan struct{} // closed when the test ends
 
 	mu     sync.Mutex
 	seen   bytes.Buffer // what clients sent
@@ -52,15 +53,17 @@ type proxy struct {
 	passes int          // messages until the cut; negative: no cut
 	how    loss
 	cut    bool // it has been made
+
+	ends []func(tellServer bool) // of the connections so far
 }
 
 func newProxy(t testing.TB, server secretdoc.Document) *proxy {
 	p := &proxy{
-		listener: listen(t), passes: -1,
+		listener: listen(t), passes: -1, over: make(chan struct{}),
 		server: net.JoinHostPort(server.Host, strconv.Itoa(server.Port)),
 	}
 	var wg sync.WaitGroup
-	t.Cleanup(func() { p.listener.Close(); wg.Wait() })
+	t.Cleanup(func() { p.listener.Close(); close(p.over); wg.Wait() })
 	wg.Go(func() {
 		for {
 			client, err := p.listener.Accept()
@@ -86,11 +89,33 @@ func (p *proxy) cutAfter(n int, how loss) {
 	p.passes, p.how = n, how
 }
 
+// hangUp ends all connections to clients. The server hears of it, or, if the
+// client is to be dead, never again hears anything.
+func (p *proxy) hangUp(tellServer bool) {
+	p.mu.Lock()
+	ends := p.ends
+	p.ends = nil
+	p.mu.Unlock()
+	for _, end := range ends {
+		end(tellServer)
+	}
+}
+
 // wasCut reports whether a connection has been cut.
 func (p *proxy) wasCut() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.cut
+}
+
+// onEnd registers how to end a connection; forget takes it back.
+func (p *proxy) onEnd(end func(tellServer bool)) (forget func()) {
+	var ended sync.Once
+	once := func(tellServer bool) { ended.Do(func() { end(tellServer) }) }
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ends = append(p.ends, once)
+	return func() { ended.Do(func() {}) }
 }
 
 func (p *proxy) connections() int {
@@ -129,6 +154,13 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
+	dead := make(chan struct{})
+	defer p.onEnd(func(tellServer bool) {
+		if !tellServer {
+			close(dead)
+		}
+		client.Close()
+	})()
 	var mute sync.Mutex // held while the server's answers must not pass
 	answered := make(chan struct{}, 1)
 	done := make(chan struct{})
@@ -148,8 +180,12 @@ func (p *proxy) serve(client net.Conn) {
 			mute.Lock()
 			_, err = client.Write(buffer[:n])
 			mute.Unlock()
-			if err != nil {
-				return
+			select {
+			case <-dead: // the server is not told
+			default:
+				if err != nil {
+					return
+				}
 			}
 		}
 	}()
@@ -157,6 +193,11 @@ func (p *proxy) serve(client net.Conn) {
 	for {
 		n, err := client.Read(buffer)
 		if err != nil {
+			select {
+			case <-dead:
+				<-p.over // a dead client does not say that it is
+			default:
+			}
 			break
 		}
 		forward, cut := p.next(buffer[:n])

@@ -90,9 +90,9 @@ func (s *session) create(ctx context.Context, op string, r engine.CloneRequest, 
 	if r.Password.IsEmpty() {
 		return engine.CloneResult{}, noSuchUser(op + fmt.Sprintf(": looking for %q", r.Clone))
 	}
-	_, err := s.run(ctx, createUserCommand(r.Clone, r.Password, original.Roles, r.Mark))
+	_, err := s.change(ctx, createUserCommand(r.Clone, r.Password, original.Roles, r.Mark))
 	if refused, ok := errors.AsType[refusal](err); ok && mayBeTheMark(refused.code) {
-		_, err = s.run(ctx, createUserCommand(r.Clone, r.Password, original.Roles, ""))
+		_, err = s.change(ctx, createUserCommand(r.Clone, r.Password, original.Roles, ""))
 	}
 	if err != nil {
 		return engine.CloneResult{}, commandFault(err, op, changingPassword)
@@ -155,7 +155,7 @@ func (s *session) level(ctx context.Context, op string, r engine.CloneRequest, o
 		if len(change.roles) == 0 {
 			continue
 		}
-		if _, err := s.run(ctx, change.command(r.Clone, change.roles)); err != nil {
+		if _, err := s.change(ctx, change.command(r.Clone, change.roles)); err != nil {
 			return engine.CloneResult{}, commandFault(err, op, changing)
 		}
 		for _, changed := range privileges(change.roles) {

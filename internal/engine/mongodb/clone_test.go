@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -125,6 +126,11 @@ func TestRolesFollowTheOriginal(t *testing.T) {
 			if diff := cmp.Diff(tc.commands, f.changes()); diff != "" {
 				t.Error(diff)
 			}
+			for _, command := range tc.commands {
+				if bound, ok := f.last(command).Lookup("maxTimeMS").AsInt64OK(); !ok || time.Duration(bound)*time.Millisecond > engine.LateBound {
+					t.Errorf("%s may take effect when nobody waits for it any more", command)
+				}
+			}
 			for _, user := range []string{"app", "app_clone"} {
 				list, err := session.Privileges(t.Context(), user)
 				if err != nil {
@@ -186,10 +192,29 @@ func TestSetPasswordKeepsTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := f.last("updateUser")
-	if keys := fieldNames(t, last); !slices.Equal(keys, []string{"updateUser", "pwd", "$db"}) {
+	if keys := fieldNames(t, last); !slices.Equal(keys, []string{"updateUser", "pwd", "maxTimeMS", "$db"}) {
 		t.Errorf("updateUser has %q", keys)
 	}
 	accepted(t, f.document("app", "n3xt-Pa55word"))
+}
+
+// A server that does not bound commands on users is asked without a bound.
+func TestServerWithoutBounds(t *testing.T) {
+	for _, code := range []int32{9, 115, 238, 303, 40415} {
+		f := startFake(t)
+		f.noBounds = code
+		f.add("app", "c4nary-Pa55word", grant{"readWrite", "shop"})
+		session := open(t, mongodb.Engine{}, f.document("app", "c4nary-Pa55word"))
+		for _, password := range []string{"n3xt-Pa55word", "last-Pa55word"} {
+			if err := session.SetPassword(t.Context(), "app", redact.New(password)); err != nil {
+				t.Fatalf("code %d: %v", code, err)
+			}
+			accepted(t, f.document("app", password))
+		}
+		if got := len(f.changes()); got != 3 {
+			t.Errorf("code %d: %d commands, want 3: it is asked once", code, got)
+		}
+	}
 }
 
 // Nothing is half done: roles that cannot be brought level leave the password.

@@ -28,7 +28,8 @@ type fake struct {
 	port int
 
 	noCustomData bool
-	checksums    bool // put one at the end of each answer
+	noBounds     int32 // the code with which maxTimeMS is refused; 0: it is not
+	checksums    bool  // put one at the end of each answer
 	silentOn     string
 	hangUpOn     string
 	impostor     bool // knows no password and accepts any
@@ -224,6 +225,9 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 	f.commands = append(f.commands, command)
 	if code, ok := f.failures[name(command)]; ok {
 		return failure(code)
+	}
+	if _, err := command.LookupErr("maxTimeMS"); err == nil && f.noBounds != 0 {
+		return failure(f.noBounds)
 	}
 	var c struct {
 		IsMaster   any     `bson:"isMaster"`

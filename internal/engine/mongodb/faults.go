@@ -16,6 +16,7 @@ const hintCode = "Look the code up in MongoDB's documentation (\"Error Codes\")"
 // Codes that servers answer with. Source: MongoDB manual, "Error Codes".
 const (
 	codeBadValue             = 2
+	codeFailedToParse        = 9
 	codeUserNotFound         = 11
 	codeUnauthorized         = 13
 	codeProtocolError        = 17
@@ -25,8 +26,11 @@ const (
 	codeNoCommand            = 59
 	codeWriteConcern         = 64
 	codeShutdown             = 91
+	codeCommandNotSupported  = 115
 	codeSteppedDown          = 189
+	codeNotImplemented       = 238
 	codeExceededTimeLimit    = 262
+	codeNotSupported         = 303 // DocumentDB's
 	codeMechanismUnavailable = 334
 	codeNotPrimaryOld        = 10058
 	codeNotPrimary           = 10107
@@ -34,10 +38,21 @@ const (
 	codeStateChange          = 11602
 	codeNotPrimaryNoSecond   = 13435
 	codeRecovering           = 13436
+	codeUnknownField         = 40415
 	codeEmptyPassword        = 50687
 	codeProhibited           = 50692
 	codeUserExists           = 51003
 )
+
+// unknownField reports whether a refusal may be of a field that the server does
+// not know.
+func unknownField(code int32) bool {
+	switch code {
+	case codeFailedToParse, codeCommandNotSupported, codeNotImplemented, codeNotSupported, codeUnknownField:
+		return true
+	}
+	return false
+}
 
 // maxName is the longest user name that AWS's rotation accepts for DocumentDB.
 const maxName = 128

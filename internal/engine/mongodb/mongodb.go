@@ -17,6 +17,7 @@ package mongodb
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,8 +36,8 @@ const answerTimeout = 12 * time.Second
 // Engine logs in to DocumentDB clusters and to MongoDB servers. Its zero value
 // is ready.
 type Engine struct {
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS, which DocumentDB has its certificates from.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 
@@ -75,6 +76,8 @@ type session struct {
 	wire   *wire
 	target netfault.Target
 	ssl    *bool
+
+	unbounded bool // the server does not take a bound with commands on users
 }
 
 // Probe implements [engine.Session].
@@ -95,7 +98,7 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	if password.IsEmpty() {
 		return emptyPassword(op)
 	}
-	if _, err := s.run(ctx, setPasswordCommand(user, password)); err != nil {
+	if _, err := s.change(ctx, setPasswordCommand(user, password)); err != nil {
 		return commandFault(err, op, changingPassword)
 	}
 	return nil
@@ -108,6 +111,23 @@ func (s *session) run(ctx context.Context, command bson.D) (bson.Raw, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return s.wire.run(ctx, command)
+}
+
+// change runs a command that changes a user. The server itself bounds how long it
+// is at it (MongoDB manual, "maxTimeMS"), also when we are gone. One that does not
+// know such a bound with these commands has refused and not changed anything, and
+// is asked without.
+func (s *session) change(ctx context.Context, command bson.D) (bson.Raw, error) {
+	if s.unbounded {
+		return s.run(ctx, command)
+	}
+	bounded := append(command[:len(command):len(command)], bson.E{Key: "maxTimeMS", Value: engine.LockTimeout.Milliseconds()})
+	answer, err := s.run(ctx, bounded)
+	if refused, ok := errors.AsType[refusal](err); ok && unknownField(refused.code) {
+		s.unbounded = true
+		return s.run(ctx, command)
+	}
+	return answer, err
 }
 
 // Close implements [engine.Session]. The protocol has no farewell.

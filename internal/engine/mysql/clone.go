@@ -16,7 +16,10 @@ import (
 // password and without any right.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	c := &cloning{session: s, request: r}
-	if err := c.run(ctx); err != nil {
+	if _, err := s.know(ctx); err != nil {
+		return engine.CloneResult{}, err
+	}
+	if err := s.inTurn(ctx, r.Clone, func() error { return c.run(ctx) }); err != nil {
 		return engine.CloneResult{}, err
 	}
 	return c.result, nil

@@ -17,11 +17,15 @@ import (
 const (
 	errNoSuchTable            = 1146
 	errMustChangePassword     = 1820
+	errStatementTimeout       = 1969
 	errMissingCurrentPassword = 3892
 )
 
 const hintExpired = "An administrator ends it by setting the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY. " +
 	"Rotate more often than default_password_lifetime says, or exempt the account: ALTER USER ... PASSWORD EXPIRE NEVER"
+
+const hintLock = "Look in SHOW PROCESSLIST for FLUSH TABLES WITH READ LOCK, LOCK TABLES, LOCK INSTANCE FOR BACKUP, BACKUP STAGE " +
+	"(a backup, usually) or a transaction on the schema mysql, and in performance_schema.metadata_locks for its owner"
 
 const hintLook = "Look the error number up in the server's documentation, and the time in the server's error log"
 
@@ -156,11 +160,15 @@ func (s *session) fault(err error, op string, does effect) error {
 		return answer(fault.DatabaseError, "the user name is longer than the server allows", "MySQL before 5.7.8 allows 16 characters, later versions 32, MariaDB 80, _clone included")
 	case 1305, 1054, 1049:
 		return answer(fault.DatabaseError, "what the right is for does not exist any more", "REVOKE the right from the original")
-	case 1205, 1213, 1317, 3024:
-		return answer(fault.DatabaseUnavailable, "the server did not finish in time and changed nothing",
-			"Somebody may hold a lock on the accounts: look at SHOW PROCESSLIST")
-	case 1053, 1927, 4031:
-		return netfault.EndedFault(err, fmt.Sprintf("%s: the server ended the session (error %d)", op, refusal.Number), does == changing)
+	case 1205, 1213, errStatementTimeout:
+		if does == changing && s.server.mariadb {
+			// Seen on 10.11: what waited for the commit had changed the account.
+			return answer(fault.OutcomeUnknown, "somebody holds a lock, and the server gave up and may or may not have made the change",
+				"Tumbler finds out by logging in. "+hintLock)
+		}
+		return answer(fault.DatabaseUnavailable, "somebody holds a lock, and the server changed nothing", hintLock)
+	case 1053, 1317, 1927, 3024, 4031:
+		return netfault.EndedFault(err, fmt.Sprintf("%s: the server broke it off (error %d)", op, refusal.Number), does == changing)
 	}
 	if unavailable(refusal.Number) {
 		return answer(fault.DatabaseUnavailable, "the server is short of resources", netfault.HintBusy)

@@ -45,12 +45,18 @@ import (
 )
 
 const (
-	// lockTimeout is how long the server may wait for a lock, in seconds. It
-	// gives up before we do, which tells that nothing was changed.
-	lockTimeout = 10
+	// lockTimeout is how many seconds a statement may wait for one lock. MySQL
+	// has no bound for all that a statement does: ALTER USER takes the locks of
+	// backups, of the tables, of their rows and of the commit one by one, and to
+	// wait for four of them has to stay below [engine.LateBound].
+	lockTimeout = 2
+
+	// statementTimeout is how many seconds a statement may take, locks included,
+	// where the server (MariaDB) keeps such a bound.
+	statementTimeout = int(engine.LockTimeout / time.Second)
 
 	// answerTimeout is how long we wait for an answer.
-	answerTimeout = (lockTimeout + 5) * time.Second
+	answerTimeout = engine.LateBound
 
 	// closeTimeout bounds Close.
 	closeTimeout = 500 * time.Millisecond
@@ -58,8 +64,8 @@ const (
 
 // Engine logs in to MySQL, Aurora MySQL and MariaDB. Its zero value is ready.
 type Engine struct {
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 
 	// Plaintext lets a password go to the server in clear where the server
@@ -179,7 +185,7 @@ func (s *session) Close() {
 // once, before the first statement of which that matters.
 func (s *session) know(ctx context.Context) (*server, error) {
 	if !s.prepared {
-		if err := s.exec(ctx, prepareSQL); err != nil {
+		if err := s.exec(ctx, s.server.prepareSQL()); err != nil {
 			return nil, s.fault(err, "preparing the session with "+s.target.Address(), reading)
 		}
 		s.prepared = true
@@ -199,7 +205,11 @@ func (s *session) exec(ctx context.Context, statement string) error {
 
 // query runs a statement and returns its rows as text; NULL is "".
 func (s *session) query(ctx context.Context, statement string) ([][]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	return s.queryWithin(ctx, answerTimeout, statement)
+}
+
+func (s *session) queryWithin(ctx context.Context, timeout time.Duration, statement string) ([][]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := s.conn.(driver.QueryerContext).QueryContext(ctx, statement, nil)
 	if err != nil {

@@ -21,13 +21,15 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	if err != nil {
 		return err
 	}
-	if user != s.target.User {
-		return s.setOther(ctx, srv, op, user, password)
-	}
-	if srv.self.user != user {
+	if user == s.target.User && srv.self.user != user {
 		return wrongAccount(op, srv)
 	}
-	return s.setOwn(ctx, srv, op, password)
+	return s.inTurn(ctx, user, func() error {
+		if user == s.target.User {
+			return s.setOwn(ctx, srv, op, password)
+		}
+		return s.setOther(ctx, srv, op, user, password)
+	})
 }
 
 func wrongAccount(op string, srv *server) error {

@@ -16,9 +16,29 @@ const (
 // prepareSQL makes quoting the same everywhere: in strings only the quote
 // itself is special, backticks quote identifiers, and the server quotes all
 // identifiers that it shows. MySQL from 8.0.17 on shows hashes in hexadecimal;
-// others skip that comment. It also bounds how long the server may wait.
-var prepareSQL = fmt.Sprintf("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, lock_wait_timeout = %d"+
-	" /*!80017 , print_identified_with_as_hex = 1 */", lockTimeout)
+// others skip that comment. It also bounds how long a statement may wait.
+func (d dialect) prepareSQL() string {
+	sql := fmt.Sprintf("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, lock_wait_timeout = %d, innodb_lock_wait_timeout = %[1]d", lockTimeout)
+	if d.mariadb {
+		return sql + fmt.Sprintf(", max_statement_time = %d", statementTimeout)
+	}
+	return sql + " /*!80017 , print_identified_with_as_hex = 1 */"
+}
+
+// turnIdleSQL and the next two are explained in turn.go.
+var turnIdleSQL = fmt.Sprintf("SET SESSION wait_timeout = %d", turnIdle)
+
+func (d dialect) takeTurnSQL(name string) string {
+	sql := fmt.Sprintf("SELECT GET_LOCK(%s, %d)", text(name), turnWait)
+	if d.mariadb {
+		return "SET STATEMENT max_statement_time = 0 FOR " + sql
+	}
+	return sql
+}
+
+func endTurnSQL(name string) string {
+	return "SET SESSION wait_timeout = DEFAULT, @tumbler = RELEASE_LOCK(" + text(name) + ")"
+}
 
 // quiet keeps the session out of the general log. It needs a privilege that a
 // master user of RDS does not have.

@@ -31,7 +31,8 @@ func TestStatements(t *testing.T) {
 			if plugin == nativePassword {
 				factors[0].hash = nativeHash(redact.New("new"))
 			}
-			statements := []string{prepareSQL, identitySQL, probeSQL, showGrantsSQL(a)}
+			turn := turnName(a.user)
+			statements := []string{identitySQL, d.prepareSQL(), turnIdleSQL, d.takeTurnSQL(turn), endTurnSQL(turn), probeSQL, showGrantsSQL(a)}
 			if d.showsCreateUser() {
 				statements = append(statements, showAccountSQL(nil), showAccountSQL(&a))
 			}

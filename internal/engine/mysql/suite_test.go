@@ -2,6 +2,7 @@ package mysql_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -33,6 +34,7 @@ func (f fixture) Login(_ testing.TB, user string, password redact.String) bool {
 // TestSuite runs the suite that every engine has to pass.
 func TestSuite(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
+		t.Parallel() // they wait most of the time, and are on servers of their own
 		s.Exec("CREATE DATABASE IF NOT EXISTS shop", "CREATE TABLE IF NOT EXISTS shop.orders (id INT, note INT)",
 			"CREATE DATABASE IF NOT EXISTS `from ``a'\" TO 'b'@'%`", "CREATE TABLE IF NOT EXISTS `from ``a'\" TO 'b'@'%`.`t ON x.*` (id INT)")
 		target := enginetest.Target{
@@ -48,6 +50,17 @@ func TestSuite(t *testing.T) {
 				s.Exec("GRANT " + masterPrivileges + " ON *.* TO " + at(user) + " WITH GRANT OPTION")
 			},
 			Barred: s.barred(t),
+			Locks:  s.locks(),
+			Waiting: func(testing.TB) int {
+				n := 0
+				for _, row := range s.Exec("SHOW FULL PROCESSLIST") {
+					user, command := row[1], row[4]
+					if command == "Query" && (user == s.super.Username || strings.HasPrefix(user, "et")) {
+						n++
+					}
+				}
+				return n
+			},
 			Marks:  s.newer(),
 			Log:    func(testing.TB) string { return s.Log() },
 			Logins: s.counters(t),
@@ -55,6 +68,9 @@ func TestSuite(t *testing.T) {
 				return utf8.RuneCountInString(name) < 16
 			},
 			NotApplicable: map[string]string{},
+		}
+		if s.name == mysql56.name {
+			target.NotApplicable["late statement/the server gives it up"] = "MySQL before 8.0 waits for the tables of accounts without a bound"
 		}
 		if s.tls {
 			target.TLS = &enginetest.TLS{
@@ -110,6 +126,42 @@ func (s *server) barred(t testing.TB) []enginetest.Barred {
 		guess("FAILED_LOGIN_ATTEMPTS", "ALTER USER ? FAILED_LOGIN_ATTEMPTS 2 PASSWORD_LOCK_TIME 1"),
 		bar("PASSWORD EXPIRE", fault.PasswordExpired, "ALTER USER ? PASSWORD EXPIRE"),
 	}
+}
+
+// locks is each kind of lock that a change of an account waits for.
+func (s *server) locks() []enginetest.Lock {
+	hold := func(name, unlock string, take ...string) enginetest.Lock {
+		return enginetest.Lock{Name: name, Hold: func(t testing.TB, user string) func() {
+			db, err := s.Admin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, statement := range take {
+				if _, err := db.Exec(strings.ReplaceAll(statement, "?", dbtest.MySQLText(user))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return sync.OnceFunc(func() {
+				if _, err := db.Exec(unlock); err != nil {
+					t.Error(err)
+				}
+				db.Close()
+			})
+		}}
+	}
+	locks := []enginetest.Lock{hold("global read lock", "UNLOCK TABLES", "FLUSH TABLES WITH READ LOCK")}
+	switch s.name {
+	case mariaDB.name:
+		return append(locks,
+			hold("table lock", "UNLOCK TABLES", "LOCK TABLES mysql.global_priv WRITE"),
+			hold("backup lock", "BACKUP STAGE END", "BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL", "BACKUP STAGE BLOCK_COMMIT"))
+	case mysql56.name:
+		return append(locks, hold("table lock", "UNLOCK TABLES", "LOCK TABLES mysql.user WRITE"))
+	}
+	return append(locks,
+		hold("table lock", "UNLOCK TABLES", "LOCK TABLES mysql.user WRITE"),
+		hold("row lock", "ROLLBACK", "BEGIN", "SELECT * FROM mysql.user FOR UPDATE"),
+		hold("backup lock", "UNLOCK INSTANCE", "LOCK INSTANCE FOR BACKUP"))
 }
 
 func (s *server) right(privilege, on, statement string) enginetest.Right {

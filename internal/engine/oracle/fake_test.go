@@ -25,6 +25,23 @@ type fakeDB struct {
 	logins   int
 }
 
+// fakeConn is a session's connection: no change may wait without an end.
+type fakeConn struct {
+	*fakeDB
+	bounded bool
+}
+
+func (f *fakeConn) exec(ctx context.Context, sql string) error {
+	if sql == lockTimeoutSQL {
+		f.bounded = true
+		return nil
+	}
+	if !f.bounded {
+		f.t.Errorf("the server may wait without an end: %s", sql)
+	}
+	return f.fakeDB.exec(ctx, sql)
+}
+
 type fakeUser struct {
 	account
 	password string
@@ -49,7 +66,7 @@ func (f *fakeDB) fail(pattern string, err error) { f.failures[regexp.MustCompile
 // session is a session of a user.
 func (f *fakeDB) session(user string) *session {
 	s := &session{
-		db: f, user: identifier(user), target: newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: user, DBName: "ORCL"}),
+		db: &fakeConn{fakeDB: f}, user: identifier(user), target: newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: user, DBName: "ORCL"}),
 		password: redact.New(f.users[user].password),
 	}
 	s.prove = func(_ context.Context, user identifier, password redact.String) (bool, error) {

@@ -127,7 +127,8 @@ func statementFault(err error, op string, does effect) error {
 	case 65096, 65066:
 		return answer(fault.DatabaseError, "this is the root of a container database", `Put the service of the pluggable database into "dbname" of the secret`)
 	case 54, 60, 4021, 4020, 30006, 1555, 8177:
-		return answer(fault.DatabaseUnavailable, "somebody else is changing the same, and this change was not made", "Try again")
+		return answer(fault.DatabaseUnavailable, "somebody else is changing the same, and this change was not made",
+			"If it lasts, look in V$SESSION (BLOCKING_SESSION, EVENT) for who holds the lock")
 	case 4031, 4030, 18, 20, 1653, 1654, 257:
 		return answer(fault.DatabaseUnavailable, "the server is short of resources", netfault.HintBusy)
 	default:

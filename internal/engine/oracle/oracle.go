@@ -38,8 +38,8 @@ const (
 
 // Engine logs in to Oracle databases. Its zero value is ready.
 type Engine struct {
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 
@@ -130,6 +130,7 @@ type session struct {
 	target   target
 	user     identifier
 	password redact.String // the user's own, as far as we know; see setPassword
+	bounded  bool          // the server keeps lockTimeoutSQL for the session
 
 	// prove reports whether an account accepts a password.
 	prove func(ctx context.Context, user identifier, password redact.String) (bool, error)
@@ -173,9 +174,19 @@ func (s *session) setPassword(ctx context.Context, op string, user identifier, p
 	return nil
 }
 
+// exec runs a statement that changes something.
 func (s *session) exec(ctx context.Context, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	if !s.bounded {
+		if err := s.db.exec(ctx, lockTimeoutSQL); err != nil {
+			if codeOf(err) == 0 {
+				err = errors.Join(netfault.ErrNotSent, err) // the change itself, that is
+			}
+			return err
+		}
+		s.bounded = true
+	}
 	return s.db.exec(ctx, sql)
 }
 

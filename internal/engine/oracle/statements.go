@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
@@ -11,6 +12,12 @@ import (
 // names.go. Queries have them.
 
 const probeSQL = "SELECT 1 FROM DUAL"
+
+// lockTimeoutSQL has DDL give up waiting for a lock after so many seconds; the
+// default is to fail at once or, for some locks, to wait without an end (Oracle
+// Database Reference, "DDL_LOCK_TIMEOUT"; everybody may set it). Waits for the row
+// cache, as in a storm of failed logins, know no such bound.
+var lockTimeoutSQL = fmt.Sprintf("ALTER SESSION SET DDL_LOCK_TIMEOUT = %d", int(engine.LockTimeout.Seconds()))
 
 // setPasswordSQL changes a password. old is for profiles that want it; empty
 // otherwise.

@@ -68,6 +68,7 @@ type configuration struct {
 type ownership struct {
 	Role     string `json:"role"`
 	Database string `json:"database"` // empty: something of the whole server, such as a database
+	Defaults bool   `json:"defaults"` // default privileges, which nobody can be given
 }
 
 // catalog reads what concerns the roles. Those that do not exist are not in it.
@@ -142,16 +143,17 @@ func (c *catalog) memberships(member string) map[string]membership {
 	return sum
 }
 
-// ownsIn lists the databases in which the role owns something; the empty name is
-// the whole server.
-func (c *catalog) ownsIn(role string) []string {
+// ownsIn tells in which databases the role owns something that can be given to
+// another, and in which it has only default privileges of its own. The empty name
+// is the whole server.
+func (c *catalog) ownsIn(role string) map[string]bool {
 	found := map[string]bool{}
 	for _, o := range c.Owns {
 		if o.Role == role {
-			found[o.Database] = true
+			found[o.Database] = found[o.Database] || !o.Defaults
 		}
 	}
-	return sortedKeys(found)
+	return found
 }
 
 // settings returns the role's own settings, of one database or (with an empty

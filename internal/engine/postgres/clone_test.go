@@ -408,6 +408,39 @@ func TestCloneOwnsElsewhere(t *testing.T) {
 	})
 }
 
+// What others were to get on what the clone makes they get on what the original
+// makes, as which the clone acts from now on. What cannot be given to anybody, such
+// as a user mapping, is not tried each time anew.
+func TestCloneHasDefaultPrivileges(t *testing.T) {
+	t.Parallel()
+	everyServer(t, func(t *testing.T, w *twins, groups []string) {
+		w.Exec("CREATE ROLE " + w.clone + " LOGIN PASSWORD 'theirs'; GRANT " + w.original + " TO " + w.clone + "; GRANT CREATE ON SCHEMA public TO " + q(w.original))
+		if w.admin.Username != w.Server.AdminUser {
+			w.Exec("GRANT " + w.clone + " TO " + w.admin.Username + " WITH ADMIN OPTION")
+		}
+		wrapper := q("w_" + w.original)
+		w.Exec("CREATE FOREIGN DATA WRAPPER " + wrapper + "; CREATE SERVER elsewhere FOREIGN DATA WRAPPER " + wrapper + "; CREATE USER MAPPING FOR " + w.clone + " SERVER elsewhere")
+		w.run(w.clone, "theirs", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO "+groups[0]+"; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO "+groups[0]+
+			" WITH GRANT OPTION; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO "+w.original)
+		w.run(w.original, w.Password.Reveal(), "ALTER DEFAULT PRIVILEGES GRANT INSERT ON TABLES TO "+groups[1])
+		w.admin.DBName = w.Server.AdminDatabase
+		w.proven = true
+		request := w.request()
+		if found, err := w.inspect(w.admin, engine.InspectRequest{Clone: &request}); err != nil || len(found.Changes) != 2 {
+			t.Errorf("foretold %q and %v", found.Changes, err)
+		}
+		w.ensure("gave the clone's default privileges in database "+q(w.Name)+" to the original", "SET role")
+		w.run(w.clone, clonePW, "CREATE TABLE made (n int); CREATE SEQUENCE counts; CREATE FUNCTION made() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+		got := w.Exec("SELECT has_table_privilege('" + groups[0] + "', 'made', 'SELECT'), has_table_privilege('" + groups[1] + "', 'made', 'INSERT'), " +
+			"has_sequence_privilege('" + groups[0] + "', 'counts', 'USAGE WITH GRANT OPTION'), has_function_privilege('" + groups[0] + "', 'made()', 'EXECUTE')")
+		if want := [][]string{{"t", "t", "t", "f"}}; !cmp.Equal(got, want) {
+			t.Errorf("on what the clone has made since: %q, want %q", got, want)
+		}
+		w.ensure()
+		w.Exec("DROP FOREIGN DATA WRAPPER " + wrapper + " CASCADE")
+	})
+}
+
 // What an application, or a pooler between two of them, may do to its session.
 // Only by SET ROLE NONE the clone comes to act for itself, with the original's
 // rights; what it then creates the next rotation gives to the original.

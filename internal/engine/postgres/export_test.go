@@ -8,6 +8,6 @@ import (
 // Reading is every statement that reads.
 func Reading(roles ...string) []string {
 	return append([]string{
-		stateSQL, strangersSQL, accountSQL(roles[0]), enabledSQL(roles[0]), catalogSQL(roles...), pggrant.PostgresSQL(roles...),
+		stateSQL, strangersSQL, policiesSQL, accountSQL(roles[0]), enabledSQL(roles[0]), catalogSQL(roles...), defaultsSQL(roles[0], roles[1]), pggrant.PostgresSQL(roles...),
 	}, pgwire.OwnStatements()...)
 }

@@ -15,6 +15,9 @@ var _ engine.Inspector = (*session)(nil)
 
 // CanRotate implements [engine.Inspector]. It makes the plan that EnsureClone
 // would carry out, and checks what the server checks for ALTER ROLE.
+//
+// Beside that it looks for policies of row-level security that the clone would
+// trip over, in the user's database.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engine.Inspection, error) {
 	found := engine.Inspection{}
 	state, err := s.writable(ctx)
@@ -49,7 +52,32 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 	if s.engine.SeparateOwnership && !l.role(l.Session).Superuser && len(found.Changes) > 0 {
 		found.Notes = append(found.Notes, "Whether the superuser may grant rights on every object was not checked")
 	}
+	if !s.engine.SeparateOwnership {
+		found.Notes = append(found.Notes, s.policies(ctx, *r.Clone)...)
+	}
 	return found, nil
+}
+
+// policies says which tables hide their rows from the clone: those whose policies
+// ask for session_user, who is the clone although it acts as the original.
+func (s *session) policies(ctx context.Context, r engine.CloneRequest) []string {
+	there := s
+	if r.Database != "" && r.Database != s.Target.Database {
+		var err error
+		if there, err = s.enter(ctx, r.Database); err != nil {
+			return []string{"Whether policies ask for session_user was not checked: the superuser cannot enter the database"}
+		}
+		defer there.Close()
+	}
+	row, err := there.Row(ctx, policiesSQL)
+	switch {
+	case err != nil || len(row) != 1:
+		return []string{"Whether policies ask for session_user was not checked"}
+	case row[0] == "":
+		return nil
+	}
+	return []string{fmt.Sprintf("Policies on %s ask for session_user, which is %q in every second rotation: rows that are %q's will not show. Have them ask for current_user, "+
+		"which stays %[3]q", row[0], r.Clone, r.Original)}
 }
 
 // setsSomething reports whether a change is one of a setting that a superuser may

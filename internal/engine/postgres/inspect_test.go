@@ -82,6 +82,40 @@ func TestForetellsClone(t *testing.T) {
 	}
 }
 
+// Policies that ask for session_user hide rows from a clone that acts as its original:
+// preflight says so, and it is true.
+func TestForetellsHiddenRows(t *testing.T) {
+	t.Parallel()
+	everyServer(t, func(t *testing.T, w *twins, _ []string) {
+		request := w.request()
+		notes := func() string {
+			found, err := w.inspect(w.admin, engine.InspectRequest{Clone: &request})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Join(found.Notes, ". ")
+		}
+		w.Exec("CREATE TABLE lines (owner text); INSERT INTO lines VALUES (" + lit(w.original) + "); GRANT SELECT ON lines TO " + q(w.original) +
+			"; ALTER TABLE lines ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON lines USING (owner = current_user)")
+		if got := notes(); strings.Contains(got, "session_user") {
+			t.Errorf("warns of current_user: %s", got)
+		}
+		w.Exec("ALTER POLICY mine ON lines USING (owner = session_user)")
+		for _, database := range []string{w.Name, w.Server.AdminDatabase} {
+			w.admin.DBName = database
+			if got := notes(); !strings.Contains(got, "public.lines") || !strings.Contains(got, "current_user") {
+				t.Errorf("does not warn: %q", got)
+			}
+		}
+		if _, err := w.try(request); err != nil {
+			t.Fatal(err)
+		}
+		if rows := w.run(w.clone, clonePW, "SELECT * FROM lines"); len(rows) != 0 {
+			t.Errorf("the clone sees %q", rows)
+		}
+	})
+}
+
 // CanRotate foretells SetPassword.
 func TestForetellsSetPassword(t *testing.T) {
 	t.Parallel()

@@ -96,50 +96,78 @@ func (l *leveling) handOver(ctx context.Context, s *session, op string) error {
 		return l.keepQuiet(ctx, s, op)
 	}
 	owns := l.ownsIn(l.clone)
-	for _, database := range owns {
-		if database == "" || database == l.Database {
+	if owns[""] {
+		owns[l.Database] = true // what is the whole server's can be handed over anywhere
+	}
+	delete(owns, "")
+	for _, database := range sortedKeys(owns) {
+		there := s
+		if database != l.Database {
+			var err error
+			if there, err = s.enter(ctx, database); err != nil {
+				return l.cannotEnter(err, op, database)
+			}
+			l.elsewhere = append(l.elsewhere, elsewhere{session: there})
+		}
+		steps, err := l.handOverIn(ctx, there, op, owns[database])
+		if err != nil {
+			return err
+		}
+		if database == l.Database {
+			l.steps = slices.Concat(l.steps, steps)
 			continue
 		}
-		other, err := s.enter(ctx, database)
-		if err != nil {
-			return l.cannotEnter(err, op, database)
-		}
-		l.elsewhere = append(l.elsewhere, elsewhere{session: other})
-		e := &l.elsewhere[len(l.elsewhere)-1]
-		if e.steps, err = l.quiet(ctx, other, op); err != nil {
-			return err
-		}
-		var grant []pgwire.Step
-		if m := l.memberships(l.clone)[l.original]; !m.Inherit {
-			grant = []pgwire.Step{{SQL: grantRoleSQL(l.original, l.clone, l.wanted()[l.original], l.inheritPerGrant()), Hint: l.grantAdmin(l.original), Kind: pgwire.Levelling}}
-		}
-		e.steps = slices.Concat(e.steps, grant, l.reassign(database))
+		l.elsewhere[len(l.elsewhere)-1].steps = steps
 	}
-	if slices.Contains(owns, "") || slices.Contains(owns, l.Database) {
-		quiet, err := l.quiet(ctx, s, op)
-		if err != nil {
-			return err
+	l.elsewhere = slices.DeleteFunc(l.elsewhere, func(e elsewhere) bool {
+		if len(e.steps) == 0 {
+			e.Close()
 		}
-		l.steps = slices.Concat(l.steps, quiet, l.reassign(l.Database))
-	}
+		return len(e.steps) == 0
+	})
 	return nil
 }
 
-// reassign is the statements that hand over what is owned in one database, and
-// what of the whole server is owned.
-func (l *leveling) reassign(database string) []pgwire.Step {
-	hint := "Have a superuser do it in database " + pgwire.Identifier(database) + ": " + reassignSQL(l.clone, l.original)
-	var lend, back []pgwire.Step
+// handOverIn lists the steps in one database: what the clone owns, if anything,
+// becomes the original's, and what others were to get on the clone's future objects
+// they get on the original's.
+func (l *leveling) handOverIn(ctx context.Context, s *session, op string, owns bool) ([]pgwire.Step, error) {
+	rows, err := s.Read(ctx, defaultsSQL(l.original, l.clone))
+	if err != nil {
+		return nil, s.StatementFault(err, op, pgwire.Reading)
+	}
+	var steps []pgwire.Step
+	if owns {
+		hint := "Have a superuser do it in database " + pgwire.Identifier(s.Target.Database) + ": " + reassignSQL(l.clone, l.original)
+		if m := l.memberships(l.clone)[l.original]; !m.Inherit && s.Target.Database != l.Database {
+			steps = append(steps, pgwire.Step{SQL: grantRoleSQL(l.original, l.clone, l.wanted()[l.original], l.inheritPerGrant()), Hint: l.grantAdmin(l.original), Kind: pgwire.Levelling})
+		}
+		steps = append(steps, pgwire.Step{
+			SQL: reassignSQL(l.clone, l.original), Hint: hint, Kind: pgwire.Levelling,
+			Done: "gave what the clone owned in database " + pgwire.Identifier(s.Target.Database) + " to the original",
+		})
+	}
+	steps = append(steps, l.passDefaults(parseDefaults(rows[0]), s.Target.Database)...)
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	quiet, err := l.quiet(ctx, s, op)
+	if err != nil {
+		return nil, err
+	}
+	lend, back := l.lend()
+	return slices.Concat(quiet, lend, steps, back), nil
+}
+
+// lend gives the session the rights of both roles for the length of the transaction.
+func (l *leveling) lend() (lend, back []pgwire.Step) {
 	for _, name := range []string{l.clone, l.original} {
 		if l.canLend(name) {
 			lend = append(lend, pgwire.Step{SQL: lendSQL(name, l.inheritPerGrant()), Hint: l.grantAdmin(name), Kind: pgwire.Levelling})
-			back = append(back, pgwire.Step{SQL: returnSQL(name, l.inheritPerGrant()), Hint: hint, Kind: pgwire.Levelling})
+			back = append(back, pgwire.Step{SQL: returnSQL(name, l.inheritPerGrant()), Hint: l.grantAdmin(name), Kind: pgwire.Levelling})
 		}
 	}
-	return slices.Concat(lend, []pgwire.Step{{
-		SQL: reassignSQL(l.clone, l.original), Hint: hint, Kind: pgwire.Levelling,
-		Done: "gave what the clone owned in database " + pgwire.Identifier(database) + " to the original",
-	}}, back)
+	return lend, back
 }
 
 func (l *leveling) cannotEnter(err error, op, database string) error {

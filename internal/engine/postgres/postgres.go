@@ -20,8 +20,8 @@ import (
 
 // Engine logs in to PostgreSQL and Aurora PostgreSQL. Its zero value is ready.
 type Engine struct {
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 
 	// SeparateOwnership makes clones roles in their own right instead of other

@@ -41,6 +41,11 @@ var stateSQL = pgwire.Operators("SELECT pg_catalog.pg_is_in_recovery(), " +
 	"coalesce(pg_catalog.current_setting('rds.restrict_password_commands', true), 'off'), " +
 	"coalesce((SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname {=} 'rds_password'), false)")
 
+// policiesSQL lists the tables whose policies ask for session_user.
+var policiesSQL = pgwire.Operators("SELECT pg_catalog.array_to_string(ARRAY(SELECT DISTINCT pg_catalog.concat(n.nspname, '.', c.relname) FROM pg_catalog.pg_policy p " +
+	"JOIN pg_catalog.pg_class c ON c.oid {=} p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid {=} c.relnamespace " +
+	"WHERE pg_catalog.pg_get_expr(p.polqual, p.polrelid) {~*} 'session_user' OR pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) {~*} 'session_user'), ', ')")
+
 // strangersSQL lists the event triggers in the session's database that would run
 // what somebody else than the session's role and the superusers can define. They
 // fire, as the session's role, on statements about objects of a database, such as
@@ -97,6 +102,49 @@ func revokeRoleSQL(option, role, member, grantor string) string {
 // that it owns, to another.
 func reassignSQL(from, to string) string {
 	return "REASSIGN OWNED BY " + pgwire.Identifier(from) + " TO " + pgwire.Identifier(to)
+}
+
+// defaultsSQL lists the default privileges that two roles give to others in the
+// session's database: owner, kind, schema, grantee (none: PUBLIC), privilege and
+// whether it may be passed on. Owners stand among the grantees.
+func defaultsSQL(one, other string) string {
+	return strings.ReplaceAll(defaultsTemplate, "NAMES", pgwire.Names(one, other))
+}
+
+var defaultsTemplate = pgwire.Operators("SELECT r.rolname, CASE WHEN d.defaclobjtype {=} 'r' THEN 'TABLES' WHEN d.defaclobjtype {=} 'S' THEN 'SEQUENCES' " +
+	"WHEN d.defaclobjtype {=} 'f' THEN 'FUNCTIONS' WHEN d.defaclobjtype {=} 'T' THEN 'TYPES' WHEN d.defaclobjtype {=} 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END, " +
+	"coalesce(n.nspname, ''), coalesce(g.rolname, ''), a.privilege_type, a.is_grantable " +
+	"FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles r ON r.oid {=} d.defaclrole LEFT JOIN pg_catalog.pg_namespace n ON n.oid {=} d.defaclnamespace, " +
+	"pg_catalog.aclexplode(d.defaclacl) a LEFT JOIN pg_catalog.pg_roles g ON g.oid {=} a.grantee WHERE r.rolname {=} ANY (NAMES)")
+
+// giveDefaultSQL and takeDefaultSQL change the default privileges of an owner's
+// objects. An empty grantee is PUBLIC, an empty schema all of them.
+
+func giveDefaultSQL(owner string, d defaultPrivilege) string {
+	sql := "GRANT " + d.Privilege + " ON " + d.Kind + " TO " + granteeSQL(d.Grantee)
+	if d.Grantable {
+		sql += " WITH GRANT OPTION"
+	}
+	return forOwnerSQL(owner, d.Schema) + sql
+}
+
+func takeDefaultSQL(owner string, d defaultPrivilege) string {
+	return forOwnerSQL(owner, d.Schema) + "REVOKE " + d.Privilege + " ON " + d.Kind + " FROM " + granteeSQL(d.Grantee)
+}
+
+func forOwnerSQL(owner, schema string) string {
+	sql := "ALTER DEFAULT PRIVILEGES FOR ROLE " + pgwire.Identifier(owner) + " "
+	if schema != "" {
+		sql += "IN SCHEMA " + pgwire.Identifier(schema) + " "
+	}
+	return sql
+}
+
+func granteeSQL(grantee string) string {
+	if grantee == "" {
+		return "PUBLIC"
+	}
+	return pgwire.Identifier(grantee)
 }
 
 // lendSQL gives the session's role the rights of another until returnSQL takes
@@ -195,9 +243,10 @@ var catalogTemplate = pgwire.Operators(`WITH RECURSIVE member(oid) AS (` +
 	` FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles g ON g.oid {=} m.roleid` +
 	` JOIN pg_catalog.pg_roles u ON u.oid {=} m.member LEFT JOIN pg_catalog.pg_roles o ON o.oid {=} m.grantor` +
 	` WHERE m.member {=} ANY (SELECT x.oid FROM member x) OR u.rolname {=} current_user), ` +
-	`'owns', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_object('role', r.rolname, 'database', d.datname))` +
+	`'owns', (SELECT pg_catalog.json_agg(DISTINCT pg_catalog.jsonb_build_object('role', r.rolname, 'database', d.datname, ` +
+	`'defaults', s.classid {=} 'pg_catalog.pg_default_acl'::pg_catalog.regclass))` +
 	` FROM pg_catalog.pg_shdepend s JOIN pg_catalog.pg_roles r ON r.oid {=} s.refobjid LEFT JOIN pg_catalog.pg_database d ON d.oid {=} s.dbid` +
-	` WHERE s.refclassid {=} 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype {=} 'o' AND r.rolname {=} ANY (NAMES)), ` +
+	` WHERE s.refclassid {=} 'pg_catalog.pg_authid'::pg_catalog.regclass AND s.deptype {=} 'o' AND s.classid {<>} 'pg_catalog.pg_user_mapping'::pg_catalog.regclass AND r.rolname {=} ANY (NAMES)), ` +
 	`'settings', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(` +
 	`'database', d.datname, 'role', r.rolname, 'config', s.setconfig))` +
 	` FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid {=} s.setdatabase` +

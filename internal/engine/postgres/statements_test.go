@@ -22,8 +22,12 @@ func TestStatements(t *testing.T) {
 	for _, s := range []string{
 		stateSQL,
 		strangersSQL,
+		policiesSQL,
 		noEventTriggersSQL,
 		accountSQL("app"),
+		defaultsSQL("app", "it's"),
+		giveDefaultSQL("app", defaultPrivilege{Kind: "TABLES", Schema: `odd " schema`, Grantee: `odd " role`, Privilege: "SELECT", Grantable: true}),
+		takeDefaultSQL("app", defaultPrivilege{Kind: "FUNCTIONS", Privilege: "EXECUTE"}),
 		enabledSQL("it's"),
 		alterPasswordSQL("app", verifier),
 		alterPasswordSQL(`Robert"; DROP ROLE "admin`, verifier),

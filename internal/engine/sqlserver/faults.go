@@ -112,9 +112,12 @@ func statementFault(err error, numbers []int32, op string) error {
 		case 976, 978, 3906, 3908, 3958:
 			return fault.Wrap(err, fault.DatabaseReadOnly, op+" was refused: the database is read-only here",
 				"Name the primary's endpoint in the secret's host, and set databases that are to be rotated on to read-write")
-		case 701, 921, 922, 927, 983, 1205, 1222, 6005, 17300, 17809, 17188, 18401, 18451, 18461, 40197, 40501, 40613, 49918, 49919, 49920:
+		case 701, 921, 922, 927, 983, 6005, 17300, 17809, 17188, 18401, 18451, 18461, 40197, 40501, 40613, 49918, 49919, 49920:
 			return fault.Wrap(err, fault.DatabaseUnavailable, op+" was refused: the server is starting, stopping or overloaded",
 				"It gets better by itself in most cases; otherwise look at the RDS events of the instance")
+		case 1205, 1222:
+			return fault.Wrap(err, fault.DatabaseUnavailable, op+" was refused: somebody holds a lock, and nothing was changed",
+				"Look in sys.dm_tran_locks and sys.dm_exec_requests for who changes logins or users in an open transaction")
 		case 15025, 15023, 15433:
 			return fault.Wrap(err, fault.AccountNotOurs, op+" found an account of that name or identity",
 				"Rename or drop the other account, if it is not needed")

@@ -28,6 +28,8 @@ type session struct {
 	password redact.String
 	// seesLogins tells that a login which is not found does not exist.
 	seesLogins bool
+	// bounded tells that the server keeps [tsql.LockTimeout] for the session.
+	bounded bool
 }
 
 var _ engine.Session = (*session)(nil)
@@ -149,7 +151,18 @@ func (s *session) lost(ctx context.Context, err error, op string, changing bool)
 
 // exec changes something. Without the server's answer it is not known whether
 // it did.
+//
+// A server that sees its client go, by an attention or the end of the connection,
+// rolls the statement back. When the client is dead it sees nothing and the
+// statement goes on, but gives up waiting for locks by itself (SQL Server
+// documentation, "SET LOCK_TIMEOUT").
 func (s *session) exec(ctx context.Context, op, statement string) error {
+	if !s.bounded {
+		if err := s.query(ctx, op, func(*sql.Rows) error { return nil }, tsql.LockTimeout); err != nil {
+			return err
+		}
+		s.bounded = true
+	}
 	if err := ctx.Err(); err != nil {
 		return s.lost(ctx, netfault.ErrNotSent, op, true)
 	}

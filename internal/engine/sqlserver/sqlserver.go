@@ -44,8 +44,8 @@ import (
 
 // Engine logs in to SQL Server. Its zero value is ready to use.
 type Engine struct {
-	// Roots are the authorities whose server certificates are trusted. Default
-	// rdsroots.Pool().
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 

@@ -44,6 +44,11 @@ func TestSuite(t *testing.T) {
 			b.trouble("CHECK_EXPIRATION", 18487, fault.PasswordExpired),
 			b.trouble("MUST_CHANGE", 18488, fault.PasswordExpired),
 		},
+		Locks:   []enginetest.Lock{{Name: "open transaction", Hold: func(testing.TB, string) func() { return b.Hold() }}},
+		Waiting: func(testing.TB) int { return b.Waiting() },
+		NotApplicable: map[string]string{
+			"late statement/the next one wins": "the fake does not queue what waits, as SQL Server does",
+		},
 		Marks:  true,
 		TLS:    &enginetest.TLS{Distrusting: sqlserver.Engine{Roots: certs.New("another authority").Pool()}, WrongHost: "localhost"},
 		NoTLS:  &doc,

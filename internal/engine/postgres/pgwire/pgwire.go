@@ -57,8 +57,8 @@ type Dialect struct {
 	// that SQLSTATE 28000 does not tell. Required.
 	AuthFailed fault.Code
 
-	// Roots are the certificate authorities to trust. Optional: by default the
-	// system's and those of RDS.
+	// Roots are whose certificates a server may have that is not AWS's. Optional: by
+	// default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 

@@ -3,6 +3,7 @@ package tdsfake
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 )
@@ -14,6 +15,10 @@ type query func(s *Server, who *identity, args []any) *result
 var queries = map[string]query{
 	tsql.Probe: func(*Server, *identity, []any) *result {
 		return &result{columns: []byte{typeInt}, values: [][]any{{1}}}
+	},
+	tsql.LockTimeout: func(_ *Server, who *identity, _ []any) *result {
+		who.lockTimeout = tsql.LockTimeoutMillis * time.Millisecond
+		return nil
 	},
 	tsql.Self:             (*Server).self,
 	tsql.Login:            (*Server).describeLogin,

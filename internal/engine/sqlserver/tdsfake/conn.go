@@ -148,6 +148,11 @@ func (c *conn) run(r request, out *reply) bool {
 	if f != nil && f.Before {
 		return c.suffer(f, out)
 	}
+	if err := c.server.await(c.who, r); err != nil {
+		out.error(err)
+		out.done(tokenDone, doneError, 0)
+		return true
+	}
 	rows, err := c.server.execute(c.who, r)
 	if f != nil {
 		return c.suffer(f, out)

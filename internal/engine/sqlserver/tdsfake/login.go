@@ -2,6 +2,7 @@ package tdsfake
 
 import (
 	"encoding/binary"
+	"time"
 )
 
 // identity is who has logged in.
@@ -10,6 +11,8 @@ type identity struct {
 	user     *principal // of a contained database
 	home     *database  // the contained database that holds the password
 	database *database  // the current one
+
+	lockTimeout time.Duration // of the session; 0: none
 }
 
 // login answers LOGIN7 and reports whether the client is in.

@@ -39,6 +39,8 @@ type Server struct {
 	faults    []Fault
 	refuse    []int32
 	mute      bool
+	held      chan struct{} // closed when the lock is released; nil: nobody holds it
+	waiting   int
 	counts    Counts
 }
 

@@ -2,6 +2,7 @@ package tsql
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -9,6 +10,14 @@ import (
 
 // Probe is a harmless query.
 const Probe = "SELECT 1"
+
+// LockTimeoutMillis is how long a change may wait for one lock. It is no bound for
+// the statement as a whole, so four waits stay below engine.LateBound.
+const LockTimeoutMillis = 2500
+
+// LockTimeout bounds the waits of the session's statements; without it they have
+// no end (SQL Server documentation, "SET LOCK_TIMEOUT").
+var LockTimeout = fmt.Sprintf("SET LOCK_TIMEOUT %d", LockTimeoutMillis)
 
 // Master is the database in which permissions on the server are granted; the
 // server refuses to do it elsewhere.
