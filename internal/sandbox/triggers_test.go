@@ -19,6 +19,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/rotatenow"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
@@ -85,7 +86,7 @@ func (w *triggered) pass(d time.Duration) {
 func (w *triggered) ask(detail string) {
 	w.Helper()
 	out, err := eventbridge.NewFromConfig(w.sandbox.AWS("test")).PutEvents(w.Context(), &eventbridge.PutEventsInput{
-		Entries: []types.PutEventsRequestEntry{{Source: aws.String("tumbler.rotate-now"), DetailType: aws.String("Rotate"), Detail: &detail}},
+		Entries: []types.PutEventsRequestEntry{{EventBusName: aws.String(rotatenow.Bus("tumbler")), Source: aws.String(rotatenow.Source), DetailType: aws.String("Rotate"), Detail: &detail}},
 	})
 	w.check(err)
 	if out.FailedEntryCount > 0 {
@@ -141,6 +142,27 @@ func TestEventsRotateWhatIsConfigured(t *testing.T) {
 	w.ask(`{"secret":"prod/app"}`)
 	if len(w.undelivered) != 1 || !strings.Contains(w.undelivered[0], "rule tumbler-rotate-now could not start its target: INVALID_JSON") {
 		t.Errorf("undelivered: %v", w.undelivered)
+	}
+}
+
+// TestDefaultBusRotatesNothing: most of an account may put events there.
+func TestDefaultBusRotatesNothing(t *testing.T) {
+	w := newTriggered(t)
+	w.configure(nil)
+	before := w.password()
+	for _, bus := range []*string{nil, aws.String("default"), aws.String("arn:aws:events:us-east-1:123456789012:event-bus/default")} {
+		out, err := eventbridge.NewFromConfig(w.sandbox.AWS("anybody")).PutEvents(w.Context(), &eventbridge.PutEventsInput{
+			Entries: []types.PutEventsRequestEntry{{EventBusName: bus, Source: aws.String(rotatenow.Source), DetailType: aws.String("Rotate"), Detail: aws.String(`{"secretId":"prod/app"}`)}},
+		})
+		w.check(err)
+		if out.FailedEntryCount != 0 {
+			t.Fatalf("the event was not accepted: %+v", out)
+		}
+	}
+	w.pass(3 * time.Hour)
+	w.expect()
+	if w.password() != before {
+		t.Error("an event on the default bus rotated the secret")
 	}
 }
 
