@@ -135,14 +135,37 @@ func TestEventsRotateWhatIsConfigured(t *testing.T) {
 	w.expect("Refused by event at 04 05:30: NotConfigured")
 
 	w.configure(nil) // on demand only
+	w.pass(time.Hour)
 	w.ask(`{"secretId":"prod/app"}`)
 	w.pass(time.Minute)
-	w.expect("Refused by event at 04 05:30: NotConfigured", "Rotated by event at 04 05:31")
+	w.expect("Refused by event at 04 05:30: NotConfigured", "Rotated by event at 04 06:31")
 
 	w.ask(`{"secret":"prod/app"}`)
 	if len(w.undelivered) != 1 || !strings.Contains(w.undelivered[0], "rule tumbler-rotate-now could not start its target: INVALID_JSON") {
 		t.Errorf("undelivered: %v", w.undelivered)
 	}
+}
+
+// TestEventsInARow: AWSPREVIOUS is not lost to two events, nor to one that follows
+// somebody else's rotation.
+func TestEventsInARow(t *testing.T) {
+	w := newTriggered(t)
+	w.configure(nil)
+	w.pass(time.Hour)
+	before := w.password()
+	for range 3 {
+		w.ask(`{"secretId":"prod/app"}`)
+		w.pass(time.Minute)
+	}
+	previous, err := w.secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(secretID), VersionStage: aws.String("AWSPREVIOUS")})
+	w.check(err)
+	if aws.ToString(previous.SecretString) != before {
+		t.Error("AWSPREVIOUS is lost")
+	}
+	w.pass(time.Hour)
+	w.ask(`{"secretId":"prod/app"}`)
+	w.pass(time.Minute)
+	w.expect("Rotated by event at 04 06:30", "Refused by event at 04 06:31: TooSoon", "Refused by event at 04 06:32: TooSoon", "Rotated by event at 04 07:33")
 }
 
 // TestDefaultBusRotatesNothing: most of an account may put events there.
