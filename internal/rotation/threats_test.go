@@ -51,7 +51,7 @@ func TestThreatsNameTests(t *testing.T) {
 			}
 		}
 	}
-	if rows < 15 {
+	if rows < 12 {
 		t.Errorf("%d rows", rows)
 	}
 }
