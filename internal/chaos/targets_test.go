@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/chaos"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -43,7 +43,7 @@ func (m tests) Run() int {
 	return m.M.Run()
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(tests{m})) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(tests{m}), toxiproxyLeaves()...) }
 
 // server returns the shared server of a kind.
 func server(t *testing.T, kind string) *chaos.Server {

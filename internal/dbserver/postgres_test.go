@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
@@ -23,7 +22,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("DBSERVER_TEST_CHILD") != "" {
 		childMain()
 	}
-	goleak.VerifyTestMain(m)
+	leakcheck.Main(m)
 }
 
 func start(t testing.TB, cfg dbserver.Postgres) *dbserver.Server {

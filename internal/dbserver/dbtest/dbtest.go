@@ -126,12 +126,12 @@ func Stop() {
 	shared.servers = nil
 }
 
-// Runner is what goleak.VerifyTestMain takes and testing.M is.
+// Runner is what leakcheck.Main takes and testing.M is.
 type Runner interface{ Run() int }
 
 // Stopping runs the tests and then stops the shared servers:
 //
-//	func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+//	func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
 func Stopping(m Runner) Runner { return stopping{m} }
 
 type stopping struct{ tests Runner }

@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("PGHOST") == "" {
 		os.Setenv("PGHOST", "the.environment.must.not.matter.invalid")
 	}
-	goleak.VerifyTestMain(dbtest.Stopping(m))
+	leakcheck.Main(dbtest.Stopping(m))
 }
 
 // open logs in and closes the session when the test ends.
