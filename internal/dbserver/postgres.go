@@ -1,6 +1,7 @@
 package dbserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -67,9 +68,7 @@ func StartPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
 }
 
 func startPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
-	if cfg.Superuser == "" {
-		cfg.Superuser = "postgres"
-	}
+	cfg.Superuser = cfg.superuser()
 	if cfg.PasswordEncryption == "" {
 		cfg.PasswordEncryption = "scram-sha-256"
 	}
@@ -83,6 +82,8 @@ func startPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
 	}
 	return onFreePort(cfg.Port, func(port int) (*Server, error) { return bootPostgres(ctx, cfg, as, bin, port) })
 }
+
+func (cfg Postgres) superuser() string { return cmp.Or(cfg.Superuser, "postgres") }
 
 func bootPostgres(ctx context.Context, cfg Postgres, as *account, bin string, port int) (_ *Server, err error) {
 	s := &Server{Host: loopback, Port: port, AdminUser: cfg.Superuser, AdminDatabase: "postgres"}
