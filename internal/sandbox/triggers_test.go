@@ -262,10 +262,10 @@ func TestFastClock(t *testing.T) {
 		}
 	}
 	// At least four intervals, less what the clock ran before.
-	if took := time.Since(began); took < 150*time.Millisecond || took > 10*time.Second {
+	if took := time.Since(began); took < 150*time.Millisecond || took > time.Minute {
 		t.Errorf("five starts took %s", took)
 	}
-	ctx, cancel := clock.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := clock.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := clock.Sleep(ctx, 4*time.Hour); err != nil {
 		t.Errorf("a timeout is not of real time: %v", err)

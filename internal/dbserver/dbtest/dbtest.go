@@ -17,10 +17,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 )
+
+// patience is how long a statement of a test's own may take: the machine may be
+// busy, and a test that hangs should say where.
+const patience = 2 * time.Minute
 
 // Option changes the server that a test gets. Tests that ask for the same
 // options share a server.

@@ -185,10 +185,25 @@ func (s *server) counters(t testing.TB) func(testing.TB) (accepted, refused int)
 	t.Cleanup(func() { db.Close() })
 	return func(t testing.TB) (int, int) {
 		t.Helper()
-		time.Sleep(50 * time.Millisecond) // the server counts after it has answered
+		// The server counts a refused login after it has answered, and before the
+		// connection leaves its list.
+		for connecting(t, db) {
+			time.Sleep(10 * time.Millisecond)
+		}
 		all, broken := status(t, db, "Connections"), status(t, db, "Aborted_connects")
 		return all - broken, broken
 	}
+}
+
+// connecting reports whether there is a connection that has not logged in.
+func connecting(t testing.TB, db *sql.DB) bool {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT 1 FROM information_schema.PROCESSLIST WHERE COMMAND = 'Connect'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	return rows.Next()
 }
 
 func status(t testing.TB, db *sql.DB, name string) int {
