@@ -96,11 +96,14 @@ func (p program) run(as *account, dir string, args ...string) (string, error) {
 	return run(as, dir, c[0], c[1:]...)
 }
 
-// version is the server's own words.
+// version is what the server says of itself, without where it lies.
 func (p program) version() (string, error) {
 	text, err := p.run(nil, "/", "--no-defaults", "--version")
 	if err != nil {
 		return "", fmt.Errorf("asking for its version: %w: %s", err, text)
+	}
+	if _, after, found := strings.Cut(text, " Ver "); found {
+		text = after
 	}
 	return text, nil
 }
