@@ -23,7 +23,10 @@ func StartMariaDB(ctx context.Context, cfg MySQL) (*MySQLServer, error) {
 	return startMySQL(ctx, mariaDB, cfg)
 }
 
-var mariaDBSizes = []string{"--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-data-file-path=ibdata1:4M:autoextend"}
+var mariaDBSizes = []string{
+	"--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M",
+	"--innodb-data-file-path=ibdata1:4M:autoextend", "--innodb-autoextend-increment=1",
+}
 
 var mariaDB = flavour{
 	product:    "MariaDB",

@@ -29,7 +29,7 @@ var mysql8 = flavour{
 	product:    "MySQL",
 	find:       findMySQL8,
 	sizes:      mysql8Sizes,
-	arguments:  []string{"--mysqlx=OFF", "--disable-log-bin", "--innodb-doublewrite=OFF", "--innodb-redo-log-capacity=8M"},
+	arguments:  []string{"--mysqlx=OFF", "--disable-log-bin"},
 	noTLS:      []string{"--tls-version="}, // by default it makes a certificate of its own
 	initialise: initialiseMySQL8,
 	firstLogin: func(password redact.String) []string {
@@ -63,7 +63,10 @@ func findMySQL8(as *account) (program, error) {
 	return program{command: []string{path}, home: filepath.Dir(filepath.Dir(path))}, nil
 }
 
-var mysql8Sizes = []string{"--innodb-buffer-pool-size=16M", "--innodb-data-file-path=ibdata1:5M:autoextend"}
+var mysql8Sizes = []string{
+	"--innodb-buffer-pool-size=16M", "--innodb-data-file-path=ibdata1:5M:autoextend", "--innodb-autoextend-increment=1",
+	"--innodb-redo-log-capacity=8M", "--innodb-doublewrite=OFF",
+}
 
 func initialiseMySQL8(as *account, p program, data string) error {
 	args := append([]string{"--no-defaults", "--initialize-insecure", "--basedir=" + p.home, "--datadir=" + data}, mysql8Sizes...)
