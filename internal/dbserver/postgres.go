@@ -101,14 +101,23 @@ func bootPostgres(ctx context.Context, cfg Postgres, as *account, bin string, po
 	return s, nil
 }
 
-// greet asks the server for its version.
+// greet asks the server for its version. All servers of this machine's tests have
+// one password: another one that has got the port would let us in.
 func (s *Server) greet(ctx context.Context) error {
 	conn, err := s.Admin(ctx)
 	if err != nil {
 		return err
 	}
+	defer conn.Close(ctx)
+	dir := conn.ExecParams(ctx, "SHOW data_directory", nil, nil, nil, nil).Read()
+	if dir.Err != nil {
+		return dir.Err
+	}
+	if got, want := string(dir.Rows[0][0]), filepath.Join(s.Dir, dataName); got != want {
+		return fmt.Errorf("another server, with its data in %s, has the port", got)
+	}
 	s.Version = conn.ParameterStatus("server_version")
-	return conn.Close(ctx)
+	return nil
 }
 
 // arguments is the server's command line. Settings of the caller come last and

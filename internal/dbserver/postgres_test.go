@@ -233,3 +233,15 @@ func BenchmarkStart(b *testing.B) {
 		s.Stop()
 	}
 }
+
+// A server that another one's start has got in the way of is not taken for it.
+func TestAnotherServerOnThePort(t *testing.T) {
+	other := start(t, dbserver.Postgres{})
+	s, err := dbserver.StartPostgres(t.Context(), dbserver.Postgres{Port: other.Port})
+	if err == nil {
+		s.Stop()
+	}
+	if err == nil || !strings.Contains(err.Error(), "the port is taken") {
+		t.Errorf("got %v, want to hear that the port is taken", err)
+	}
+}

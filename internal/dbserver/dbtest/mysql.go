@@ -55,9 +55,9 @@ func MySQL56(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	return mysqlFor(t, "mysql", "MySQL 5.6"+key, dbserver.StartMySQL56, cfg)
 }
 
-// MySQL is [MariaDB] for the MySQL that TUMBLER_MYSQLD names. It is the one
-// server that a test may do without: no package brings one, so unless the
-// variable is set the test is skipped, saying so.
+// MySQL is [MariaDB] for a current MySQL: see [dbserver.StartMySQL]. It is the one
+// server that a test may do without, for not every machine's packages have one:
+// then the test is skipped, saying so.
 func MySQL(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	t.Helper()
 	return mysqlFor(t, "mysql", "MySQL"+key, dbserver.StartMySQL, cfg)
