@@ -10,6 +10,8 @@ BINARIES  := build/lambda/$(ARCH)
 TOOL      := go tool -modfile=tools/go.mod
 # Everything but the CDK app, whose dependencies are large.
 GO_CORE   = $$(go list ./... | grep -v /infra)
+# A package's tests take a minute or two, and much longer on a loaded machine.
+PATIENCE  := -timeout 1h
 NODE      := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20
 
 # The CDK wants GOARCH=arm64 and GOARCH=amd64 called by Lambda's names.
@@ -35,11 +37,11 @@ sandbox: build/tumbler ## Run a local AWS with a database until Ctrl-C
 build: build/tumbler lambdas ## Build the CLI and the Lambda functions (ARCH=arm64 or x86_64)
 
 .PHONY: test
-test: node_modules/.installed servers lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
+test: servers lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
 	@echo "==> testing (real database servers, sandbox, state machine)"
-	@go test $(GO_CORE)
+	@go test $(PATIENCE) $(GO_CORE)
 	@echo "==> testing the infrastructure"
-	@$(NODE) go test ./infra/...
+	@$(NODE) go test $(PATIENCE) ./infra/...
 	@echo "==> all checks passed"
 
 .PHONY: lint
@@ -51,16 +53,16 @@ lint: ## Check formatting and run the static analysers
 	@$(TOOL) staticcheck $(GO_CORE)
 
 .PHONY: race
-race: node_modules/.installed servers ## Run the tests under the race detector (needs a C compiler)
-	@CGO_ENABLED=1 go test -race $(GO_CORE)
+race: servers ## Run the tests under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 go test -race $(PATIENCE) $(GO_CORE)
 
 .PHONY: chaos
-chaos: node_modules/.installed servers ## Break rotations in every place on every database (CHAOS="-seed 2 -only mariadb")
+chaos: servers ## Break rotations in every place on every database (CHAOS="-seed 2 -only mariadb")
 	@echo "==> breaking rotations; this takes up to 10 minutes"
 	@go run ./internal/chaos/command $(CHAOS)
 
 .PHONY: engines
-engines: node_modules/.installed servers ## Run the engines' tests and list what ran on which server
+engines: servers ## Run the engines' tests and list what ran on which server
 	@scripts/engine-table
 
 .PHONY: bench
@@ -102,8 +104,11 @@ node_modules/.installed: package-lock.json
 	@touch $@
 
 .PHONY: servers
-servers:
+servers: node_modules/.installed ## Fetch, unpack and build every database server that the tests start
 	@scripts/fetch-mariadb
+	@scripts/fetch-mysql
+	@echo "==> preparing the database servers (quick, unless FerretDB has to be compiled: some minutes)"
+	@go run ./internal/dbserver/prepare
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

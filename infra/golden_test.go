@@ -90,7 +90,7 @@ func TestOtherRotationsStayPut(t *testing.T) {
 func TestNoPartitionIsAssumed(t *testing.T) {
 	for _, tpl := range templates {
 		rest := string(tpl.src)
-		for _, given := range []string{billing, "arn:aws:kms:eu-central-1:111122223333:key/", "arn:aws:lambda:eu-central-1:111122223333:function:db2-rotation"} {
+		for _, given := range []string{billing, "arn:aws:kms:eu-central-1:111122223333:key/", "arn:aws:lambda:eu-central-1:111122223333:function:db2-rotation", "arn:aws:iam::111122223333:role/incident-response"} {
 			rest = strings.ReplaceAll(rest, given, "")
 		}
 		if i := strings.Index(rest, "arn:aws:"); i >= 0 {

@@ -89,12 +89,13 @@ func outputs(stack awscdk.Stack, network string, r *rotation.Rotation) {
 		{"StateMachineArn", "Start it with a rotation request", r.StateMachineArn},
 		{"FleetStateMachineArn", "Start it with a fleet request", r.FleetStateMachineArn},
 		{"AlertTopicArn", "Subscribe to it to hear of failures", r.AlertTopicArn},
+		{"RotateNowBus", "Event bus for events that ask for a rotation", r.RotateNowBusName},
 		{"ScheduleGroup", "EventBridge Scheduler group of the schedules; the name for the CLI", r.ScheduleGroupName},
 		{"SecurityGroupId", "Let it in where the database listens", r.SecurityGroupID},
 		{"RotatorArn", "Secrets Manager calls it for native rotation", r.RotatorArn},
 		{"Dashboard", "CloudWatch dashboard", r.DashboardName},
 	} {
-		if out.value == nil || network != "" && out.name == "AlertTopicArn" {
+		if out.value == nil || network != "" && (out.name == "AlertTopicArn" || out.name == "RotateNowBus") {
 			continue
 		}
 		id := out.name

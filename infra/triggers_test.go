@@ -2,15 +2,29 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/rotatenow"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
+
+func marshal(t *testing.T, v any) string {
+	t.Helper()
+	src, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(src)
+}
 
 func jsonOf(t *testing.T, v any) any {
 	t.Helper()
@@ -35,6 +49,7 @@ func TestScheduleStartsTheRotation(t *testing.T) {
 		"secretId":          "prod/orders/app",
 		"strategy":          "single-user",
 		"superuserSecretId": "prod/orders/admin",
+		"alsoUpdate":        []any{"url"},
 		"recoverPassword":   true,
 		"schedule": map[string]any{
 			"expression": "cron(0 2 ? * SUN *)", "duration": "3h", "freeze": []any{"2026-12-15..2027-01-05 year-end"},
@@ -148,6 +163,76 @@ func TestRotateNowEvent(t *testing.T) {
 	}
 }
 
+// TestRotateNowHasABusOfItsOwn: whoever may put events on the default bus, which is
+// often everybody, rotates nothing.
+func TestRotateNowHasABusOfItsOwn(t *testing.T) {
+	for _, tpl := range templates {
+		if name := tpl.only(t, "AWS::Events::EventBus").Properties["Name"]; name != "tumbler-rotate-now" {
+			t.Errorf("%s: the bus is %v", tpl.name, name)
+		}
+		for id, r := range tpl.Resources {
+			asks := r.Type == "AWS::Events::Rule" && strings.Contains(marshal(t, r.Properties["EventPattern"]), rotatenow.Source)
+			if asks && tpl.text(r.Properties["EventBusName"]) != "${RotateNowBus}" {
+				t.Errorf("%s: the rule %s listens on %v", tpl.name, id, r.Properties["EventBusName"])
+			}
+			if strings.Contains(id, "RotateNowRole") {
+				trust := marshal(t, r.Properties["AssumeRolePolicyDocument"])
+				if !strings.Contains(trust, "rule/tumbler-rotate-now/tumbler-") {
+					t.Errorf("%s: the role may be assumed for another rule: %s", tpl.name, trust)
+				}
+			}
+		}
+	}
+	// Nobody is named: IAM decides within the account, and nobody outside may.
+	for id, r := range templates[1].Resources {
+		if r.Type == "AWS::Events::EventBusPolicy" {
+			t.Errorf("%s: %v", id, r.Properties)
+		}
+	}
+}
+
+// TestRotateNowAdmitsWhoIsNamed, and keeps everybody else out, whatever IAM allows
+// them.
+func TestRotateNowAdmitsWhoIsNamed(t *testing.T) {
+	const role, user = "arn:aws:iam::111122223333:role/incident-response", "arn:aws:iam::444455556666:user/x"
+	for allow, want := range map[string][2]string{
+		role: {
+			`{"AWS":"` + role + `"}`, `{"ArnNotEquals":{"aws:PrincipalArn":"` + role + `"}}`,
+		},
+		"777788889999": {
+			`{"AWS":"arn:aws:iam::777788889999:root"}`, `{"StringNotEquals":{"aws:PrincipalAccount":"777788889999"}}`,
+		},
+		role + `", "` + user + `", "arn:aws:iam::777788889999:root`: {
+			`{"AWS":["` + role + `","` + user + `","arn:aws:iam::777788889999:root"]}`,
+			`{"ArnNotEquals":{"aws:PrincipalArn":["` + role + `","` + user + `"]},"StringNotEquals":{"aws:PrincipalAccount":"777788889999"}}`,
+		},
+	} {
+		tpl := synthYAML(t, "rotateNow: {allow: [\""+allow+"\"]}\nrotations: [{secret: a}]\n")
+		named := tpl.named(t, "AWS::Events::EventBusPolicy", "StatementId", "Named").Properties["Statement"].(map[string]any)
+		nobody := tpl.named(t, "AWS::Events::EventBusPolicy", "StatementId", "NobodyElse").Properties["Statement"].(map[string]any)
+		if got := marshal(t, resolved{tpl}.plain(named["Principal"])); got != want[0] || named["Effect"] != "Allow" || named["Action"] != "events:PutEvents" {
+			t.Errorf("%s: %s may, want %s; %v", allow, got, want[0], named)
+		}
+		if got := marshal(t, resolved{tpl}.plain(nobody["Condition"])); got != want[1] || nobody["Effect"] != "Deny" || nobody["Principal"] != "*" {
+			t.Errorf("%s: denied unless %s, want %s; %v", allow, got, want[1], nobody)
+		}
+	}
+}
+
+// TestRotateNowTurnedOff leaves nothing behind that an event could start.
+func TestRotateNowTurnedOff(t *testing.T) {
+	tpl := synthYAML(t, "rotateNow: {enabled: false}\nrotations: [{secret: a}]\n")
+	for id, r := range tpl.Resources {
+		if r.Type == "AWS::Events::EventBus" || r.Type == "AWS::Events::Rule" || strings.Contains(id, "RotateNow") {
+			t.Errorf("%s is still there", id)
+		}
+	}
+	plan := tpl.named(t, "AWS::Lambda::Function", "FunctionName", "tumbler-plan").Properties
+	if got := plan["Environment"].(map[string]any)["Variables"].(map[string]any)["TUMBLER_EVENT_INTERVAL"]; got != "1h" {
+		t.Errorf("Plan is told the interval %v", got)
+	}
+}
+
 // TestRotateNowFindsTheNetwork: an event reaches the workflow of its secret; one
 // about a secret that nobody knows reaches the main one, which refuses it.
 func TestRotateNowFindsTheNetwork(t *testing.T) {
@@ -167,6 +252,59 @@ func TestRotateNowFindsTheNetwork(t *testing.T) {
 	}}
 	if diff := cmp.Diff(any(want), main["EventPattern"].(map[string]any)["detail"]); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestPrivateAuthorities reach the functions that log in to databases, and no other.
+func TestPrivateAuthorities(t *testing.T) {
+	cfg := parse(t, "heartbeat: true\nrotations: [{secret: a, nativeBackstop: 90d}]\n")
+	cfg.Authorities = certs.New("a private authority").PEM()
+	tpl := synthConfig(t, cfg)
+	tpl.only(t, "AWS::Lambda::LayerVersion")
+	for _, r := range tpl.Resources {
+		if r.Type != "AWS::Lambda::Function" {
+			continue
+		}
+		name := strings.TrimPrefix(r.Properties["FunctionName"].(string), "tumbler-")
+		variables := r.Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
+		database := slices.Contains([]string{"setsecret", "testsecret", "restore", "preflight", "heartbeat", "rotator"}, name)
+		if got := strings.Join(tpl.texts(r.Properties["Layers"]), " "); got != map[bool]string{true: "${Authorities}"}[database] {
+			t.Errorf("%s has the layers %s", name, got)
+		}
+		if got, has := variables[all.AuthoritiesVariable]; has != database || has && got != "/opt/tumbler/certificate-authorities.pem" {
+			t.Errorf("%s is told of %v", name, got)
+		}
+	}
+}
+
+// TestEgress: without the databases' groups and ports, the usual ports are open, and
+// HTTPS for AWS where there are no endpoints; nothing else is.
+func TestEgress(t *testing.T) {
+	for network, want := range map[string]string{
+		"":                                      "443 1433 1521 2484 3306 5432 5439 27017",
+		"databasePorts: [6543]":                 "443 6543",
+		"endpoints: create":                     "1433 1521 2484 3306 5432 5439 27017",
+		"databaseSecurityGroups: [sg-00000001]": "443",
+		"databaseSecurityGroups: [sg-00000001], databasePorts: [6543, 443]": "443",
+		"databaseSecurityGroups: [sg-00000001], endpoints: create":          "",
+	} {
+		tpl := synthYAML(t, "rotations:\n  - {secret: a, network: {vpc: vpc-00000001, subnets: [subnet-00000001]"+strings.TrimSuffix(", "+network, ", ")+"}}\n")
+		group := tpl.named(t, "AWS::EC2::SecurityGroup", "GroupDescription", "Functions of Tumbler that log in to databases. Let it in where the database listens.")
+		var ports []int
+		for _, rule := range group.Properties["SecurityGroupEgress"].([]any) {
+			r := rule.(map[string]any)
+			if r["IpProtocol"] != "tcp" {
+				continue
+			}
+			if r["FromPort"] != r["ToPort"] {
+				t.Errorf("{%s}: ports %v to %v are open", network, r["FromPort"], r["ToPort"])
+			}
+			ports = append(ports, int(r["FromPort"].(float64)))
+		}
+		slices.Sort(ports)
+		if got := strings.Trim(fmt.Sprint(ports), "[]"); got != want {
+			t.Errorf("{%s}: open to everywhere are %s, want %s", network, got, want)
+		}
 	}
 }
 

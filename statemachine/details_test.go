@@ -81,7 +81,7 @@ func TestGiveUpEvent(t *testing.T) {
 	}
 	want := map[string]any{
 		"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "execution": executionARN, "secretArn": secretARN,
-		"step": "Restore", "applications": "at risk", "startedAt": "2026-03-01T12:00:00.000Z",
+		"step": "Restore", "applications": "of the plan rotate", "startedAt": "2026-03-01T12:00:00.000Z",
 	}
 	if diff := cmp.Diff(want, s.Event.Detail); diff != "" {
 		t.Error(diff)

@@ -256,7 +256,7 @@ func TestRealRedriveAfterAnotherHasFinished(t *testing.T) {
 				}
 				labels, logIn := e.labels(), e.logIn()
 				r := e.redrive(a)
-				w := want{state + restore + alert + "RestoredCleanly", r.event.Applications, labels + " TUMBLER=a", logIn}
+				w := want{state + restore + alert + "RestoredCleanly", r.event.Applications, labels, logIn}
 				if name == "rotation function, no engine" { // only the function can tell
 					w = want{state + restore + alert + "NeedsAttention", "at risk", labels, logIn}
 				}
@@ -331,7 +331,7 @@ func TestRealPasswordChangedInTheDatabase(t *testing.T) {
 			r := e.run(way.request, "a")
 			changed := e.server["app"].changed
 			if name == "recovering" {
-				e.wants(r, want{begin + alert + "Rotated", r.event.Applications, "CURRENT=a PREVIOUS=v1", "app=a"})
+				e.wants(r, want{begin + alert + "Rotated", "restored", "CURRENT=a PREVIOUS=v1", "app=a"})
 				if !r.event.Recovered || r.alert.MessageAttributes["severity"].StringValue != "warning" {
 					t.Errorf("%+v %+v", r.event, r.alert)
 				}
@@ -410,12 +410,12 @@ func TestRealPairWhoseCurrentAccountIsGone(t *testing.T) {
 				e.breaks("FinishSecret", fault.AccessDenied)
 			}
 			r := e.run(alternating, "b")
-			w := want{begin + alert + "Rotated", r.event.Applications, "CURRENT=b PREVIOUS=a", "app=b app_clone=a"}
+			w := want{begin + alert + "Rotated", "restored", "CURRENT=b PREVIOUS=a", "app=b app_clone=a"}
 			switch state {
 			case "TestSecret", "FinishSecret": // nobody needs it any more
-				w.path, w.logIn = begin+announce+"Rotated", "app=b"
+				w.path, w.says, w.logIn = begin+announce+"Rotated", "unaffected", "app=b"
 			case "Restore":
-				w = want{upTo("FinishSecret") + restore + alert + "RestoredCleanly", r.event.Applications, "CURRENT=a PREVIOUS=v1 TUMBLER=b", "app=v1 app_clone=a"}
+				w = want{upTo("FinishSecret") + restore + alert + "RestoredCleanly", "restored", "CURRENT=a PREVIOUS=v1 TUMBLER=b", "app=v1 app_clone=a"}
 			}
 			e.wants(r, w)
 			if r.alert != nil && !r.event.Recovered {
@@ -528,5 +528,28 @@ func TestRealRestoreFailsThroughout(t *testing.T) {
 				e.heals(singleUser, "b")
 			})
 		}
+	}
+}
+
+// Restore fails where no step had run. The text and the event say the same.
+func TestRealRestoreFailsBeforeAnyStep(t *testing.T) {
+	waiting := strings.Replace(singleUser, "{", `{"outsideWindow":"wait","window":{"opensAt":"2026-03-01T13:00:00Z","closesAt":"2026-03-01T14:00:00Z"},`, 1)
+	for name, tc := range map[string]struct {
+		request, path string
+		fails         int // Plan, the n-th time
+	}{
+		"at once":       {singleUser, upTo("Plan") + giveUp, 1},
+		"after waiting": {waiting, waited + giveUp, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEstate(t)
+			e.before("Plan", "", from(tc.fails, refused(fault.AccessDenied)))
+			e.breaks("Restore", fault.Internal)
+			r := e.run(tc.request, "a")
+			e.wants(r, want{tc.path, "not changed", "CURRENT=v1 PREVIOUS=v0", "app=v1"})
+			if !strings.Contains(r.alert.Message, "\nApplications:   not changed by this rotation") || strings.Contains(r.alert.Message, "AWSPENDING") {
+				t.Errorf("the message says:\n%s", r.alert.Message)
+			}
+		})
 	}
 }

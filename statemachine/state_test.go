@@ -89,7 +89,7 @@ func gaveUp(state, restore object) object {
 		"message": fmt.Sprintf("%sFailed:         %s: %s. Then Restore with %s: %s",
 			plan["giveUp"], failure["Error"], failure["Cause"], restore["Error"], restore["Cause"]),
 		"event": object{
-			"outcome": "NeedsAttention", "secretArn": plan["secretArn"], "applications": "at risk", "execution": execution["arn"],
+			"outcome": "NeedsAttention", "secretArn": plan["secretArn"], "applications": plan["applications"], "execution": execution["arn"],
 			"step": "Restore", "error": failure["Error"], "restoreError": restore["Error"], "startedAt": execution["startedAt"],
 		},
 	}

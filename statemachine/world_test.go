@@ -237,7 +237,7 @@ func (w *world) plan(calls int) json.RawMessage {
 		decision = w.decisions[min(calls, n-1)]
 	}
 	plan := map[string]any{
-		"decision": decision, "secretArn": secretARN, "versionId": versionID, "headline": "Tumbler: NEEDS ATTENTION: app/db",
+		"decision": decision, "applications": "of the plan " + decision, "secretArn": secretARN, "versionId": versionID, "headline": "Tumbler: NEEDS ATTENTION: app/db",
 		"giveUp": "NEEDS ATTENTION: nobody knows which password works ({}).\n\nSecret:         " + secretARN + "\n",
 		"window": map[string]any{"opensAt": w.opensAt.Format(time.RFC3339), "closesAt": w.opensAt.Add(3 * time.Hour).Format(time.RFC3339)},
 	}

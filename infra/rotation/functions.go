@@ -107,6 +107,9 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 	if inVPC {
 		props.VpcConfig = d.place.config
 	}
+	if f.database && d.authorities != nil {
+		props.Layers = &[]any{*d.authorities.Ref()}
+	}
 	if d.cfg.Tracing {
 		props.TracingConfig = &awslambda.CfnFunction_TracingConfigProperty{Mode: jsii.String("Active")}
 	}
@@ -134,6 +137,12 @@ func (d *deployment) environment(f function) map[string]any {
 	}
 	if d.hasRotator() && (f.name == "plan" || f.name == "preflight" || f.name == "listsecrets") {
 		env["TUMBLER_ROTATOR_ARN"] = d.rotatorARN()
+	}
+	if f.name == "plan" {
+		env["TUMBLER_EVENT_INTERVAL"] = d.cfg.RotateNow.MinimumInterval
+	}
+	if f.database && d.authorities != nil {
+		env[authoritiesVariable] = authoritiesPath
 	}
 	if f.database && d.place != nil {
 		maps.Copy(env, d.place.environment)

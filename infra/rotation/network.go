@@ -12,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // place is where the functions that talk to the database run.
@@ -155,14 +156,36 @@ type portRange struct{ from, to int }
 
 func onePort(port int) portRange { return portRange{port, port} }
 
-// portRanges are the databases' ports. The port of a database is in its secret,
-// which a deployment does not read: without databasePorts it may be any.
+// portRanges are the databases' ports within their own security groups. The port of a
+// database is in its secret, which a deployment does not read: without databasePorts
+// it may be any.
 func portRanges(n *config.Network) []portRange {
 	if len(n.DatabasePorts) == 0 {
 		return []portRange{{0, 65535}}
 	}
+	return listed(n.DatabasePorts)
+}
+
+// usualPorts are those of the engines that Tumbler talks to, and of Oracle's TLS. To
+// an address that nothing is known of, no other port is open without databasePorts.
+var usualPorts = func() []int {
+	ports := []int{oracleTLS}
+	for _, traits := range secretdoc.Engines {
+		if traits.Family != "" && !slices.Contains(ports, traits.DefaultPort) {
+			ports = append(ports, traits.DefaultPort)
+		}
+	}
+	slices.Sort(ports)
+	return ports
+}()
+
+// oracleTLS is the port that RDS gives the option SSL of Oracle. Source: Amazon RDS
+// user guide, "Oracle Secure Sockets Layer".
+const oracleTLS = 2484
+
+func listed(databasePorts []int) []portRange {
 	var ranges []portRange
-	for _, port := range n.DatabasePorts {
+	for _, port := range databasePorts {
 		ranges = append(ranges, onePort(port))
 	}
 	return ranges
@@ -186,11 +209,15 @@ func (d *deployment) egress() []any {
 		}
 	}
 	if len(n.DatabaseSecurityGroups) == 0 {
-		for _, ports := range portRanges(n) {
-			add(ports, "Databases")
+		ports := n.DatabasePorts
+		if len(ports) == 0 {
+			ports = usualPorts
+		}
+		for _, port := range listed(ports) {
+			add(port, "Databases")
 		}
 	}
-	if n.Endpoints == config.NoEndpoints && (len(n.DatabaseSecurityGroups) > 0 || len(n.DatabasePorts) > 0) {
+	if n.Endpoints == config.NoEndpoints {
 		add(onePort(https), "Secrets Manager, and RDS for managed superusers")
 	}
 	if len(rules) == 0 {

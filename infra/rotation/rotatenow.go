@@ -1,31 +1,82 @@
 package rotation
 
 import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/internal/rotatenow"
 )
 
-// RotateNowSource is the source of an event that asks for a rotation now:
-//
-//	{"source": "tumbler.rotate-now", "detail-type": "anything", "detail": {"secretId": "NAME OR ARN"}}
-//
-// It is the source, and not the detail-type, because IAM can limit by events:source
-// who may send such an event. Outcomes are announced from another source,
-// "tumbler", and so cannot ask for the next rotation.
-const RotateNowSource = "tumbler.rotate-now"
+// RotateNowSource is the source of an event that asks for a rotation now.
+const RotateNowSource = rotatenow.Source
+
+// bus is where such events come in: one of its own, because whoever may put events on
+// the default bus may be anybody in the account. It is nil when the configuration
+// turns events off.
+func (s *shared) bus(scope constructs.Construct) {
+	if !s.cfg.RotateNow.Enabled {
+		return
+	}
+	bus := awsevents.NewCfnEventBus(scope, jsii.String("RotateNowBus"), &awsevents.CfnEventBusProps{
+		Name:        jsii.String(rotatenow.Bus(s.cfg.Name)),
+		Description: jsii.String("Events from " + RotateNowSource + " that ask Tumbler for a rotation"),
+	})
+	s.busName = bus.Ref()
+	for i, statement := range s.mayAsk(*bus.AttrArn()) {
+		id := [...]string{"Named", "NobodyElse"}[i]
+		document := statement.document()
+		document["Sid"] = id
+		awsevents.NewCfnEventBusPolicy(scope, jsii.String("RotateNowBusPolicy"+id), &awsevents.CfnEventBusPolicyProps{
+			EventBusName: bus.Ref(), StatementId: jsii.String(id), Statement: document,
+		})
+	}
+}
+
+// mayAsk is the bus's policy. Without one, IAM decides within the account, and nobody
+// outside it may. With one, those that it names may, and nobody else: a role whose
+// policy allows events:PutEvents on every bus is kept out by name.
+func (s *shared) mayAsk(busARN string) []statement {
+	if len(s.cfg.RotateNow.Allow) == 0 {
+		return nil
+	}
+	accounts, principals := s.cfg.RotateNow.Accounts(), s.cfg.RotateNow.Principals()
+	named := principals
+	others := map[string]any{}
+	if len(principals) > 0 {
+		others["ArnNotEquals"] = map[string]any{"aws:PrincipalArn": list(principals)}
+	}
+	if len(accounts) > 0 {
+		others["StringNotEquals"] = map[string]any{"aws:PrincipalAccount": list(accounts)}
+		for _, account := range accounts {
+			named = append(named, "arn:"+*awscdk.Aws_PARTITION()+":iam::"+account+":root")
+		}
+	}
+	put, bus := []string{"events:PutEvents"}, []string{busARN}
+	return []statement{
+		{
+			Principal: map[string]any{"AWS": list(named)}, Actions: put, Resources: bus,
+			Condition: map[string]any{"StringEquals": map[string]any{"events:source": RotateNowSource}},
+		},
+		{Deny: true, Principal: "*", Actions: put, Resources: bus, Condition: others},
+	}
+}
 
 // rotateNow starts the workflow on such an event. The secret is all that is taken
 // from it: Plan looks up how it is rotated.
 func (d *deployment) rotateNow() {
+	if d.busName == nil {
+		return
+	}
 	role := d.role("RotateNowRole", "Tumbler: lets rotate-now events start rotations",
-		d.trust("events.amazonaws.com", d.arn("events", "rule/"+d.named("rotate-now"))),
+		d.trust("events.amazonaws.com", d.arn("events", "rule/"+rotatenow.Bus(d.cfg.Name)+"/"+d.named("rotate-now"))),
 		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*d.machine.Ref()}}})
 	awsevents.NewCfnRule(d.scope, jsii.String("RotateNow"), &awsevents.CfnRuleProps{
 		Name:         jsii.String(d.named("rotate-now")),
 		Description:  jsii.String("Rotates a secret when an event from " + RotateNowSource + " asks for it"),
-		EventBusName: jsii.String(eventBusName),
+		EventBusName: d.busName,
 		EventPattern: d.asksForRotation(),
 		State:        jsii.String("ENABLED"),
 		Targets: []any{awsevents.CfnRule_TargetProperty{

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -39,6 +40,9 @@ type Rotation struct {
 	// RotatorArn is Tumbler's own native rotation function; nil without a native
 	// backstop.
 	RotatorArn *string
+	// RotateNowBusName is the event bus for events that ask for a rotation; nil when
+	// they are turned off.
+	RotateNowBusName *string
 	// DashboardName is the CloudWatch dashboard; nil without one.
 	DashboardName *string
 	// Others are the workflows of further networks, by the network's name.
@@ -65,6 +69,8 @@ type shared struct {
 	topicARN    *string
 	topicKeyARN *string // nil when the topic is not ours or has AWS's key
 	undelivered awssqs.CfnQueue
+	busName     *string                   // of rotate-now events; nil when they are turned off
+	authorities awslambda.CfnLayerVersion // private ones; nil without any
 }
 
 // deployment is one workflow: a state machine with its functions, schedules and
@@ -122,6 +128,10 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 	}
 	s.alerts(root)
 	s.queue(root)
+	s.bus(root)
+	if err := s.layer(root); err != nil {
+		return nil, err
+	}
 
 	var all []*deployment
 	var main *Rotation
@@ -176,6 +186,7 @@ func (d *deployment) deploy() *Rotation {
 		StateMachineArn:   d.machine.Ref(),
 		AlertTopicArn:     d.topicARN,
 		ScheduleGroupName: jsii.String(d.name),
+		RotateNowBusName:  d.busName,
 	}
 	if d.fleet != nil {
 		made.FleetStateMachineArn = d.fleet.Ref()

@@ -12,7 +12,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 
-// eventBusName is the bus on which outcomes are announced and rotations asked for.
+// eventBusName is the bus on which outcomes are announced.
 const eventBusName = "default"
 
 func (d *deployment) stateMachine(called map[string]awslambda.CfnFunction) awsstepfunctions.CfnStateMachine {

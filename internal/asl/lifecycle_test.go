@@ -197,17 +197,24 @@ func TestMaxEvents(t *testing.T) {
 
 // Several executions share a virtual clock: it goes on only when all wait.
 func TestVirtualClockIsShared(t *testing.T) {
-	m := load(t, `{"StartAt":"S","States":{"S":{"Type":"Wait","SecondsPath":"$.n","Next":"T"},"T":{"Type":"Task","Resource":"${F}","End":true}}}`)
+	m := load(t, `{"StartAt":"B","States":{"B":{"Type":"Task","Resource":"${F}","ResultPath":null,"Next":"S"},
+		"S":{"Type":"Wait","SecondsPath":"$.n","Next":"T"},"T":{"Type":"Task","Resource":"${F}","End":true}}}`)
 	clock := asl.NewVirtualClock(epoch)
 	var (
 		wg    sync.WaitGroup
 		mu    sync.Mutex
 		order []string
 	)
+	var begun sync.WaitGroup
+	begun.Add(5)
 	release := clock.Hold() // until all have begun
 	for i := 5; i > 0; i-- {
 		wg.Go(func() {
 			m.Run(t.Context(), asl.Run{Clock: clock, Input: json.RawMessage(fmt.Sprintf(`{"n":%d}`, i*86400)), Task: func(_ context.Context, task asl.Task) (json.RawMessage, error) {
+				if task.State == "B" {
+					begun.Done()
+					return nil, nil
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				order = append(order, fmt.Sprintf("%s at %s", task.Input, clock.Now().Sub(epoch)))
@@ -215,7 +222,7 @@ func TestVirtualClockIsShared(t *testing.T) {
 			}})
 		})
 	}
-	time.Sleep(20 * time.Millisecond)
+	begun.Wait()
 	release()
 	wg.Wait()
 	want := []string{`{"n":86400} at 24h0m0s`, `{"n":172800} at 48h0m0s`, `{"n":259200} at 72h0m0s`, `{"n":345600} at 96h0m0s`, `{"n":432000} at 120h0m0s`}
@@ -227,7 +234,8 @@ func TestVirtualClockIsShared(t *testing.T) {
 func TestClocks(t *testing.T) {
 	for name, clock := range map[string]asl.Clock{"real": asl.RealClock{}, "virtual": asl.NewVirtualClock(epoch)} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := clock.WithTimeout(t.Context(), 5*time.Millisecond)
+			const timeout = 500 * time.Millisecond
+			ctx, cancel := clock.WithTimeout(t.Context(), timeout)
 			defer cancel()
 			before := clock.Now()
 			if err := clock.Sleep(ctx, time.Millisecond); err != nil {
@@ -236,7 +244,7 @@ func TestClocks(t *testing.T) {
 			if err := clock.Sleep(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
 				t.Error(err)
 			}
-			if d := clock.Now().Sub(before); d < 5*time.Millisecond || d > time.Minute {
+			if d := clock.Now().Sub(before); d < timeout || d > time.Minute {
 				t.Error(d)
 			}
 			if err := clock.Sleep(ctx, 0); !errors.Is(err, context.DeadlineExceeded) {

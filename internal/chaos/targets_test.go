@@ -5,13 +5,12 @@ import (
 	"flag"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/chaos"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -43,7 +42,7 @@ func (m tests) Run() int {
 	return m.M.Run()
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(tests{m})) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(tests{m}), toxiproxyLeaves()...) }
 
 // server returns the shared server of a kind.
 func server(t *testing.T, kind string) *chaos.Server {
@@ -57,9 +56,7 @@ func server(t *testing.T, kind string) *chaos.Server {
 		if k.Name != kind {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		s, err := k.Start(ctx)
+		s, err := k.Start(context.Background()) // which has limits of its own
 		if err != nil {
 			t.Fatal(err)
 		}

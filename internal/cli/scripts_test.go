@@ -224,7 +224,7 @@ func reach(ts *testscript.TestScript, _ bool, args []string) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "x"}, nil
 		}),
 	})
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		_, err := client.DescribeSecret(context.Background(), &secretsmanager.DescribeSecretInput{SecretId: &args[1]})
 		if err == nil {
 			return

@@ -3,7 +3,6 @@ package dbserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -32,6 +31,8 @@ type startup struct {
 	log    string    // the log's file name
 	logs   io.Writer // gets a copy of the log. Optional.
 	signal os.Signal // ends the server; nil: an interrupt
+
+	look, longest time.Duration // instead of lookInterval and readyTimeout
 
 	// prepare fills the directory and returns the server's command.
 	prepare func(dir string) (command []string, err error)
@@ -75,7 +76,7 @@ func (u startup) boot(ctx context.Context, as *account) (_ *process, err error) 
 	}
 	p.signal = u.signal
 	if err = dog.watch(p.cmd.Process.Pid); err == nil {
-		err = u.await(ctx, p, func() string { return complaints(file.Name(), before) })
+		err = u.await(ctx, p, dir, func() string { return complaints(file.Name(), before) })
 	}
 	if err != nil {
 		p.stop()
@@ -83,38 +84,6 @@ func (u startup) boot(ctx context.Context, as *account) (_ *process, err error) 
 	}
 	p.cleanup = cleanup
 	return p, nil
-}
-
-// await returns when the server is ready. log is what it logged until now.
-func (u startup) await(ctx context.Context, p *process, log func() string) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	go func() { // whoever else has the port may never answer
-		select {
-		case <-p.done:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	for {
-		err := u.ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-p.done:
-			cause, text := errEnded, log()
-			if strings.Contains(text, "Address already in use") {
-				cause = errPortTaken
-			}
-			return fmt.Errorf("%w; its log ends with:\n%s", cause, text)
-		default:
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("not ready: %w (the last attempt: %w); its log ends with:\n%s", ctx.Err(), err, log())
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 // complaints returns what was logged from offset on, without the notes of old

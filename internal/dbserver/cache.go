@@ -30,9 +30,9 @@ func cacheDir(as *account) (string, error) {
 }
 
 // cached returns the cache's directory for the key, which build fills when it
-// is not there. The directory appears complete or not at all, so that several
-// processes may ask for it at once: each builds its own and the first to be
-// ready wins.
+// is not there. The directory appears complete or not at all. When several
+// processes ask for it at once, one builds it and the others wait; where files
+// cannot be locked, each builds its own and the first to be ready wins.
 func cached(as *account, kind, key string, build func(dir string) error) (string, error) {
 	root, err := cacheDir(as)
 	if err != nil {
@@ -42,6 +42,12 @@ func cached(as *account, kind, key string, build func(dir string) error) (string
 	final := filepath.Join(root, kind+"-"+hex.EncodeToString(sum[:8]))
 	if isDir(final) {
 		return final, nil
+	}
+	if unlock, err := lock(filepath.Join(root, ".lock-"+filepath.Base(final))); err == nil {
+		defer unlock()
+		if isDir(final) {
+			return final, nil
+		}
 	}
 	tmp, err := os.MkdirTemp(root, ".new-"+kind+"-")
 	if err != nil {
@@ -58,6 +64,26 @@ func cached(as *account, kind, key string, build func(dir string) error) (string
 		return "", err
 	}
 	return final, nil
+}
+
+// enterable returns where the account can run an unpacked package: where it lies if
+// the account may go there, otherwise a copy in the cache, which is another one
+// when the file server is.
+func enterable(as *account, kind, root, server string) (string, error) {
+	if as.canEnter(root) {
+		return root, nil
+	}
+	info, err := os.Stat(filepath.Join(root, server))
+	if err != nil {
+		return "", err
+	}
+	dir, err := cached(as, kind, fmt.Sprint(info.Size(), info.ModTime().UTC()), func(dir string) error {
+		return copyTree(root, dir, func(name string) bool { return name != "doc" && name != "man" && name != "etc" })
+	})
+	if err != nil {
+		return "", fmt.Errorf("copying %s to the cache: %w", kind, err)
+	}
+	return dir, nil
 }
 
 func isDir(path string) bool {

@@ -8,17 +8,11 @@ package dbserver
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
-
-// readyTimeout bounds the time from launching a server to its first login. It
-// is generous because a laptop may be creating its first data directory while
-// it compiles; a start normally takes well under a second.
-const readyTimeout = 30 * time.Second
 
 // Server is a running database server.
 type Server struct {

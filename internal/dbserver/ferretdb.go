@@ -45,8 +45,8 @@ type FerretDB struct {
 const ferretReadyName = "ready.json"
 
 // StartFerretDB starts a FerretDB server and returns when it accepts
-// connections, building it first if this machine has not done so before, which
-// takes a minute or two. ctx bounds the start, not the building. The error is
+// connections. It builds the server first if nobody has done so before on this
+// machine, which takes minutes (see [Prepare]); ctx bounds both. The error is
 // [ErrNoFerretDB] when there is nothing to build it from, and holds the end of
 // the server's log when it does not come up.
 //
@@ -67,7 +67,7 @@ func startFerretDB(ctx context.Context, cfg FerretDB) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := findFerretDB(as)
+	program, err := findFerretDB(ctx, as)
 	if err != nil {
 		return nil, err
 	}

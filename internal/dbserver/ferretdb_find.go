@@ -10,16 +10,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 )
 
 // ErrNoFerretDB says that there is no FerretDB to start, and how to get one.
 var ErrNoFerretDB = errors.New("no FerretDB server found: run this in Tumbler's checkout with the go command on PATH, " +
 	"or put the program built from internal/dbserver/ferretdb as build/ferretdb next to this one")
-
-// buildTimeout bounds the building of FerretDB, whose SQLite is a large piece of
-// generated code.
-const buildTimeout = 8 * time.Minute
 
 // ferretTags leaves out what the server does not need.
 const ferretTags = "ferretdb_no_postgresql"
@@ -27,11 +22,11 @@ const ferretTags = "ferretdb_no_postgresql"
 // findFerretDB returns the server's program: the one that the checkout's pinned
 // source gives, built when it is first asked for, and where there is no source
 // one that has been built before.
-func findFerretDB(as *account) (string, error) {
+func findFerretDB(ctx context.Context, as *account) (string, error) {
 	source := findAbove(filepath.Join("internal", "dbserver", "ferretdb", "go.mod"), isFile)
 	goCommand, err := exec.LookPath("go")
 	if source != "" && err == nil {
-		return buildFerretDB(as, goCommand, filepath.Dir(source))
+		return buildFerretDB(ctx, as, goCommand, filepath.Dir(source))
 	}
 	for _, name := range []string{"ferretdb", filepath.Join("build", "ferretdb")} {
 		if built := findAbove(name, isFile); built != "" {
@@ -42,8 +37,9 @@ func findFerretDB(as *account) (string, error) {
 }
 
 // buildFerretDB builds the server into the cache, keyed by its source and the
-// checksums of all that it is made of.
-func buildFerretDB(as *account, goCommand, source string) (string, error) {
+// checksums of all that it is made of. Its SQLite is a large piece of generated
+// code, so that it takes minutes.
+func buildFerretDB(ctx context.Context, as *account, goCommand, source string) (string, error) {
 	key := []string{runtime.Version(), ferretTags}
 	for _, name := range []string{"main.go", "go.mod", "go.sum"} {
 		text, err := os.ReadFile(filepath.Join(source, name))
@@ -53,8 +49,6 @@ func buildFerretDB(as *account, goCommand, source string) (string, error) {
 		key = append(key, string(text))
 	}
 	dir, err := cached(as, "ferretdb", strings.Join(key, "\x00"), func(dir string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), buildTimeout)
-		defer cancel()
 		cmd := exec.CommandContext(ctx, goCommand, "build", "-C", source, "-mod=readonly", "-trimpath", "-buildvcs=false",
 			"-tags", ferretTags, "-ldflags", "-s -w", "-o", filepath.Join(dir, "ferretdb"), ".")
 		// Unlike a server, the go command needs its user's settings; but what it

@@ -23,7 +23,10 @@ func StartMariaDB(ctx context.Context, cfg MySQL) (*MySQLServer, error) {
 	return startMySQL(ctx, mariaDB, cfg)
 }
 
-var mariaDBSizes = []string{"--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M", "--innodb-data-file-path=ibdata1:4M:autoextend"}
+var mariaDBSizes = []string{
+	"--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M",
+	"--innodb-data-file-path=ibdata1:4M:autoextend", "--innodb-autoextend-increment=1",
+}
 
 var mariaDB = flavour{
 	product:    "MariaDB",
@@ -64,21 +67,11 @@ func findMariaDB(as *account) (program, error) {
 	return program{}, ErrNoMariaDB
 }
 
-// unpackedMariaDB runs the server of an unpacked package: where it lies if the
-// account may go there, otherwise from a copy in the cache.
+// unpackedMariaDB runs the server of an unpacked package.
 func unpackedMariaDB(as *account, root string) (program, error) {
-	if !as.canEnter(root) {
-		version, err := os.Stat(filepath.Join(root, "usr", "sbin", "mariadbd"))
-		if err != nil {
-			return program{}, err
-		}
-		root, err = cached(as, "mariadb", fmt.Sprint(version.Size(), version.ModTime().UTC()), func(dir string) error {
-			keep := func(name string) bool { return name != "doc" && name != "man" && name != "etc" }
-			return copyTree(root, dir, keep)
-		})
-		if err != nil {
-			return program{}, fmt.Errorf("copying MariaDB to the cache: %w", err)
-		}
+	root, err := enterable(as, "mariadb", root, filepath.Join("usr", "sbin", "mariadbd"))
+	if err != nil {
+		return program{}, err
 	}
 	libraries, err := filepath.Glob(filepath.Join(root, "usr", "lib", "*-linux-gnu"))
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -97,6 +96,18 @@ func (p program) run(as *account, dir string, args ...string) (string, error) {
 	return run(as, dir, c[0], c[1:]...)
 }
 
+// version is what the server says of itself, without where it lies.
+func (p program) version() (string, error) {
+	text, err := p.run(nil, "/", "--no-defaults", "--version")
+	if err != nil {
+		return "", fmt.Errorf("asking for its version: %w: %s", err, text)
+	}
+	if _, after, found := strings.Cut(text, " Ver "); found {
+		text = after
+	}
+	return text, nil
+}
+
 func startMySQL(ctx context.Context, f flavour, cfg MySQL) (*MySQLServer, error) {
 	s, err := func() (*MySQLServer, error) {
 		as, err := serverAccount()
@@ -137,8 +148,6 @@ func bootMySQL(ctx context.Context, f flavour, cfg MySQL, as *account, prog prog
 
 // greet asks the server for its version.
 func (s *MySQLServer) greet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
 	db, err := s.Admin(ctx)
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -82,9 +81,9 @@ func prepareMySQL(f flavour, as *account, prog program, dir string, cfg MySQL) (
 // mysqlTemplate returns a directory with a data directory as the server's own
 // tools make it. Making one takes seconds, copying it a tenth of one.
 func mysqlTemplate(f flavour, as *account, prog program) (string, error) {
-	version, err := prog.run(nil, "/", "--no-defaults", "--version")
+	version, err := prog.version()
 	if err != nil {
-		return "", fmt.Errorf("asking for its version: %w: %s", err, version)
+		return "", err
 	}
 	key := strings.Join(append([]string{version}, f.sizes...), "\x00")
 	return cached(as, "mysqldata", key, func(dir string) error {

@@ -48,6 +48,7 @@ func eachMySQL(t *testing.T, test func(*testing.T, mysqlProduct)) {
 		{"MariaDB", dbserver.StartMariaDB}, {"MySQL 5.6", dbserver.StartMySQL56}, {"MySQL", dbserver.StartMySQL},
 	} {
 		t.Run(p.name, func(t *testing.T) {
+			t.Parallel() // they wait for their servers most of the time
 			if p.name == "MySQL 5.6" && runtime.GOOS+runtime.GOARCH != "linuxamd64" {
 				t.Skip("NOT RUN: MySQL 5.6 runs on Linux on x86-64 only")
 			}

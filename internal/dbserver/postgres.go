@@ -1,6 +1,7 @@
 package dbserver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -67,9 +68,7 @@ func StartPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
 }
 
 func startPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
-	if cfg.Superuser == "" {
-		cfg.Superuser = "postgres"
-	}
+	cfg.Superuser = cfg.superuser()
 	if cfg.PasswordEncryption == "" {
 		cfg.PasswordEncryption = "scram-sha-256"
 	}
@@ -83,6 +82,8 @@ func startPostgres(ctx context.Context, cfg Postgres) (*Server, error) {
 	}
 	return onFreePort(cfg.Port, func(port int) (*Server, error) { return bootPostgres(ctx, cfg, as, bin, port) })
 }
+
+func (cfg Postgres) superuser() string { return cmp.Or(cfg.Superuser, "postgres") }
 
 func bootPostgres(ctx context.Context, cfg Postgres, as *account, bin string, port int) (_ *Server, err error) {
 	s := &Server{Host: loopback, Port: port, AdminUser: cfg.Superuser, AdminDatabase: "postgres"}
@@ -100,14 +101,23 @@ func bootPostgres(ctx context.Context, cfg Postgres, as *account, bin string, po
 	return s, nil
 }
 
-// greet asks the server for its version.
+// greet asks the server for its version. All servers of this machine's tests have
+// one password: another one that has got the port would let us in.
 func (s *Server) greet(ctx context.Context) error {
 	conn, err := s.Admin(ctx)
 	if err != nil {
 		return err
 	}
+	defer conn.Close(ctx)
+	dir := conn.ExecParams(ctx, "SHOW data_directory", nil, nil, nil, nil).Read()
+	if dir.Err != nil {
+		return dir.Err
+	}
+	if got, want := string(dir.Rows[0][0]), filepath.Join(s.Dir, dataName); got != want {
+		return fmt.Errorf("another server, with its data in %s, has the port", got)
+	}
 	s.Version = conn.ParameterStatus("server_version")
-	return conn.Close(ctx)
+	return nil
 }
 
 // arguments is the server's command line. Settings of the caller come last and

@@ -13,7 +13,7 @@ import (
 
 // stopTimeout is how long a server may take to end by itself before it is
 // killed.
-const stopTimeout = 5 * time.Second
+const stopTimeout = 30 * time.Second
 
 // process is a server's main process.
 type process struct {

@@ -1,6 +1,11 @@
 package dbserver
 
-import "syscall"
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+)
 
 // dieWithParent has the kernel stop the server when we die: the watchdog does
 // the same everywhere, but could be killed together with us.
@@ -18,4 +23,19 @@ func roomyMemory(dir string) bool {
 		return false
 	}
 	return fs.Type == tmpfs && fs.Bavail*uint64(fs.Bsize) >= spare
+}
+
+// processorTime is what a process and its children that ended have used, in the
+// kernel's own words: proc(5), the fields utime to cstime of its stat.
+func processorTime(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the command's name may hold spaces
+	fields := strings.Fields(rest)
+	if len(fields) < 15 {
+		return ""
+	}
+	return strings.Join(fields[11:15], " ")
 }

@@ -19,6 +19,8 @@ func (a *account) canEnter(string) bool              { return true }
 func serverAttributes(*account) *syscall.SysProcAttr { return nil }
 func interrupt(p *os.Process) error                  { return p.Kill() }
 
+func lock(string) (func(), error) { return nil, errPlatform }
+
 type watchdog struct{}
 
 func startWatchdog(string) (*watchdog, error) { return nil, errPlatform }

@@ -80,3 +80,23 @@ func serverAttributes(a *account) *syscall.SysProcAttr {
 
 // interrupt asks a server to end now, rolling back what is under way.
 func interrupt(p *os.Process) error { return p.Signal(syscall.SIGINT) }
+
+// lock waits until no other process, and nobody else in this one, has the file
+// locked. A lock ends with its process.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil
+}

@@ -26,6 +26,7 @@ const (
 	NativeRotationEnabled Code = "NativeRotationEnabled" // a foreign rotation function is on this secret
 	AlreadyRotating       Code = "AlreadyRotating"       // another execution holds AWSPENDING
 	WindowClosed          Code = "WindowClosed"          // outside the rotation window
+	TooSoon               Code = "TooSoon"               // an event asked, and AWSCURRENT is younger than the minimum interval
 	NotPending            Code = "NotPending"            // the version is not staged AWSPENDING
 	SecretChanged         Code = "SecretChanged"         // AWSCURRENT was moved by somebody else meanwhile
 )
@@ -85,7 +86,7 @@ func (c Code) Retryable() bool {
 func Codes() []Code {
 	return []Code{
 		InvalidRequest, InvalidSecret, NotConfigured, SecretNotFound, SecretDeleted, SecretIsReplica, SecretManaged,
-		NativeRotationEnabled, AlreadyRotating, WindowClosed, NotPending, SecretChanged,
+		NativeRotationEnabled, AlreadyRotating, WindowClosed, TooSoon, NotPending, SecretChanged,
 		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady, ReplicaLagging,
 		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused, AccountDisabled, PasswordExpired,
 		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, PrivilegesDiffer, DatabaseReadOnly, DatabaseError, OutcomeUnknown,

@@ -55,6 +55,8 @@ type Deployment struct {
 	ScheduleGroup string            // TUMBLER_SCHEDULE_GROUP: the registry; none: every request stands for itself
 	Strategy      rotation.Strategy // TUMBLER_STRATEGY: of secrets that the rotator does not find in the registry
 
+	EventInterval time.Duration // TUMBLER_EVENT_INTERVAL, default 1h: how old AWSCURRENT is at least before an event rotates it
+
 	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the functions incident and audit send alerts
 	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the functions audit and preflight look at
 }
@@ -68,6 +70,10 @@ func deployment(getenv func(string) string) Deployment {
 		Strategy:      rotation.Strategy(getenv("TUMBLER_STRATEGY")),
 
 		AlertTopicARN: getenv("TUMBLER_ALERT_TOPIC_ARN"), StateMachineARN: getenv("TUMBLER_STATE_MACHINE_ARN"),
+	}
+	var err error
+	if d.EventInterval, err = time.ParseDuration(getenv("TUMBLER_EVENT_INTERVAL")); err != nil {
+		d.EventInterval = time.Hour // nobody is let through by a value that cannot be read
 	}
 	for arn := range strings.SplitSeq(getenv("TUMBLER_ROTATION_FUNCTIONS"), ",") {
 		if arn = strings.TrimSpace(arn); arn != "" {
@@ -112,7 +118,7 @@ func ClientOptions(o *config.LoadOptions) error {
 func Plan(e Env) lambda.Handler {
 	return handler(e, "plan", rotation.Plan{
 		Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(), Open: e.Open, Region: e.AWS.Region,
-		RotatorARN: e.RotatorARN, Functions: e.Functions, Now: e.Now,
+		RotatorARN: e.RotatorARN, Functions: e.Functions, EventInterval: e.EventInterval, Now: e.Now,
 	}.Run)
 }
 

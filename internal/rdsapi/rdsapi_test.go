@@ -12,16 +12,16 @@ import (
 	awsrds "github.com/aws/aws-sdk-go-v2/service/rds"
 	awsredshift "github.com/aws/aws-sdk-go-v2/service/redshift"
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/rdsapi"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/rds"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/redshift"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 const (
 	region  = "eu-west-1"

@@ -11,6 +11,10 @@ package rotatenow
 // rotation.
 const Source = "tumbler.rotate-now"
 
+// Bus is the event bus of a deployment on which such events come in. It is one of its
+// own, because whoever may put events on the default bus may be anybody.
+func Bus(deployment string) string { return deployment + "-rotate-now" }
+
 // The rule passes the secret on and nothing else: an event does not choose how a
 // secret is rotated, nor with which superuser.
 const (

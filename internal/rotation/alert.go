@@ -81,7 +81,7 @@ func (r run) giveUp() string {
 	l.WriteString("NEEDS ATTENTION: a rotation failed, and so did finding out which password the database accepts. Every label was kept: AWSPENDING may be the only password that works.\n\n")
 	l.add("Severity", severityCritical)
 	l.add("Secret", r.plan.SecretARN)
-	l.add("Applications", inWords[atRisk])
+	l.add("Applications", inWords[r.plan.Applications])
 	l.add("What to do", advice[NeedsAttention])
 	l.add("Runbook", "docs/runbook.md#needsattention")
 	l.add("Since", stamp(r.execution.StartedAt)+" at the earliest")

@@ -53,7 +53,7 @@ func (c Create) Run(ctx context.Context, in StepInput) (Progress, error) {
 	if err != nil {
 		return Progress{}, err
 	}
-	if err := c.store(ctx, plan, account, left.password); err != nil {
+	if err := storeNext(ctx, c.Secrets, plan, current, left.password); err != nil {
 		return Progress{}, err
 	}
 	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
@@ -136,15 +136,24 @@ func passwordOf(ctx context.Context, secrets ValueReader, secretARN, versionID s
 	return doc.Password, nil
 }
 
-// store puts the version under a label of its own. Nobody takes it away from a
+// storeNext puts the version under a label of its own. Nobody takes it away from a
 // version whose password may be in the database, whatever becomes of AWSPENDING.
-func (c Create) store(ctx context.Context, plan Planned, account secretdoc.Document, password redact.String) (err error) {
+// Without a password it asks for a new one.
+func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current secretdoc.Document, password redact.String) error {
+	account, err := target(plan, current)
+	if err != nil {
+		return err
+	}
 	if password.IsEmpty() {
-		if password, err = newPassword(ctx, c.Secrets, plan.Password, account); err != nil {
+		if password, err = newPassword(ctx, secrets, plan.Password, account); err != nil {
 			return err
 		}
 	}
-	return c.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), account.WithPassword(password).Encode())
+	next, err := current.WithCredentials(account.Username, password, plan.AlsoUpdate...)
+	if err != nil {
+		return err
+	}
+	return secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), next.Encode())
 }
 
 // claim attaches AWSPENDING. Of several executions that try, one wins; the others

@@ -185,6 +185,9 @@ type run struct {
 
 // rotated describes a success.
 func (r run) rotated(set SetResult) Ending {
+	if set.Repaired || !slices.Contains([]string{"", Current, Pending, "rotationFunction"}, set.LoggedInWith) {
+		r.applications = restored // AWSCURRENT had been refused
+	}
 	e := r.end(Rotated, Failure{}, "")
 	e.Event.Changes = set.Changes
 	r.tellSuccess(&e, set.LoggedInWith == WithSuperuser || set.Repaired)

@@ -24,6 +24,8 @@ type Plan struct {
 	RotatorARN string                       // Tumbler's own native rotation function. Optional.
 	Functions  []string                     // ARNs of the rotation functions that a request may name
 	Now        func() time.Time
+
+	EventInterval time.Duration // how old AWSCURRENT is at least before an event rotates it. 0: any age
 }
 
 // PlanInput is what the state machine hands to Plan.
@@ -33,8 +35,8 @@ type PlanInput struct {
 }
 
 // Run returns the plan. Codes: InvalidRequest, NotConfigured, SecretNotFound,
-// SecretDeleted, SecretIsReplica, SecretManaged, NativeRotationEnabled, and
-// AWS's own.
+// SecretDeleted, SecretIsReplica, SecretManaged, NativeRotationEnabled, TooSoon,
+// and AWS's own.
 func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	request, err := ParseRequest(in.Request)
 	if err != nil {
@@ -53,13 +55,19 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	if err := p.allowed(request); err != nil {
 		return Planned{}, err
 	}
+	if err := p.notTooSoon(ctx, request, secret); err != nil {
+		return Planned{}, err
+	}
 	now := p.Now()
 	plan := planFor(request, secret, VersionID(in.Execution.ARN))
-	plan.GiveUp = run{execution: in.Execution, plan: plan}.giveUp()
 	if err := p.busy(ctx, in.Execution.ARN, secret, plan); err != nil {
 		return Planned{}, err
 	}
-	return plan.inWindow(request, now)
+	if plan, err = plan.inWindow(request, now); err != nil {
+		return Planned{}, err
+	}
+	plan.GiveUp = run{execution: in.Execution, plan: plan}.giveUp()
+	return plan, nil
 }
 
 // allowed refuses a rotation function that nobody has allowed.

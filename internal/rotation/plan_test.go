@@ -80,7 +80,7 @@ func TestPlanRotates(t *testing.T) {
 	if !strings.Contains(got.GiveUp, secretARN) || !strings.Contains(got.Headline, "prod/app") {
 		t.Errorf("the alert in reserve is %q: %s", got.Headline, got.GiveUp)
 	}
-	got.GiveUp, got.Headline = "", ""
+	got.GiveUp, got.Headline, got.Applications = "", "", ""
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}

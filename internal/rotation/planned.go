@@ -8,8 +8,9 @@ type Planned struct {
 	Decision          Decision          `json:"decision"`
 	SecretARN         string            `json:"secretArn,omitempty"`
 	SecretName        string            `json:"secretName,omitempty"`
-	Headline          string            `json:"headline,omitempty"` // subject and ...
-	GiveUp            string            `json:"giveUp,omitempty"`   // ... text of the alert that the state machine sends itself when Restore fails
+	Headline          string            `json:"headline,omitempty"`     // subject and ...
+	GiveUp            string            `json:"giveUp,omitempty"`       // ... text of the alert that the state machine sends itself when Restore fails
+	Applications      string            `json:"applications,omitempty"` // ... and what it says of them
 	Strategy          Strategy          `json:"strategy,omitempty"`
 	VersionID         string            `json:"versionId,omitempty"`         // what this execution writes
 	CurrentVersionID  string            `json:"currentVersionId,omitempty"`  // held AWSCURRENT when planned
@@ -21,6 +22,7 @@ type Planned struct {
 	RecoverPassword   bool              `json:"recoverPassword,omitempty"`
 	RotationFunction  string            `json:"rotationFunction,omitempty"` // runs the set and test steps
 	Password          *PasswordOptions  `json:"password,omitempty"`
+	AlsoUpdate        []string          `json:"alsoUpdate,omitempty"` // further keys that hold user and password
 	Window            *Window           `json:"window,omitempty"`     // nil: rotate at any time
 	NextWindow        *Window           `json:"nextWindow,omitempty"` // the first one after now; nil without a schedule
 	Schedule          *Schedule         `json:"schedule,omitempty"`   // to name the next window when NextWindow is over, too
@@ -44,6 +46,7 @@ func planFor(request Request, secret Metadata, versionID string) Planned {
 		SecretARN:         secret.ARN,
 		SecretName:        secret.Name,
 		Headline:          subject(headlines[NeedsAttention], secret.Name),
+		Applications:      atRisk,
 		Strategy:          request.Strategy,
 		VersionID:         versionID,
 		CurrentVersionID:  secret.Labels[Current],
@@ -55,6 +58,7 @@ func planFor(request Request, secret Metadata, versionID string) Planned {
 		RecoverPassword:   request.RecoverPassword,
 		RotationFunction:  request.RotationFunction,
 		Password:          request.Password,
+		AlsoUpdate:        request.AlsoUpdate,
 		Schedule:          request.Schedule,
 	}
 }

@@ -140,6 +140,9 @@ func (r *Request) complete() error {
 	if r.RecoverPassword && r.Strategy == AlternatingUsers {
 		return invalidRequest("field recoverPassword is true with the strategy alternating-users", "Leave it out: the superuser sets the password there anyway")
 	}
+	if len(r.AlsoUpdate) == 0 {
+		r.AlsoUpdate = nil // [] says the same as nothing
+	}
 	for _, key := range r.AlsoUpdate {
 		if key == "" || slices.Contains(secretdoc.Keys, key) {
 			return invalidRequest(fmt.Sprintf("field alsoUpdate has %q, which is no further key of a secret", key),
@@ -183,6 +186,9 @@ func (r *Request) checkWindow() error {
 	if r.Schedule != nil {
 		if r.Window != nil {
 			return invalidRequest("fields schedule and window are both given", "Give one of them")
+		}
+		if len(r.Schedule.Freeze) == 0 {
+			r.Schedule.Freeze = nil
 		}
 		_, err := r.Schedule.parse()
 		return err

@@ -17,7 +17,8 @@ func FuzzParseRequest(f *testing.F) {
 		`{"secretId":"app","trigger":{"source":"schedule","scheduledAt":"2026-03-29T01:00:00Z"},"schedule":{"expression":"rate(10 days)","duration":"3h","freeze":["12-24..01-02"]}}`,
 		`{"secretId":"app","strategy":"alternating-users","superuserSecretId":"su","outsideWindow":"wait","window":{"opensAt":"2026-01-01T00:00:00Z","closesAt":"2026-01-01T03:00:00Z"}}`,
 		`{"secretId":"app","strategy":"single-user","recoverPassword":true,"password":{"length":40,"excludeCharacters":"/@"},"rotationFunction":"arn:aws:lambda:eu-west-1:1:function:x"}`,
-		`{"secretId":"app","alsoUpdate":["url","dsn"]}`, `{"secretId":"app","alsoUpdate":["password"]}`, `{"secretId":"","x":1}`, `{"secretId":"a","schedule":{"expression":"cron(0 /8 * * ? *)"},"trigger":{"source":"event","scheduledAt":"<aws.scheduler.scheduled-time>"}}`, `null`, `[]`, `{`, ``, `{"secretId":"a"} {}`,
+		`{"secretId":"app","alsoUpdate":["url","dsn"]}`, `{"secretId":"app","alsoUpdate":["password"]}`,
+		`{"secretId":"app","alsoUpdate":[],"schedule":{"expression":"rate(10 days)","freeze":[]}}`, `{"secretId":"","x":1}`, `{"secretId":"a","schedule":{"expression":"cron(0 /8 * * ? *)"},"trigger":{"source":"event","scheduledAt":"<aws.scheduler.scheduled-time>"}}`, `null`, `[]`, `{`, ``, `{"secretId":"a"} {}`,
 	} {
 		f.Add([]byte(seed))
 	}

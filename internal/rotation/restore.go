@@ -132,6 +132,8 @@ func (r Restore) takeOff(ctx context.Context, s *settlement) error {
 		moves = s.plan.settled()
 	case s.keep:
 		moves = []labelMove{{Pending, own, ""}}
+	case s.pending.Password.Equal(s.current.Password): // another rotation has taken it over and succeeded
+		moves = []labelMove{{Pending, own, ""}, {Hold(own), own, ""}}
 	default:
 		moves = []labelMove{{Pending, own, ""}, {GivenUp, s.labels[GivenUp], own}, {Hold(own), own, ""}}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
 // Rotator is a complete native rotation function: Secrets Manager calls it by
@@ -115,15 +116,10 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 	if err != nil {
 		return err
 	}
-	account, err := plan.account(current)
-	if err != nil {
+	if _, err := plan.account(current); err != nil {
 		return err
 	}
-	password, err := newPassword(ctx, r.Secrets, plan.Password, account)
-	if err != nil {
-		return err
-	}
-	if err := r.Secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), account.WithPassword(password).Encode()); err != nil {
+	if err := storeNext(ctx, r.Secrets, plan, current, redact.String{}); err != nil {
 		return err
 	}
 	secret, err := r.Secrets.Describe(ctx, plan.SecretARN)

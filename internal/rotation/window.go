@@ -61,7 +61,7 @@ func (p Planned) wait(now time.Time) (Planned, error) {
 			fmt.Sprintf("the rotation window opens at %s, more than %d days from now", stamp(w.OpensAt), longestWait/(24*time.Hour)),
 			"Ask again nearer to it, or leave it to the schedule")
 	}
-	p.Decision, p.Window = Wait, w
+	p.Decision, p.Window, p.Applications = Wait, w, notChanged
 	return p, nil
 }
 

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 
 	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
@@ -42,7 +41,7 @@ func (s *Sandbox) undeliveredEvent(work *tasks, letter sandboxevents.Undelivered
 		return // it came as JSON
 	}
 	s.deadLetter(work, string(body), map[string]string{
-		"RULE_ARN":   fmt.Sprintf("arn:aws:events:%s:%s:rule/%s", Region, Account, letter.Rule),
+		"RULE_ARN":   ruleARN,
 		"ERROR_CODE": letter.ErrorCode, "ERROR_MESSAGE": letter.ErrorMessage,
 	})
 }

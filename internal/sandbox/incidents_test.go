@@ -21,7 +21,7 @@ import (
 func (w *world) messages(n int) []sns.Message {
 	w.Helper()
 	var got []sns.Message
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline) && len(got) < n; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && len(got) < n; time.Sleep(5 * time.Millisecond) {
 		got = w.sandbox.Outbox.Messages()
 	}
 	time.Sleep(50 * time.Millisecond)

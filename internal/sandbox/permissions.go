@@ -69,7 +69,7 @@ func (s *Sandbox) assumable() error {
 		case schedulerRole:
 			service, source = "scheduler.amazonaws.com", iam.ARN("scheduler", "schedule-group/"+ScheduleGroup)
 		case ruleRole:
-			service, source = "events.amazonaws.com", iam.ARN("events", "rule/tumbler-rotate-now")
+			service, source = "events.amazonaws.com", ruleARN
 		}
 		if err := s.policies.Assume(role, service, source); err != nil {
 			return fmt.Errorf("role %s: %w", role, err)

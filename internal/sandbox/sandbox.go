@@ -240,7 +240,7 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		}
 		env := lambdaboot.Env{AWS: s.AWS(name), Log: cfg.Log, Now: cfg.Now, Sleep: cfg.Sleep, Open: cfg.open, Deployment: lambdaboot.Deployment{
 			RotatorARN: functionARN("rotator"), Functions: slices.Collect(maps.Keys(cfg.Functions)), Strategy: cfg.Strategy,
-			ScheduleGroup: group, AlertTopicARN: aws.ToString(topic.TopicArn),
+			EventInterval: time.Hour, ScheduleGroup: group, AlertTopicARN: aws.ToString(topic.TopicArn),
 			StateMachineARN: iam.ARN("states", "stateMachine:tumbler-rotation"),
 		}}
 		if slices.Contains(s.policies.InVPC, name) {

@@ -14,6 +14,12 @@ import (
 // What starts rotations by itself, as deployed: schedules, and the rule for
 // events that ask for one.
 
+// The bus of rotate-now events, and the rule that waits for them there.
+var (
+	rotateNowBus = rotatenow.Bus("tumbler")
+	ruleARN      = iam.ARN("events", "rule/"+rotateNowBus+"/tumbler-rotate-now")
+)
+
 func (s *Sandbox) schedules(cfg Config, work *tasks) sandboxscheduler.Config {
 	return sandboxscheduler.Config{
 		Clock: cfg.Clock,
@@ -35,8 +41,9 @@ func (s *Sandbox) events(cfg Config, work *tasks) sandboxevents.Config {
 	return sandboxevents.Config{
 		Now:     cfg.Now,
 		OnEvent: cfg.OnEvent,
+		Buses:   []string{rotateNowBus},
 		Rules: []sandboxevents.Rule{{
-			Name: "tumbler-rotate-now", Account: Account, Region: Region, Pattern: rotatenow.Pattern,
+			Name: "tumbler-rotate-now", Account: Account, Region: Region, Bus: rotateNowBus, Pattern: rotatenow.Pattern,
 			InputPaths: map[string]string{"secretId": rotatenow.SecretIDPath}, InputTemplate: rotatenow.Template,
 			Start: func(_ context.Context, input json.RawMessage) error {
 				return s.startAs(ruleRole, s.StateMachineARN, input)
@@ -47,7 +54,7 @@ func (s *Sandbox) events(cfg Config, work *tasks) sandboxevents.Config {
 				cfg.OnUndelivered(fmt.Sprintf("rule %s could not start its target: %s: %s", letter.Rule, letter.ErrorCode, letter.ErrorMessage))
 			}
 			send := iam.Request{Action: "sqs:SendMessage", Resource: queueARN}
-			if s.policies.ServiceMay("events.amazonaws.com", iam.ARN("events", "rule/"+letter.Rule), send) == nil {
+			if s.policies.ServiceMay("events.amazonaws.com", ruleARN, send) == nil {
 				s.undeliveredEvent(work, letter)
 			}
 		},

@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
@@ -23,6 +22,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/counted"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/follow"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
@@ -31,7 +31,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
 
 const secretID = "prod/app"
 

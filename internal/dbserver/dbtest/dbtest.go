@@ -17,10 +17,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 )
+
+// patience is how long a statement of a test's own may take: the machine may be
+// busy, and a test that hangs should say where.
+const patience = 2 * time.Minute
 
 // Option changes the server that a test gets. Tests that ask for the same
 // options share a server.
@@ -126,12 +131,12 @@ func Stop() {
 	shared.servers = nil
 }
 
-// Runner is what goleak.VerifyTestMain takes and testing.M is.
+// Runner is what leakcheck.Main takes and testing.M is.
 type Runner interface{ Run() int }
 
 // Stopping runs the tests and then stops the shared servers:
 //
-//	func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+//	func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
 func Stopping(m Runner) Runner { return stopping{m} }
 
 type stopping struct{ tests Runner }

@@ -5,12 +5,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
 
 func TestPostgres(t *testing.T) {
 	a, b := dbtest.Postgres(t), dbtest.Postgres(t)

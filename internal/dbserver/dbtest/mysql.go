@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -56,9 +55,9 @@ func MySQL56(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	return mysqlFor(t, "mysql", "MySQL 5.6"+key, dbserver.StartMySQL56, cfg)
 }
 
-// MySQL is [MariaDB] for the MySQL that TUMBLER_MYSQLD names. It is the one
-// server that a test may do without: no package brings one, so unless the
-// variable is set the test is skipped, saying so.
+// MySQL is [MariaDB] for a current MySQL: see [dbserver.StartMySQL]. It is the one
+// server that a test may do without, for not every machine's packages have one:
+// then the test is skipped, saying so.
 func MySQL(t testing.TB, key string, cfg dbserver.MySQL) *MySQLServer {
 	t.Helper()
 	return mysqlFor(t, "mysql", "MySQL"+key, dbserver.StartMySQL, cfg)
@@ -78,10 +77,8 @@ func mysqlFor(t testing.TB, engine, key string, start startMySQL, cfg dbserver.M
 	defer mysqlServers.Unlock()
 	running := mysqlServers.running[key]
 	if running == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
 		cfg.GeneralLog = true
-		s, err := start(ctx, cfg)
+		s, err := start(context.Background(), cfg) // which has limits of its own
 		if errors.Is(err, dbserver.ErrNoMySQL) {
 			t.Skipf("NOT RUN: %v", err)
 		}
@@ -137,7 +134,7 @@ func (s *MySQLServer) Try(statements ...string) error {
 }
 
 func (s *MySQLServer) try(statements ...string) (rows [][]string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := s.Admin(ctx)
 	if err != nil {
@@ -186,7 +183,7 @@ func query(ctx context.Context, db *sql.DB, statement string) ([][]string, error
 // refused; err is the statement's.
 func (s *MySQLServer) As(user string, password redact.String, statement string) (rows [][]string, ok bool, err error) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := s.Login(ctx, user, password)
 	if refused, is := errors.AsType[*mysql.MySQLError](err); is {

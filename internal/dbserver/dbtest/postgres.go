@@ -63,8 +63,7 @@ func Postgres(t testing.TB, opts ...Option) *DB {
 // library is not installed.
 func startWithStats(cfg dbserver.Postgres) (*dbserver.Server, error) {
 	const libraries = "shared_preload_libraries"
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	ctx := context.Background() // a start has limits of its own
 	if _, chosen := cfg.Settings[libraries]; !chosen {
 		cfg.Settings[libraries] = "pg_stat_statements"
 		s, err := dbserver.StartPostgres(ctx, cfg)
@@ -112,7 +111,7 @@ func (db *DB) Exec(sql string) [][]string {
 
 func (db *DB) exec(database, sql string) [][]string {
 	db.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := db.Server.Login(ctx, db.Server.AdminUser, db.Server.AdminPassword, database)
 	if err != nil {
@@ -217,7 +216,7 @@ func (db *DB) create() {
 
 // drop is a courtesy to the tests that follow; the server's end drops all.
 func (db *DB) drop() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := db.Server.Admin(ctx)
 	if err != nil {

@@ -7,15 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
 
 // A server whose certificate a private authority has signed is refused, unless that
 // authority is configured; and then every engine trusts it.

@@ -122,10 +122,11 @@ func (s *suite) givenUp(t *testing.T, lock Lock) {
 	}
 }
 
-// waiting waits until so many statements have come to a stop.
+// waiting waits until so many statements have come to a stop. The server gives the
+// first of them up after engine.LockTimeout.
 func (s *suite) waiting(t *testing.T, n int) {
 	t.Helper()
-	deadline := time.Now().Add(1500 * time.Millisecond)
+	deadline := time.Now().Add(engine.LockTimeout)
 	for steady := 0; steady < 10; {
 		steady++
 		if s.Waiting(t) < n {

@@ -56,7 +56,7 @@ func TestSilence(t *testing.T) {
 			err := connect(t, doc)
 			took := time.Since(began)
 			expect(t, err, fault.DatabaseUnreachable, doc, "no answer within 5s")
-			if took < engine.ConnectTimeout/2 || took > engine.ConnectTimeout+time.Second {
+			if took < engine.ConnectTimeout/2 || took > 2*engine.ConnectTimeout {
 				t.Errorf("it took %v", took)
 			}
 			if data := <-heard; ssl != false && bytes.Contains(data, []byte("isMaster")) {
@@ -80,7 +80,7 @@ func TestCancelledWhileConnecting(t *testing.T) {
 	began := time.Now()
 	_, err := mongodb.Engine{}.Connect(ctx, doc)
 	expect(t, err, fault.DatabaseUnreachable, doc, "cancelled")
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > engine.ConnectTimeout-time.Second {
 		t.Errorf("it took %v to notice", took)
 	}
 }
@@ -233,7 +233,7 @@ func TestConnectionLost(t *testing.T) {
 		f := startFake(t)
 		f.silentOn = "updateUser"
 		session := open(t, mongodb.Engine{}, f.superuser())
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		expect(t, session.SetPassword(ctx, "app", redact.New(next)), fault.OutcomeUnknown, f.superuser(), "no answer in time")
 	})

@@ -10,14 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
 		_ = flag.Set("rapid.checks", "30") // each check logs in several times
 	}
-	goleak.VerifyTestMain(dbtest.Stopping(m))
+	leakcheck.Main(dbtest.Stopping(m))
 }
 
 // authority signs the servers' certificates.
@@ -186,10 +185,25 @@ func (s *server) counters(t testing.TB) func(testing.TB) (accepted, refused int)
 	t.Cleanup(func() { db.Close() })
 	return func(t testing.TB) (int, int) {
 		t.Helper()
-		time.Sleep(50 * time.Millisecond) // the server counts after it has answered
+		// The server counts a refused login after it has answered, and before the
+		// connection leaves its list.
+		for connecting(t, db) {
+			time.Sleep(10 * time.Millisecond)
+		}
 		all, broken := status(t, db, "Connections"), status(t, db, "Aborted_connects")
 		return all - broken, broken
 	}
+}
+
+// connecting reports whether there is a connection that has not logged in.
+func connecting(t testing.TB, db *sql.DB) bool {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT 1 FROM information_schema.PROCESSLIST WHERE COMMAND = 'Connect'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	return rows.Next()
 }
 
 func status(t testing.TB, db *sql.DB, name string) int {

@@ -20,7 +20,7 @@ import (
 
 // Hints that engines' own faults share.
 const (
-	HintSilence = "Check that the function's security group may send to the database's port, that the database's security group " +
+	HintSilence = "Check that the function's security group may send to the database's port (databasePorts in rotations.yaml, unless it is the engine's usual one), that the database's security group " +
 		"admits the function's, that network ACLs and route tables of both subnets let the traffic pass, and that the database is running"
 	HintBusy = "Usually over by itself: the server is starting, failing over or out of connections or memory. " +
 		"If it lasts, look at the events of the instance or cluster and at DatabaseConnections in CloudWatch"

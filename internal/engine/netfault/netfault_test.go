@@ -69,7 +69,7 @@ func TestHandshake(t *testing.T) {
 			target := netfault.Target{
 				Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, User: "app", Server: "a test server", TLSHint: "RDS: the parameter group",
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			raw, err := target.Dial(ctx)
 			if err != nil {

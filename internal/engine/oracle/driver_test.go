@@ -91,7 +91,7 @@ func TestSilence(t *testing.T) {
 			err := connect(t, document(t, port, ssl))
 			took := time.Since(began)
 			expect(t, err, fault.DatabaseUnreachable, "no answer within 5s")
-			if took < engine.ConnectTimeout/2 || took > engine.ConnectTimeout+time.Second {
+			if took < engine.ConnectTimeout/2 || took > 2*engine.ConnectTimeout {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -106,7 +106,7 @@ func TestCancelledWhileConnecting(t *testing.T) {
 	began := time.Now()
 	_, err := Engine{}.Connect(ctx, document(t, port, nil))
 	expect(t, err, fault.DatabaseUnreachable, "cancelled")
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > engine.ConnectTimeout-time.Second {
 		t.Errorf("it took %v to notice", took)
 	}
 }

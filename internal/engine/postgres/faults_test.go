@@ -165,7 +165,7 @@ func TestSilence(t *testing.T) {
 			err := connect(t, doc)
 			took := time.Since(began)
 			expect(t, err, fault.DatabaseUnreachable, doc, "no answer within 5s")
-			if took < engine.ConnectTimeout/2 || took > engine.ConnectTimeout+time.Second {
+			if took < engine.ConnectTimeout/2 || took > 2*engine.ConnectTimeout {
 				t.Errorf("it took %v", took)
 			}
 		})
@@ -180,7 +180,7 @@ func TestCancelledWhileConnecting(t *testing.T) {
 	began := time.Now()
 	_, err := postgres.Engine{}.Connect(ctx, doc)
 	expect(t, err, fault.DatabaseUnreachable, doc, "cancelled")
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > engine.ConnectTimeout-time.Second {
 		t.Errorf("it took %v to notice", took)
 	}
 }
@@ -288,14 +288,14 @@ func TestConnectionLost(t *testing.T) {
 		}}
 		doc := p.Start(t, db.Host, db.Port).Through(db.Document)
 		s := open(t, doc)
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // what comes before ALTER has to fit
 		defer cancel()
 		err := s.SetPassword(ctx, db.User, redact.New(next))
 		close(hold)
 		expect(t, err, fault.OutcomeUnknown, doc, "no answer in time")
 		began := time.Now()
 		s.Close()
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > 5*time.Second {
 			t.Errorf("Close took %v", took)
 		}
 	})
@@ -336,7 +336,7 @@ func TestLocked(t *testing.T) {
 		began := time.Now()
 		err := set(t.Context())
 		expect(t, err, fault.DatabaseUnavailable, db.Document(nil), "55P03", "lock", "changed nothing")
-		if took := time.Since(began); took < engine.LockTimeout || took > engine.LockTimeout+2*time.Second {
+		if took := time.Since(began); took < engine.LockTimeout || took > 2*engine.LockTimeout {
 			t.Errorf("it took %v", took)
 		}
 		release()

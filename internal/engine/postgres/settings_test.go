@@ -201,7 +201,7 @@ func TestArrivesTooLate(t *testing.T) {
 				return true
 			}}
 			p.Start(t, w.Host, w.Port)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), engine.LateBound/2) // what comes before the change has to fit
 			defer cancel()
 			s := open(t, w.admin.At(w.Host, p.Port))
 			if err := do(ctx, w, s); fault.CodeOf(err) != fault.OutcomeUnknown {

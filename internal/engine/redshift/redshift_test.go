@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgproto3"
-	"go.uber.org/goleak"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
@@ -20,6 +19,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgsuite"
 	"github.com/tumbler-rotation/tumbler/internal/engine/redshift"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("PGHOST") == "" {
 		os.Setenv("PGHOST", "the.environment.must.not.matter.invalid")
 	}
-	goleak.VerifyTestMain(dbtest.Stopping(m))
+	leakcheck.Main(dbtest.Stopping(m))
 }
 
 // TestSuite runs the suite that every engine has to pass on PostgreSQL with md5

@@ -128,12 +128,12 @@ func TestConnectionLost(t *testing.T) {
 		b := newBed(t)
 		s := b.connect("app", appPassword, "app")
 		b.Inject(tdsfake.Fault{Statement: "ALTER LOGIN", Silence: true})
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		start := time.Now()
 		want(t, s.SetPassword(ctx, "app", redact.New(newPassword)), fault.OutcomeUnknown)
 		s.Close()
-		if took := time.Since(start); took > 4*time.Second {
+		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("it took %s", took)
 		}
 	})

@@ -3,14 +3,13 @@ package pgwire_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
+	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Stopping(m)) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
 
 // Passwords that are not ASCII are stored as the server would store them, so
 // that every client which could log in still can.
