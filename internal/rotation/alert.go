@@ -78,7 +78,11 @@ func (r run) alert(e Ending, did string) string {
 // known yet when it is written.
 func (r run) giveUp() string {
 	var l lines
-	l.WriteString("NEEDS ATTENTION: a rotation failed, and so did finding out which password the database accepts. Every label was kept: AWSPENDING may be the only password that works.\n\n")
+	kept := " Every label was kept: AWSPENDING may be the only password that works."
+	if r.plan.Applications == notChanged {
+		kept = " No step of it had run."
+	}
+	l.WriteString("NEEDS ATTENTION: a rotation failed, and so did finding out which password the database accepts." + kept + "\n\n")
 	l.add("Severity", severityCritical)
 	l.add("Secret", r.plan.SecretARN)
 	l.add("Applications", inWords[r.plan.Applications])

@@ -90,11 +90,14 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 	case StepCreate:
 		return r.create(ctx, in.Plan)
 	case StepSet:
+		if err := r.notOvertaken(ctx, in.Plan); err != nil {
+			return err
+		}
 		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Servers: r.Servers, Now: r.Now}.Run(ctx, in)
 	case StepTest:
 		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)
 	case StepFinish:
-		if err := r.mayFinish(ctx, in.Plan); err != nil {
+		if err := r.notOvertaken(ctx, in.Plan); err != nil {
 			return err
 		}
 		_, err = Finish{Secrets: r.Secrets, Now: r.Now}.Run(ctx, in)
@@ -137,10 +140,10 @@ func notPending(versionID, secret string) error {
 	return fault.New(fault.NotPending, fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", versionID, secret), "Start the rotation again")
 }
 
-// mayFinish keeps what a person has stored since Secrets Manager began: each step of
-// the native contract sees only what AWSCURRENT is now. What is newer than the pending
-// version, or of a user that this rotation does not follow on, is a person's.
-func (r Rotator) mayFinish(ctx context.Context, plan Planned) error {
+// notOvertaken keeps what somebody has stored since Secrets Manager began: each step
+// of the native contract sees only what AWSCURRENT is now. What is newer than the
+// pending version, or of a user that this rotation does not follow on, is another's.
+func (r Rotator) notOvertaken(ctx context.Context, plan Planned) error {
 	current, err := r.Secrets.CreatedAt(ctx, plan.SecretARN, plan.CurrentVersionID)
 	if err != nil {
 		return err
