@@ -34,7 +34,7 @@ func TestSuite(t *testing.T) {
 			Marks:    true,
 			Barred:   f.Barred(),
 			Locks:    f.Locks(),
-			Waiting:  f.Waiting,
+			Waiting:  f.Waiting(t),
 			TLS:      &enginetest.TLS{Distrusting: postgres.Engine{Roots: certs.New("another").Pool()}, WrongHost: "localhost"},
 			NoTLS:    new(plain.Document(nil)),
 			Log:      f.Log,

@@ -56,7 +56,7 @@ func TestSuite(t *testing.T) {
 		},
 		Tenancy: f.Tenancy(),
 		Locks:   f.Locks(),
-		Waiting: f.Waiting,
+		Waiting: f.Waiting(t),
 		TLS:     &enginetest.TLS{Distrusting: redshift.OnPostgres(redshift.Engine{Roots: certs.New("another").Pool()}), WrongHost: "localhost"},
 		NoTLS:   new(pgsuite.New(plain, "redshift").Superuser()),
 		Log:     f.Log,

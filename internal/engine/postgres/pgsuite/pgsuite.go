@@ -150,15 +150,28 @@ func (f Fixture) Locks() []enginetest.Lock {
 		}
 	}
 	return []enginetest.Lock{
-		{Name: "all roles", Hold: hold("LOCK TABLE pg_catalog.pg_authid IN SHARE MODE")},
+		{Name: "all roles", Hold: hold("LOCK TABLE pg_catalog.pg_authid IN SHARE MODE"), Unordered: true},
 		{Name: "the role", Hold: hold("SELECT 1 FROM pg_catalog.pg_authid WHERE rolname LIKE 'et%' FOR UPDATE")},
 	}
 }
 
-// Waiting counts the engine's statements that the server is at work on.
-func (f Fixture) Waiting(testing.TB) int {
-	n, _ := strconv.Atoi(f.Exec("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tumbler' AND state = 'active'")[0][0])
-	return n
+// Waiting returns what counts the engine's statements that the server is at work on.
+// It is asked often and keeps its connection.
+func (f Fixture) Waiting(t testing.TB) func(testing.TB) int {
+	conn, err := f.Server.Admin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return func(t testing.TB) int {
+		t.Helper()
+		results, err := conn.Exec(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tumbler' AND state = 'active'").ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := strconv.Atoi(string(results[0].Rows[0][0]))
+		return n
+	}
 }
 
 // Attribute is an attribute of the user itself.
