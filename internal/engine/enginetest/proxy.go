@@ -92,6 +92,7 @@ func (p *proxy) cutAfter(n int, how loss) {
 // hangUp ends all connections to clients. The server hears of it, or, if the
 // client is to be dead, never again hears anything.
 func (p *proxy) hangUp(tellServer bool) {
+	p.listener.Close() // nor do new ones get through, by which a driver would cancel its statement
 	p.mu.Lock()
 	ends := p.ends
 	p.ends = nil

@@ -33,6 +33,8 @@ func TestSuite(t *testing.T) {
 			Rights:   []enginetest.Right{f.Attribute("CREATEDB", "rolcreatedb"), f.Attribute("CREATEROLE", "rolcreaterole")},
 			Marks:    true,
 			Barred:   f.Barred(),
+			Locks:    f.Locks(),
+			Waiting:  f.Waiting(t),
 			TLS:      &enginetest.TLS{Distrusting: postgres.Engine{Roots: certs.New("another").Pool()}, WrongHost: "localhost"},
 			NoTLS:    new(plain.Document(nil)),
 			Log:      f.Log,

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	ca := certs.New("our CA")
-	db := dbtest.Postgres(t, dbtest.MD5(), dbtest.TLS(ca.Server("127.0.0.1")))
+	db := dbtest.Postgres(t, dbtest.MD5(), dbtest.TLS(ca.Server("127.0.0.1")), dbtest.Unshared(t.Name()))
 	plain := dbtest.Postgres(t, dbtest.MD5())
 	f := pgsuite.New(db, "redshift")
 	enginetest.Run(t, enginetest.Target{
@@ -55,6 +55,8 @@ func TestSuite(t *testing.T) {
 			f.Exec(`ALTER ROLE "` + user + `" SUPERUSER CREATEDB`)
 		},
 		Tenancy: f.Tenancy(),
+		Locks:   f.Locks(),
+		Waiting: f.Waiting(t),
 		TLS:     &enginetest.TLS{Distrusting: redshift.OnPostgres(redshift.Engine{Roots: certs.New("another").Pool()}), WrongHost: "localhost"},
 		NoTLS:   new(pgsuite.New(plain, "redshift").Superuser()),
 		Log:     f.Log,

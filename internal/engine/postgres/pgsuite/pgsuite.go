@@ -4,7 +4,9 @@ package pgsuite
 
 import (
 	"context"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
@@ -130,6 +132,46 @@ func (f Fixture) Barred() []enginetest.Barred {
 	return []enginetest.Barred{{Name: "NOLOGIN", Code: fault.AccountDisabled, Bar: func(_ testing.TB, user string) {
 		f.Exec("ALTER ROLE " + pgwire.Identifier(user) + " NOLOGIN")
 	}}}
+}
+
+// Locks hold up changes of roles: of all of them, as VACUUM does, and of the suite's,
+// as a transaction that has altered them.
+func (f Fixture) Locks() []enginetest.Lock {
+	hold := func(sql string) func(testing.TB, string) func() {
+		return func(t testing.TB, _ string) func() {
+			conn, err := f.Server.Admin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.Exec(t.Context(), "BEGIN; "+sql).ReadAll(); err != nil {
+				t.Fatal(err)
+			}
+			return sync.OnceFunc(func() { conn.Close(context.Background()) })
+		}
+	}
+	return []enginetest.Lock{
+		{Name: "all roles", Hold: hold("LOCK TABLE pg_catalog.pg_authid IN SHARE MODE"), Unordered: true},
+		{Name: "the role", Hold: hold("SELECT 1 FROM pg_catalog.pg_authid WHERE rolname LIKE 'et%' FOR UPDATE")},
+	}
+}
+
+// Waiting returns what counts the engine's statements that the server is at work on.
+// It is asked often and keeps its connection.
+func (f Fixture) Waiting(t testing.TB) func(testing.TB) int {
+	conn, err := f.Server.Admin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return func(t testing.TB) int {
+		t.Helper()
+		results, err := conn.Exec(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tumbler' AND state = 'active'").ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, _ := strconv.Atoi(string(results[0].Rows[0][0]))
+		return n
+	}
 }
 
 // Attribute is an attribute of the user itself.
