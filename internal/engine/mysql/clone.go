@@ -32,6 +32,9 @@ func (c *cloning) run(ctx context.Context) error {
 	if err := c.prove(); err != nil {
 		return err
 	}
+	if err := c.identify(); err != nil {
+		return err
+	}
 	for _, original := range c.originals {
 		if err := c.levelOne(ctx, original); err != nil {
 			return err
@@ -49,7 +52,9 @@ type cloning struct {
 	clones    []stored
 	// rights and options of the originals, by host
 	wanted map[string]description
-	result engine.CloneResult
+	// how the clone logs in with its new password, by host
+	factors map[string][]factor
+	result  engine.CloneResult
 
 	// dry notes what would be changed, and changes nothing.
 	dry bool
@@ -128,11 +133,7 @@ func (c *cloning) levelOne(ctx context.Context, original stored) error {
 			}
 		}
 	} else {
-		factors, err := c.factors(original, want.options)
-		if err != nil {
-			return err
-		}
-		if err := c.do(ctx, step{sql: c.srv.createSQL(a, factors, c.request.Mark), change: "created"}, a); err != nil {
+		if err := c.do(ctx, step{sql: c.srv.createSQL(a, c.factors[a.host], c.request.Mark), change: "created"}, a); err != nil {
 			return err
 		}
 		c.result.Created = true
@@ -141,17 +142,30 @@ func (c *cloning) levelOne(ctx context.Context, original stored) error {
 		return err
 	}
 	if exists && !c.request.Password.IsEmpty() {
-		factors, err := c.factors(original, want.options)
-		if err != nil {
-			return err
-		}
-		return c.do(ctx, step{sql: c.srv.passwordSQL(a, factors)}, a)
+		return c.do(ctx, step{sql: c.srv.passwordSQL(login{a, c.factors[a.host]})[0]}, a)
 	}
 	return nil
 }
 
-// factors is how the clone logs in: in the ways of its original.
-func (c *cloning) factors(original stored, o accountOptions) ([]factor, error) {
+// identify decides how each account of the clone logs in: in the ways of its
+// original. What cannot be is refused before anything has been changed.
+func (c *cloning) identify() error {
+	c.factors = map[string][]factor{}
+	for _, original := range c.originals {
+		exists := slices.ContainsFunc(c.clones, func(s stored) bool { return s.host == original.host })
+		if exists && c.request.Password.IsEmpty() {
+			continue
+		}
+		factors, err := c.factorsOf(original, c.wanted[original.host].options)
+		if err != nil {
+			return err
+		}
+		c.factors[original.host] = factors
+	}
+	return nil
+}
+
+func (c *cloning) factorsOf(original stored, o accountOptions) ([]factor, error) {
 	if c.request.Password.IsEmpty() {
 		return nil, fault.New(fault.DatabaseError, fmt.Sprintf("the clone %q does not exist for every host of %q", c.request.Clone, c.request.Original),
 			"Rotate the secret once more: a rotation that gives the clone a password creates it")

@@ -92,22 +92,37 @@ func (s *session) setOther(ctx context.Context, srv *server, op, user string, pa
 	if len(list) == 0 {
 		return fault.New(fault.DatabaseError, op+": there is no such user", "Correct the user name in the secret")
 	}
-	for _, a := range list {
-		var d description
-		if srv.mariadb {
-			if d, err = s.describe(ctx, srv, &a.account); err != nil {
-				return err
-			}
-		}
-		factors, err := factorsFor(srv, a, d.options, password)
-		if err != nil {
-			return err
-		}
-		if err := s.changed(s.exec(ctx, srv.passwordSQL(a.account, factors)), op); err != nil {
+	statements, err := s.passwordStatements(ctx, srv, list, password)
+	if err != nil {
+		return err
+	}
+	for _, statement := range statements {
+		if err := s.changed(s.exec(ctx, statement), op); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// passwordStatements returns what sets the password of accounts. Whatever it
+// refuses it refuses before anything has been changed.
+func (s *session) passwordStatements(ctx context.Context, srv *server, list []stored, password redact.String) ([]string, error) {
+	var logins []login
+	for _, a := range list {
+		var d description
+		if srv.mariadb {
+			var err error
+			if d, err = s.describe(ctx, srv, &a.account); err != nil {
+				return nil, err
+			}
+		}
+		factors, err := factorsFor(srv, a, d.options, password)
+		if err != nil {
+			return nil, err
+		}
+		logins = append(logins, login{a.account, factors})
+	}
+	return srv.passwordSQL(logins...), nil
 }
 
 // changed classifies the result of a statement that changes a password.

@@ -98,6 +98,37 @@ func TestTwoPasswords(t *testing.T) {
 	}
 }
 
+// A request that is refused has changed nothing: not even the accounts of the
+// name that come before the one that has no password to set.
+func TestRefusedBeforeAnythingIsChanged(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		without := map[string]string{
+			mariaDB.name: "IDENTIFIED VIA unix_socket", mysql56.name: "IDENTIFIED WITH sha256_password", mysql9.name: "IDENTIFIED WITH mysql_no_login",
+		}[s.name]
+		if s.newer() {
+			_ = s.Try("INSTALL PLUGIN mysql_no_login SONAME 'mysql_no_login.so'") // may be there already
+		}
+		user, old := s.user(t) // at '%', which comes first
+		s.Exec("CREATE USER " + dbtest.MySQLText(user) + "@'zzz.example' " + without)
+		fresh := dbtest.Password()
+		super := s.open(t, s.super)
+		err := super.SetPassword(t.Context(), user, fresh)
+		if !fault.Is(err, fault.DatabaseError) || !strings.Contains(err.Error(), "zzz.example") {
+			t.Errorf("got %v", err)
+		}
+		if !s.accepts(user, old) || s.accepts(user, fresh) {
+			t.Error("refused, and the password of one of the accounts was changed")
+		}
+		r := engine.CloneRequest{Original: user, Clone: user + "_clone", Password: fresh, Mark: mark}
+		if _, err := super.EnsureClone(t.Context(), r); !fault.Is(err, fault.DatabaseError) {
+			t.Errorf("got %v", err)
+		}
+		if s.accepts(r.Clone, fresh) {
+			t.Error("refused, and one of the clone's accounts was made")
+		}
+	})
+}
+
 // sql_mode changes what quotes and backslashes mean.
 func TestSQLModes(t *testing.T) {
 	for _, p := range []product{mariaDB, mysql56, mysql9} {

@@ -122,12 +122,25 @@ func (d dialect) createSQL(a account, factors []factor, mark string) string {
 	return sql
 }
 
-// passwordSQL changes the password of another account.
-func (d dialect) passwordSQL(a account, factors []factor) string {
-	if !d.mariadb && !d.ownByAlter() {
-		return "SET PASSWORD FOR " + a.sql() + " = " + text(factors[0].hash)
+// login is an account and how one logs in to it.
+type login struct {
+	account
+	factors []factor
+}
+
+// passwordSQL changes the passwords of accounts other than the session's: by one
+// statement, which MySQL from 8.0 on carries out as a whole or not at all, where
+// the server has one.
+func (d dialect) passwordSQL(logins ...login) []string {
+	var each, all []string
+	for _, l := range logins {
+		each = append(each, "SET PASSWORD FOR "+l.sql()+" = "+text(l.factors[0].hash))
+		all = append(all, l.sql()+" "+d.identified(l.factors))
 	}
-	return "ALTER USER " + a.sql() + " " + d.identified(factors)
+	if !d.mariadb && !d.ownByAlter() {
+		return each
+	}
+	return []string{"ALTER USER " + strings.Join(all, ", ")}
 }
 
 func markSQL(a account, mark string) string {

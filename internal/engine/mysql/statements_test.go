@@ -36,15 +36,16 @@ func TestStatements(t *testing.T) {
 			if d.showsCreateUser() {
 				statements = append(statements, showAccountSQL(nil), showAccountSQL(&a))
 			}
-			statements = append(statements, d.accountsSQL(a.user), d.createSQL(a, factors, "arn:x"), d.passwordSQL(a, factors), dropSQL(a))
+			statements = append(statements, d.accountsSQL(a.user), d.createSQL(a, factors, "arn:x"), dropSQL(a))
+			statements = append(statements, d.passwordSQL(login{a, factors}, login{account{a.user, "localhost"}, factors})...)
 			if d.ownByAlter() {
 				statements = append(statements, ownPlainSQL(`n'e\w`, ""), ownPlainSQL(`n'e\w`, `o'ld`))
 			} else {
 				statements = append(statements, ownHashSQL(nativeHash(redact.New("new"))))
 			}
 			if d.mariadb {
-				statements = append(statements, ownPlainOldSQL(`n'e\w`), quietSQL,
-					d.passwordSQL(a, []factor{{plugin: "unix_socket"}, {ed25519Plugin, ed25519Hash(redact.New("new"))}}))
+				two := []factor{{plugin: "unix_socket"}, {ed25519Plugin, ed25519Hash(redact.New("new"))}}
+				statements = append(append(statements, ownPlainOldSQL(`n'e\w`), quietSQL), d.passwordSQL(login{a, two})...)
 			}
 			if d.marks() {
 				statements = append(statements, markSQL(a, "arn:x'y"))
