@@ -15,6 +15,7 @@ func (s *suite) passwordCases() []testCase {
 		{"password/own", "", s.ownPassword},
 		{"password/own, again and again", "", s.ownAgain},
 		{"password/by superuser", "", s.superuserPassword},
+		{"password/the old one before the new one is used", "", s.oldBeforeNew},
 		{"password/every printable ASCII character", "", s.everyCharacter},
 		{"password/odd names and passwords", "", s.oddNames},
 		{"password/of another user without privilege", "", s.noPrivilege},
@@ -62,6 +63,44 @@ func (s *suite) superuserPassword(t *testing.T) {
 	}
 	s.accepts(t, user, fresh, old)
 	s.accepts(t, bystander, untouched, fresh)
+}
+
+// oldBeforeNew: a server that keeps what it needs to check a password quickly
+// (MySQL's caching_sha2_password) forgets it when the password is changed, and not
+// only when somebody logs in with the new one.
+func (s *suite) oldBeforeNew(t *testing.T) {
+	for how, change := range map[string]func(t *testing.T, user string, old, fresh redact.String) error{
+		"own": func(t *testing.T, user string, old, fresh redact.String) error {
+			return s.connect(t, s.Fixture.Document(user, old)).SetPassword(t.Context(), user, fresh)
+		},
+		"by superuser": func(t *testing.T, user string, _, fresh redact.String) error {
+			return s.connect(t, s.super).SetPassword(t.Context(), user, fresh)
+		},
+		"by superuser, over another's": func(t *testing.T, user string, old, fresh redact.String) error {
+			other := s.connect(t, s.Fixture.Document(user, old)) // stays
+			if err := other.Probe(t.Context()); err != nil {
+				return err
+			}
+			return s.connect(t, s.super).SetPassword(t.Context(), user, fresh)
+		},
+	} {
+		user, old := s.user(t)
+		for range 2 { // the second may be the quick one
+			if !s.Fixture.Login(t, user, old) {
+				t.Fatal("the user cannot log in")
+			}
+		}
+		fresh := s.password("")
+		if err := change(t, user, old, fresh); err != nil {
+			t.Fatalf("%s: %v", how, err)
+		}
+		for range 2 {
+			if s.Fixture.Login(t, user, old) {
+				t.Errorf("%s: the old password is accepted until the new one is used", how)
+			}
+		}
+		s.accepts(t, user, fresh, old)
+	}
 }
 
 func (s *suite) everyCharacter(t *testing.T) {

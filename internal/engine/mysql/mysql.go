@@ -16,6 +16,12 @@
 // (CURRENT_USER). Changing or cloning another user means all accounts of that
 // name: the clone gets one account for each of the original's.
 //
+// caching_sha2_password keeps in memory what it needs to check a password without
+// the hash, and forgets it when the password is changed, whoever changes it and
+// whether or not that client still lives (tried on 9.7.4: the old password was
+// refused before the new one had been used). It has been reported otherwise of
+// that version, so callers who want to be certain log in with both.
+//
 // # Whose clone is it
 //
 // An account that has the clone's name is the secret's own if the caller says so
