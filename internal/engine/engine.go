@@ -40,7 +40,8 @@ type Engine interface {
 	// Connect logs in with the document's credentials, once. TLS follows the
 	// document's ssl key: true requires a verified connection, false uses none,
 	// absent tries TLS first and goes on without it only when the server itself
-	// says that it has none (never after a certificate error).
+	// says that it has none (never after a certificate error). On such a connection
+	// no password is sent, now or later, that others could read: TLSUnavailable.
 	//
 	// Codes: InvalidSecret (a name that the engine cannot have),
 	// DatabaseUnreachable, DatabaseUnavailable, CertificateRejected,
@@ -74,7 +75,7 @@ type Session interface {
 	// a mark that an earlier call left on it. Otherwise it is AccountNotOurs, and
 	// nothing has changed. A membership is no proof: docs/decisions/0020.
 	//
-	// Codes: InvalidSecret, AccountNotOurs, AccountDisabled (the original may not
+	// Codes: InvalidSecret, TLSUnavailable, AccountNotOurs, AccountDisabled (the original may not
 	// log in), PrivilegeMissing, PrivilegesDiffer (the
 	// statements were accepted, and the rights are not equal), PasswordRejected,
 	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.

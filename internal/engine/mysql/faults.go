@@ -37,27 +37,29 @@ func number(err error) uint16 {
 	return 0
 }
 
-// loginFault classifies a login that did not succeed on an open connection.
-func loginFault(t netfault.Target, err error, encrypted bool) error {
+// fault classifies a login that did not succeed on an open connection.
+func (w *wire) fault(t netfault.Target, err error) error {
 	op := "logging in to " + t.String()
 	if _, ok := errors.AsType[*driverpkg.MySQLError](err); ok {
-		return loginRefusal(err, op, encrypted)
+		return loginRefusal(err, op, w.encrypted)
 	}
 	switch {
-	case errors.Is(err, driverpkg.ErrNoTLS):
+	case errors.Is(err, errNoTLS):
 		return t.NoTLSFault(err, "Switch TLS on in the server")
+	case errors.Is(err, errReadable):
+		return t.ReadableFault(err, "the password")
 	case errors.Is(err, driverpkg.ErrCleartextPassword), errors.Is(err, driverpkg.ErrOldPassword), errors.Is(err, driverpkg.ErrOldProtocol),
 		errors.Is(err, driverpkg.ErrUnknownPlugin), errors.Is(err, driverpkg.ErrNativePassword):
 		return fault.Wrap(err, fault.DatabaseError, op+": the server asks for a way to authenticate that Tumbler does not use",
 			"Change the account to caching_sha2_password (MySQL), or to ed25519 or mysql_native_password (MariaDB); accounts with IAM, PAM or LDAP have no password to rotate")
 	}
-	if errors.Is(err, driverpkg.ErrMalformPkt) {
-		// The driver follows one change of plugin and calls a second one malformed.
-		// MariaDB makes it when an account has two passwords and refuses the first.
+	if w.switches > 1 {
+		// MariaDB does so when an account has two passwords and the first is
+		// refused. The driver follows no further.
 		return fault.Wrap(err, fault.LoginRefused, op+": the credentials are not accepted, and the server asks for another way to authenticate",
 			"The password in this version of the secret is not the account's. If it is, give the account one way to log in (ALTER USER ... IDENTIFIED VIA)")
 	}
-	if errors.Is(err, driverpkg.ErrInvalidConn) { // the driver's word for a connection that has ended
+	if w.err == nil && errors.Is(err, driverpkg.ErrInvalidConn) { // the driver's word for a connection that has ended
 		err = errors.Join(err, driver.ErrBadConn)
 	}
 	return t.BrokenFault(err, op, "")

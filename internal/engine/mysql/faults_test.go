@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -97,8 +96,7 @@ func TestExpiredPassword(t *testing.T) {
 func TestExpiredPasswordInSandboxMode(t *testing.T) {
 	for _, p := range []product{mysql56, mysql9} {
 		t.Run(p.name, func(t *testing.T) {
-			cfg := dbserver.MySQL{Settings: map[string]string{"disconnect_on_expired_password": "OFF"}}
-			s := &server{MySQLServer: p.start(t, "sandbox mode", cfg), product: p}
+			s := p.own(t, "sandbox mode", map[string]string{"disconnect_on_expired_password": "OFF"})
 			user, password := s.user(t)
 			s.Exec("ALTER USER " + at(user) + " PASSWORD EXPIRE")
 			s.refused(t, "expired", s.Document(user, password), fault.PasswordExpired)
@@ -110,7 +108,7 @@ func TestExpiredPasswordInSandboxMode(t *testing.T) {
 func TestReadOnly(t *testing.T) {
 	for _, p := range []product{mariaDB, mysql56, mysql9} {
 		t.Run(p.name, func(t *testing.T) {
-			s := &server{MySQLServer: p.start(t, "read only", dbserver.MySQL{}), product: p}
+			s := p.own(t, "read only", nil)
 			user, password := s.user(t)
 			session := s.open(t, s.Document(user, password))
 			s.Exec("SET GLOBAL read_only = ON")

@@ -170,8 +170,11 @@ func (s *session) maySetOwn(ctx context.Context, srv *server, op, user string) e
 	if srv.self.user != user {
 		return wrongAccount(op, srv)
 	}
-	if srv.ownByAlter() || !srv.showsCreateUser() {
-		return nil // everybody may
+	if srv.ownByAlter() {
+		return s.mayBeRead() // and everybody may
+	}
+	if !srv.showsCreateUser() {
+		return nil
 	}
 	d, err := s.describe(ctx, srv, nil)
 	if err != nil {

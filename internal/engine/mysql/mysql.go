@@ -94,6 +94,7 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	}
 	s := &session{target: t, password: doc.Password, plaintext: e.Plaintext}
 
+	w := &wire{ctx: ctx, password: doc.Password, fallback: doc.SSL == nil}
 	cfg := driverpkg.NewConfig()
 	cfg.Net, cfg.Addr = "tcp", t.Address()
 	cfg.User, cfg.Passwd, cfg.DBName = doc.Username, doc.Password.Reveal(), doc.DBName
@@ -101,31 +102,31 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	cfg.MaxAllowedPacket = 1 << 20 // ours are small, and the driver need not ask
 	cfg.ConnectionAttributes = "program_name:tumbler"
 	if doc.SSL == nil || *doc.SSL {
-		cfg.TLS = rdsroots.TLS(e.Roots, doc.Host)
-		// The server says in its greeting whether it has TLS. The driver goes
-		// on without only if it has not; a failed handshake ends the attempt.
-		cfg.AllowFallbackToPlaintext = doc.SSL == nil
+		w.tls = rdsroots.TLS(e.Roots, doc.Host)
+		cfg.Net = "unix" // to the driver: nobody listens
 	}
-	dialed := false
-	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		s.raw, dialed = conn, err == nil
-		return conn, err
+	cfg.DialFunc = func(ctx context.Context, _, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		w.Conn, w.stream = conn, conn
+		return w, nil
 	}
 	connector, err := driverpkg.NewConnector(cfg)
 	if err != nil {
-		return nil, loginFault(t, err, false)
+		return nil, w.fault(t, err)
 	}
 	// Not database/sql: it logs in again when a connection breaks.
 	conn, err := connector.Connect(ctx)
 	if err != nil {
 		err = errors.Join(ctx.Err(), err) // the driver may hide that time is up
-		if !dialed {
+		if w.Conn == nil {
 			return nil, t.DialFault(err)
 		}
-		return nil, loginFault(t, err, cfg.TLS != nil)
+		return nil, w.fault(t, errors.Join(err, w.err))
 	}
-	s.conn = conn
+	s.conn, s.raw, s.readable = conn, w.Conn, w.guarded()
 	if s.server, err = s.identity(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -140,7 +141,7 @@ func (s *session) identity(ctx context.Context) (*server, error) {
 	op := "asking " + s.target.String() + " for its version"
 	rows, err := s.query(ctx, identitySQL)
 	if number(err) == errMustChangePassword {
-		return nil, loginFault(s.target, err, true)
+		return nil, loginRefusal(err, "logging in to "+s.target.String(), true)
 	}
 	if err != nil {
 		return nil, s.fault(err, op, reading)
@@ -162,6 +163,7 @@ type session struct {
 	target    netfault.Target
 	password  redact.String // the one that logged in
 	plaintext bool
+	readable  bool // others may read what is sent, and nobody has said that they may
 
 	server   *server
 	prepared bool // prepareSQL has been run

@@ -41,6 +41,9 @@ func wrongAccount(op string, srv *server) error {
 // privilege.
 func (s *session) setOwn(ctx context.Context, srv *server, op string, password redact.String) error {
 	if srv.ownByAlter() {
+		if err := s.mayBeRead(); err != nil {
+			return err
+		}
 		err := s.exec(ctx, ownPlainSQL(password.Reveal(), ""))
 		if number(err) == errMissingCurrentPassword && srv.replaces() {
 			err = s.exec(ctx, ownPlainSQL(password.Reveal(), s.password.Reveal()))
@@ -62,11 +65,22 @@ func (s *session) setOwn(ctx context.Context, srv *server, op string, password r
 		return unknownPlugin(srv.self, plugin)
 	}
 	err := s.exec(ctx, ownHashSQL(hash))
-	if srv.mariadb && s.plaintext && s.changed(err, op) != nil && fault.Is(s.changed(err, op), fault.PasswordRejected) {
+	if srv.mariadb && s.plaintext && err != nil && fault.Is(s.changed(err, op), fault.PasswordRejected) {
+		if err := s.mayBeRead(); err != nil {
+			return err
+		}
 		_ = s.exec(ctx, quietSQL) // as far as the session may
 		err = s.exec(ctx, ownPlainOldSQL(password.Reveal()))
 	}
 	return s.changed(err, op)
+}
+
+// mayBeRead refuses to send a password in a statement that others can read.
+func (s *session) mayBeRead() error {
+	if !s.readable {
+		return nil
+	}
+	return s.target.ReadableFault(errReadable, "the new password")
 }
 
 // onlyPlugin returns the plugin that SET PASSWORD changes. With two of them the

@@ -4,10 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
@@ -134,7 +132,7 @@ func TestSQLModes(t *testing.T) {
 	for _, p := range []product{mariaDB, mysql56, mysql9} {
 		for _, mode := range []string{"ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE", ""} {
 			t.Run(p.name+" "+mode, func(t *testing.T) {
-				s := &server{MySQLServer: p.start(t, "modes", dbserver.MySQL{}), product: p}
+				s := p.own(t, "modes", nil)
 				s.Exec("SET GLOBAL sql_mode = '" + mode + "'")
 				user, odd := s.Name()[:6]+"'\"`\\", redact.New("p'\"`\\''\\'\\\\-"+dbtest.Password().Reveal())
 				s.dropLater(t, user)
@@ -161,7 +159,7 @@ func TestSQLModes(t *testing.T) {
 
 // MariaDB with a policy accepts no hash by default.
 func TestPolicyThatWantsPlaintext(t *testing.T) {
-	s := &server{MySQLServer: dbtest.MariaDB(t, "policy", dbserver.MySQL{}), product: mariaDB}
+	s := mariaDB.own(t, "policy", nil)
 	user, old := s.user(t)
 	s.Exec("INSTALL SONAME 'simple_password_check'")
 	session := s.open(t, s.Document(user, old))
@@ -186,7 +184,7 @@ func TestPolicyThatWantsPlaintext(t *testing.T) {
 	}
 	// With the option off by the administrator hashes are accepted again.
 	s.Exec("SET GLOBAL strict_password_validation = OFF")
-	s.engine = mysql.Engine{}
+	s.engine.Plaintext = false
 	last := dbtest.Password()
 	if err := s.open(t, s.Document(user, fresh)).SetPassword(t.Context(), user, last); err != nil {
 		t.Error(err)
@@ -224,7 +222,7 @@ func TestPoliciesOfMySQL8(t *testing.T) {
 
 // An anonymous account can come before the user's: its password is not ours.
 func TestAnonymousAccount(t *testing.T) {
-	s := &server{MySQLServer: dbtest.MySQL56(t, "anonymous", dbserver.MySQL{}), product: mysql56}
+	s := mysql56.own(t, "anonymous", nil)
 	password := dbtest.Password()
 	s.Quietly("CREATE USER ''@'localhost' IDENTIFIED BY " + dbtest.MySQLText(password.Reveal()))
 	session := s.open(t, s.Document("someone", password))

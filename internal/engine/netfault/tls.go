@@ -51,6 +51,14 @@ func (t Target) NoTLSFault(err error, remedy string) error {
 		remedy+`, or remove "ssl" from the secret to allow an unencrypted connection`)
 }
 
+// ReadableFault is for a server that says that it has no TLS, which whoever takes
+// its place says as well, and wants something that can then be read. Where "ssl" is
+// absent it does not get it.
+func (t Target) ReadableFault(err error, what string) error {
+	return fault.Wrap(err, fault.TLSUnavailable, t.Address()+" says that it has no TLS, and "+what+" would cross the network so that others can read it",
+		`Find out who answers at this address. Then switch TLS on in the server, or say "ssl": false in the secret if you trust the network`)
+}
+
 // aboutTLS reports whether the two sides, which do hear each other, do not agree
 // on TLS. An alert of the other side is no tls.AlertError but a network error
 // with an operation of its own (package crypto/tls, Conn.readRecordOrCCS), and
