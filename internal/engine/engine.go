@@ -45,8 +45,8 @@ type Engine interface {
 	//
 	// Codes: InvalidSecret (a name that the engine cannot have),
 	// DatabaseUnreachable, DatabaseUnavailable, CertificateRejected,
-	// TLSUnavailable, LoginRefused, AccountDisabled, PrivilegeMissing (the user may
-	// not connect to the database), DatabaseError.
+	// TLSUnavailable, LoginRefused, AccountDisabled, PasswordExpired,
+	// PrivilegeMissing (the user may not connect to the database), DatabaseError.
 	Connect(ctx context.Context, doc secretdoc.Document) (Session, error)
 }
 
@@ -62,8 +62,9 @@ type Session interface {
 	// Another's password is left alone when that account may not log in whatever
 	// its password: AccountDisabled, where the engine can tell.
 	//
-	// Codes: InvalidSecret, PrivilegeMissing, PasswordRejected, AccountDisabled,
-	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.
+	// Codes: InvalidSecret, TLSUnavailable, PrivilegeMissing, PasswordRejected,
+	// AccountDisabled, DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown,
+	// DatabaseError.
 	SetPassword(ctx context.Context, user string, password redact.String) error
 
 	// EnsureClone makes the clone of an account and brings its rights level with
@@ -75,9 +76,9 @@ type Session interface {
 	// a mark that an earlier call left on it. Otherwise it is AccountNotOurs, and
 	// nothing has changed. A membership is no proof: docs/decisions/0020.
 	//
-	// Codes: InvalidSecret, TLSUnavailable, AccountNotOurs, AccountDisabled (the original may not
-	// log in), PrivilegeMissing, PrivilegesDiffer (the
-	// statements were accepted, and the rights are not equal), PasswordRejected,
+	// Codes: InvalidSecret, TLSUnavailable, AccountNotOurs, AccountDisabled (the
+	// original may not log in), PrivilegeMissing, PrivilegesDiffer (the statements
+	// were accepted, and the rights are not equal), PasswordRejected,
 	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.
 	EnsureClone(ctx context.Context, r CloneRequest) (CloneResult, error)
 

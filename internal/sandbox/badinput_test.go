@@ -161,7 +161,7 @@ func badDatabases(silent int) map[string]badInput {
 		},
 		"no TLS, ssl true": {
 			keys:   set("ssl", true),
-			ending: "NeedsAttention", err: "TLSUnavailable", says: []string{"127.0.0.1:", "has no TLS", `remove "ssl" from the secret`},
+			ending: "NeedsAttention", err: "TLSUnavailable", says: []string{"127.0.0.1:", "has no TLS", `set it to false`},
 			repair: correctSecret(nil),
 		},
 		"refuses the login": {

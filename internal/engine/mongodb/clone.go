@@ -65,6 +65,11 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 			return engine.CloneResult{}, err
 		}
 	}
+	if !r.Password.IsEmpty() {
+		if err := s.mayBeRead(); err != nil {
+			return engine.CloneResult{}, err
+		}
+	}
 	original, err := s.account(ctx, r.Original)
 	if err != nil {
 		return engine.CloneResult{}, commandFault(err, op, reading)

@@ -59,6 +59,7 @@ type db struct {
 	*dbserver.Server
 	User     string
 	Password redact.String
+	plain    bool // the secrets say that there is no TLS
 }
 
 // ferret returns a fresh user on the shared server.
@@ -73,7 +74,9 @@ func ferret(t testing.TB) *db {
 	if shared.err != nil {
 		t.Fatal(shared.err)
 	}
-	return userOn(t, shared.server, mongodb.Engine{}, nil)
+	d := userOn(t, shared.server, mongodb.Engine{}, nil)
+	d.plain = true
+	return d
 }
 
 // userOn creates a user on a server.
@@ -104,11 +107,22 @@ func (d *db) admin(t testing.TB) engine.Session {
 // document returns the secret of the test's user. change, if not nil, edits its
 // JSON first.
 func (d *db) document(change func(map[string]any)) secretdoc.Document {
-	return document(d.Host, d.Port, d.User, d.Password, change)
+	return d.secret(d.User, d.Password, change)
 }
 
 func (d *db) superuser(change func(map[string]any)) secretdoc.Document {
-	return document(d.Host, d.Port, d.AdminUser, d.AdminPassword, change)
+	return d.secret(d.AdminUser, d.AdminPassword, change)
+}
+
+func (d *db) secret(user string, password redact.String, change func(map[string]any)) secretdoc.Document {
+	return document(d.Host, d.Port, user, password, func(keys map[string]any) {
+		if d.plain {
+			keys["ssl"] = false
+		}
+		if change != nil {
+			change(keys)
+		}
+	})
 }
 
 func document(host string, port int, user string, password redact.String, change func(map[string]any)) secretdoc.Document {

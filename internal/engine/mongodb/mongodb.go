@@ -98,10 +98,23 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	if password.IsEmpty() {
 		return emptyPassword(op)
 	}
+	if err := s.mayBeRead(); err != nil {
+		return err
+	}
 	if _, err := s.change(ctx, setPasswordCommand(user, password)); err != nil {
 		return commandFault(err, op, changingPassword)
 	}
 	return nil
+}
+
+// mayBeRead refuses to send a password to a server that says that it has no TLS,
+// unless the secret says that there is to be none: SCRAM keeps the one that logs in
+// from the eyes of others, the commands do not.
+func (s *session) mayBeRead() error {
+	if s.ssl != nil || s.wire.conn != s.wire.raw {
+		return nil
+	}
+	return s.target.ReadableFault(nil, "the new password")
 }
 
 // run runs one command on the database admin, where DocumentDB keeps all users

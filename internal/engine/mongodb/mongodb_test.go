@@ -113,6 +113,7 @@ func TestOneLogin(t *testing.T) {
 // no second login.
 func TestOneLoginWithoutTLS(t *testing.T) {
 	d := ferret(t)
+	d.plain = false // TLS is tried first
 	p := (&enginetest.Proxy{Count: "saslStart"}).Start(t, d.Host, d.Port)
 	accepted(t, p.Through(d.document))
 	if conns, logins := p.Conns.Load(), p.Counted.Load(); conns != 2 || logins != 1 {

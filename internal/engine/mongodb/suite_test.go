@@ -102,7 +102,11 @@ type fixture struct {
 func (f *fixture) Superuser() secretdoc.Document { return f.super }
 
 func (f *fixture) Document(user string, password redact.String) secretdoc.Document {
-	return document(f.super.Host, f.super.Port, user, password, nil)
+	return document(f.super.Host, f.super.Port, user, password, func(keys map[string]any) {
+		if f.tls == nil {
+			keys["ssl"] = false // the fake has none, and is sent new passwords all the same
+		}
+	})
 }
 
 func (f *fixture) run(t testing.TB, command bson.D) {

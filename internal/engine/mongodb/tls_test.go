@@ -1,6 +1,7 @@
 package mongodb_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -45,9 +47,9 @@ func TestTLS(t *testing.T) {
 				value any
 				want  string
 			}{{nil, tc.absent}, {true, tc.required}, {false, tc.off}} {
-				var first []byte
+				var first, sent []byte
 				p := &enginetest.Proxy{Count: "saslStart"}
-				p.BeforeRequest = func(data []byte) bool { first = append(first, data[0]); return true }
+				p.BeforeRequest = func(data []byte) bool { first, sent = append(first, data[0]), append(sent, data...); return true }
 				p.Start(t, server.Host, server.Port)
 				d := &db{Server: server}
 				doc := d.superuser(func(keys map[string]any) {
@@ -67,10 +69,26 @@ func TestTLS(t *testing.T) {
 					}
 					continue
 				}
-				if err := s.SetPassword(t.Context(), d.AdminUser, d.AdminPassword); err != nil {
-					t.Error(err)
+				// Without TLS, and without being told so, a stranger could be in between.
+				want := fault.Code("")
+				if tc.server == nil && ssl.value == nil {
+					want = fault.TLSUnavailable
+				}
+				if err := s.SetPassword(t.Context(), d.AdminUser, d.AdminPassword); fault.CodeOf(err) != want {
+					t.Errorf("ssl %v: got %v, want %q", ssl.value, err, want)
+				}
+				if want != "" {
+					_, err = s.EnsureClone(t.Context(), engine.CloneRequest{
+						Original: d.AdminUser, Clone: d.AdminUser + "_clone", Password: d.AdminPassword, Mark: secretARN,
+					})
+					if !fault.Is(err, want) {
+						t.Errorf("ssl %v: got %v, want %q", ssl.value, err, want)
+					}
 				}
 				s.Close()
+				if readable := bytes.Contains(sent, []byte(d.AdminPassword.Reveal())); readable != (tc.server == nil && ssl.value == false) {
+					t.Errorf("ssl %v: the new password could be read: %v", ssl.value, readable)
+				}
 				if clear := p.Counted.Load() > 0; clear != (tc.server == nil) {
 					t.Errorf("ssl %v: the login was readable: %v", ssl.value, clear)
 				}

@@ -48,7 +48,7 @@ func (t Target) OldTLSFault(err error) error {
 // secret demands it. remedy is how to change the server.
 func (t Target) NoTLSFault(err error, remedy string) error {
 	return fault.Wrap(err, fault.TLSUnavailable, t.Address()+` has no TLS, and the secret says "ssl": true`,
-		remedy+`, or remove "ssl" from the secret to allow an unencrypted connection`)
+		remedy+`, or set it to false if you trust the network`)
 }
 
 // ReadableFault is for a server that says that it has no TLS, which whoever takes

@@ -59,8 +59,9 @@ const application = "Tumbler"
 // packet or of everything: it gets it, without proof of who it is, because the
 // alternative would be none at all.
 //
-// A server that says it has no encryption says so before anything secret is
-// sent; only then, and only with ssl absent, is a second connection made.
+// A server that says it has no encryption, as a stranger in its place would, would
+// get the password in a form that can be read ([MS-TDS] 2.2.6.4, "LOGIN7"): it is
+// only hidden, not encrypted. It gets it with ssl false.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	if err := fit(doc); err != nil {
 		return nil, err
@@ -71,8 +72,9 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 		return e.connect(ctx, doc, msdsn.EncryptionOff)
 	}
 	s, err := e.connect(ctx, doc, msdsn.EncryptionRequired)
-	if doc.SSL == nil && fault.Is(err, fault.TLSUnavailable) && unencrypted(err) {
-		return e.connect(ctx, doc, msdsn.EncryptionDisabled)
+	if doc.SSL == nil && unencrypted(err) {
+		t := netfault.Target{Host: doc.Host, Port: doc.Port}
+		return nil, t.ReadableFault(err, "the password")
 	}
 	return s, err
 }

@@ -47,6 +47,7 @@ func TestSuite(t *testing.T) {
 		Locks:   []enginetest.Lock{{Name: "open transaction", Hold: func(testing.TB, string) func() { return b.Hold() }}},
 		Waiting: func(testing.TB) int { return b.Waiting() },
 		NotApplicable: map[string]string{
+			"tls/not required and not there":   "the password could be read: see TestTLS",
 			"late statement/the next one wins": "the fake does not queue what waits, as SQL Server does",
 		},
 		Marks:  true,
