@@ -139,11 +139,6 @@ type Failure struct {
 	Cause string `json:"Cause"`
 }
 
-// failureOf is the failure that a step would have reported by returning err.
-func failureOf(err *fault.Error) Failure {
-	return Failure{Error: string(err.Code), Cause: err.Message()}
-}
-
 // Words returns the cause for people. A Lambda function's cause is a JSON
 // object; everything else comes as it is.
 func (f Failure) Words() string {
