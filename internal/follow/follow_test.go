@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,12 +26,12 @@ func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 // good is what each state's function answers when nothing is wrong.
 var good = map[string]string{
-	"Plan": `{"decision":"rotate","secretArn":"arn","versionId":"v"}`, "CreateSecret": `{}`, "SetSecret": `{}`, "TestSecret": `{}`,
+	"Plan": `{"decision":"rotate","secretArn":"arn","versionId":"v","headline":"h","giveUp":"g","applications":"at risk"}`, "CreateSecret": `{}`, "SetSecret": `{}`, "TestSecret": `{}`,
 	"FinishSecret": ending("Rotated"), "Restore": ending("RestoredCleanly"),
 }
 
 func ending(outcome string) string {
-	return `{"outcome":"` + outcome + `","severity":"info","error":"AccessDenied","cause":"not allowed","secret":"s","subject":"s","message":"m","detailType":"d","event":{}}`
+	return `{"outcome":"` + outcome + `","severity":"info","error":"AccessDenied","cause":"not allowed","secret":"s","subject":"s","message":"m","detailType":"d","alert":` + strconv.FormatBool(outcome != "Rotated") + `,"event":{}}`
 }
 
 // world is the state machine with functions that do as they are told.
