@@ -196,7 +196,7 @@ func (w *world) hold(ts *testscript.TestScript, _ []string) {
 		return nil
 	})
 	started, err := sfn.NewFromConfig(w.sandbox.AWS("test")).StartExecution(w.t.Context(), &sfn.StartExecutionInput{
-		StateMachineArn: &w.sandbox.StateMachineARN, Input: aws.String(`{"secretId":"prod/app"}`),
+		StateMachineArn: &w.sandbox.StateMachineARN, Input: aws.String(`{"secretId":"prod/app","trigger":{"source":"manual"},"outsideWindow":"rotate"}`),
 	})
 	ts.Check(err)
 	<-reached
