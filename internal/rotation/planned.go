@@ -82,10 +82,13 @@ func (p Planned) leftPending() string {
 }
 
 // leftovers are the versions of earlier rotations whose password the database may
-// have and which only Tumbler's labels or AWSPENDING lead to. Those on hold come
-// first: nobody but a rotation has put them there.
+// have and which only Tumbler's labels or AWSPENDING lead to. The one that AWSPENDING
+// is on comes last: the last rotation has tried it, so that of several each gets its
+// turn.
 func (p Planned) leftovers() (ids []string) {
-	for _, id := range append(held(p.Unfinished), p.leftPending()) {
+	pending := p.leftPending()
+	onHold := slices.DeleteFunc(held(p.Unfinished), func(id string) bool { return id == pending })
+	for _, id := range append(onHold, pending) {
 		if id != "" && id != p.CurrentVersionID && id != p.PreviousVersionID && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
