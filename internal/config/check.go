@@ -32,7 +32,11 @@ var (
 const keyRemedy = "write the key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); an alias cannot stand in an IAM policy"
 
 // checker finds values that are well-formed YAML and yet cannot be meant.
-type checker struct{ *decoder }
+type checker struct {
+	*decoder
+	roots map[string][]string // fields by rotation, see below
+	gaps  map[string]int      // days by schedule, see longestGap
+}
 
 func (c *checker) config(cfg *Config) {
 	c.match("name", cfg.Name, namePattern, "use 1-32 small letters, digits and hyphens, a letter first")

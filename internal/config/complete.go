@@ -80,6 +80,7 @@ func (c *checker) inherit(field string, r, from *Rotation) {
 		for _, at := range c.below("defaults." + name) {
 			own := field + strings.TrimPrefix(at, "defaults")
 			c.at[own], c.from[own] = c.at[at], at
+			c.note(own)
 		}
 	}
 }
@@ -117,14 +118,36 @@ func (c *checker) inherited(field string) bool {
 
 // below lists the field and the fields in it that have a position.
 func (c *checker) below(field string) []string {
+	if c.roots == nil {
+		c.roots = map[string][]string{}
+		for at := range c.at {
+			c.note(at)
+		}
+	}
 	var fields []string
-	for at := range c.at {
+	for _, at := range c.roots[root(field)] {
+		if _, there := c.at[at]; !there {
+			continue
+		}
 		if at == field || strings.HasPrefix(at, field+".") || strings.HasPrefix(at, field+"[") {
 			fields = append(fields, at)
 		}
 	}
 	slices.Sort(fields)
-	return fields
+	return slices.Compact(fields)
+}
+
+// note keeps the fields of one rotation together: looking through those of thousands
+// for each of them takes minutes.
+func (c *checker) note(field string) {
+	if c.roots != nil {
+		c.roots[root(field)] = append(c.roots[root(field)], field)
+	}
+}
+
+func root(field string) string {
+	first, _, _ := strings.Cut(field, ".")
+	return first
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -47,15 +47,27 @@ func (c *checker) notManaged(field, value string) {
 // distinct refuses a secret that is listed twice: two schedules of one secret
 // would overtake each other.
 func (c *checker) distinct(rotations []Rotation) {
+	// Two ARNs of one name are of two secrets, of which one is gone.
+	seen, named, byName := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, r := range rotations {
-		for j, other := range rotations[:i] {
-			same := r.Secret == other.Secret ||
-				IsARN(r.Secret) != IsARN(other.Secret) && SecretName(r.Secret) == SecretName(other.Secret)
-			if same && r.Secret != "" {
-				field := fmt.Sprintf("rotations[%d].secret", i)
-				c.problem(field, fmt.Sprintf("%q is already rotated by rotations[%d]", r.Secret, j), "remove one of the two")
-				break
-			}
+		name := SecretName(r.Secret)
+		if r.Secret == "" {
+			continue
+		}
+		j, twice := seen[r.Secret]
+		if !twice && IsARN(r.Secret) {
+			j, twice = named[name]
+		} else if !twice {
+			j, twice = byName[name]
+		}
+		if twice {
+			c.problem(fmt.Sprintf("rotations[%d].secret", i), fmt.Sprintf("%q is already rotated by rotations[%d]", r.Secret, j), "remove one of the two")
+			continue
+		}
+		if seen[r.Secret] = i; IsARN(r.Secret) {
+			byName[name] = i
+		} else {
+			named[name] = i
 		}
 	}
 }

@@ -111,7 +111,14 @@ func (c *checker) backstop(field string, r *Rotation) {
 	if !ok {
 		return
 	}
-	if gap := longestGap(schedule); gap >= days {
+	gap, known := c.gaps[r.Schedule+r.Duration]
+	if !known {
+		if gap = longestGap(schedule); c.gaps == nil {
+			c.gaps = map[string]int{}
+		}
+		c.gaps[r.Schedule+r.Duration] = gap
+	}
+	if gap >= days {
 		c.problem(at, fmt.Sprintf("%s is not longer than the schedule, which leaves up to %d days between rotations", r.NativeBackstop, gap),
 			fmt.Sprintf("use %dd or more, so that Secrets Manager steps in only when the schedule does not work", gap+1))
 	}
