@@ -31,7 +31,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }
+func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(everyPermission{m})) }
 
 const secretID = "prod/app"
 

@@ -78,8 +78,13 @@ type Caller struct {
 	SourceArn     string `json:"sourceArn,omitempty"`
 }
 
-// Use is a part of a policy that allowed something.
-type Use struct{ Policy, Action, Resource string }
+// Use is a part of a policy that allowed something: an action or a resource of a
+// statement.
+type Use struct {
+	Role             string // "" for other policies
+	Statement        string // the policy's name and the statement's actions
+	Action, Resource string
+}
 
 // Load returns one of the deployments.
 func Load(name string) (*Deployment, error) {
@@ -107,9 +112,7 @@ func (d *Deployment) documents() map[string]Document {
 			all[fmt.Sprintf("%s %d", name, i)] = p
 		}
 	}
-	for arn, p := range d.Resources {
-		all[arn] = p
-	}
+	maps.Copy(all, d.Resources)
 	for service, p := range d.Endpoints {
 		all["endpoint "+service] = p
 	}
@@ -118,37 +121,50 @@ func (d *Deployment) documents() map[string]Document {
 
 // Grants lists everything that the policies allow: each action and each resource of
 // each statement, as [Deployment.Used] reports it.
-func (d *Deployment) Grants() []Use {
-	seen := map[Use]bool{}
-	add := func(policy string, document Document) {
-		for i, s := range document.Statement {
+func (d *Deployment) Grants() (list []Use) {
+	add := func(role, policy string, document Document) {
+		for _, s := range document.Statement {
 			if s.Effect != "Allow" {
 				continue
 			}
 			for _, action := range s.Action {
-				seen[Use{statement(policy, i), action, ""}] = true
+				list = append(list, s.use(role, policy, action, ""))
 			}
 			for _, resource := range s.Resource {
-				seen[Use{statement(policy, i), "", resource}] = true
+				if !strings.Contains(resource, ":secret:"+ByFunction) { // the same secrets again
+					list = append(list, s.use(role, policy, "", resource))
+				}
 			}
 		}
 	}
-	for where, document := range d.documents() {
-		add(where, document)
+	for name, role := range d.Roles {
+		for _, p := range role.Policies {
+			add(name, "", p)
+		}
+		add("", name+" trust", role.Trust)
+	}
+	for arn, p := range d.Resources {
+		add("", arn, p)
+	}
+	for service, p := range d.Endpoints {
+		add("", "endpoint "+service, p)
 	}
 	for _, c := range d.Callers {
-		seen[c.use()] = true
+		list = append(list, c.use())
 	}
-	return slices.SortedFunc(maps.Keys(seen), func(a, b Use) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(list, func(a, b Use) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(list)
 }
 
-func statement(policy string, i int) string { return fmt.Sprintf("%s statement %d", policy, i) }
+func (s Statement) use(role, policy, action, resource string) Use {
+	return Use{role, policy + "[" + strings.Join(s.Action, " ") + "]", action, resource}
+}
 
 func (u Use) String() string {
-	return strings.TrimSpace(u.Policy + ": " + strings.TrimSpace(u.Action+" "+u.Resource))
+	return strings.TrimSpace(strings.TrimSpace(u.Role+" "+u.Statement) + ": " + u.Action + u.Resource)
 }
 
-func (c Caller) use() Use { return Use{Policy: c.Function + " invoked", Action: c.Principal} }
+func (c Caller) use() Use { return Use{Statement: c.Function + " invoked by", Action: c.Principal} }
 
 // Without returns the deployment less one action of one role.
 func (d *Deployment) Without(role, action string) *Deployment {

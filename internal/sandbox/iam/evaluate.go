@@ -25,14 +25,10 @@ const (
 )
 
 // decide looks through policies of one kind. A denial wins.
-func (d *Deployment) decide(policy string, documents []Document, principal Principal, r Request) decision {
+func (d *Deployment) decide(role, policy string, documents []Document, principal Principal, r Request) decision {
 	result := implicit
-	for n, document := range documents {
-		where := policy
-		if len(documents) > 1 || d.Roles[policy].Name != "" {
-			where = fmt.Sprintf("%s %d", policy, n)
-		}
-		for i, s := range document.Statement {
+	for _, document := range documents {
+		for _, s := range document.Statement {
 			action, resource, ok := d.matches(s, principal, r)
 			switch {
 			case !ok:
@@ -40,9 +36,9 @@ func (d *Deployment) decide(policy string, documents []Document, principal Princ
 				return denied
 			case result == implicit:
 				result = allowed
-				d.used(Use{statement(where, i), action, ""})
+				d.used(s.use(role, policy, action, ""))
 				if resource != "" {
-					d.used(Use{statement(where, i), "", resource})
+					d.used(s.use(role, policy, "", resource))
 				}
 			}
 		}
@@ -143,11 +139,11 @@ func (d *Deployment) may(role string, r Request) *wire.Error {
 	service, _, _ := strings.Cut(r.Action, ":")
 	if slices.Contains(d.InVPC, role) && service != "kms" {
 		// KMS is asked by Secrets Manager, not through an endpoint.
-		if why := d.decide("endpoint "+service, []Document{d.Endpoints[service]}, Principal{AWS: Strings{"*"}}, r); why != allowed {
+		if why := d.decide("", "endpoint "+service, []Document{d.Endpoints[service]}, Principal{AWS: Strings{"*"}}, r); why != allowed {
 			return no("VPC endpoint", why)
 		}
 	}
-	if why := d.decide(role, d.Roles[role].Policies, Principal{}, r); why != allowed {
+	if why := d.decide(role, "", d.Roles[role].Policies, Principal{}, r); why != allowed {
 		return no("identity-based", why)
 	}
 	policy, has := d.Resources[r.Resource]
@@ -156,7 +152,7 @@ func (d *Deployment) may(role string, r Request) *wire.Error {
 	}
 	// A key's policy has to admit the account; other resources of the same account
 	// need a policy only to deny.
-	if why := d.decide(r.Resource, []Document{policy}, account, r); why == denied || why == implicit && service == "kms" {
+	if why := d.decide("", r.Resource, []Document{policy}, account, r); why == denied || why == implicit && service == "kms" {
 		return no("resource-based", why)
 	}
 	return nil
@@ -165,7 +161,7 @@ func (d *Deployment) may(role string, r Request) *wire.Error {
 // Assume reports whether a service may act as a role.
 func (d *Deployment) Assume(role, service, source string) *wire.Error {
 	r := Request{Action: "sts:AssumeRole", Context: map[string]string{"aws:SourceAccount": Account, "aws:SourceArn": source}}
-	if d.decide(role+" trust", []Document{d.Roles[role].Trust}, Principal{Service: Strings{service}}, r) == allowed {
+	if d.decide("", role+" trust", []Document{d.Roles[role].Trust}, Principal{Service: Strings{service}}, r) == allowed {
 		return nil
 	}
 	return &wire.Error{Code: "AccessDeniedException", Status: http.StatusForbidden, Message: fmt.Sprintf("%s is not authorized to assume the provided role", service)}
@@ -175,7 +171,7 @@ func (d *Deployment) Assume(role, service, source string) *wire.Error {
 // policy.
 func (d *Deployment) ServiceMay(service, source string, r Request) *wire.Error {
 	r.Context = with(r.Context, "aws:SourceAccount", Account, "aws:SourceArn", source, "aws:SecureTransport", "true")
-	if d.decide(r.Resource, []Document{d.Resources[r.Resource]}, Principal{Service: Strings{service}}, r) == allowed {
+	if d.decide("", r.Resource, []Document{d.Resources[r.Resource]}, Principal{Service: Strings{service}}, r) == allowed {
 		return nil
 	}
 	return &wire.Error{Code: "AccessDeniedException", Status: http.StatusForbidden, Message: fmt.Sprintf(

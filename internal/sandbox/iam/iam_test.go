@@ -65,7 +65,7 @@ func TestDecides(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if got := (&Deployment{}).decide("p", []Document{document}, Principal{}, Request{tt.action, tt.resource, tt.context}); got != tt.want {
+		if got := (&Deployment{}).decide("p", "", []Document{document}, Principal{}, Request{tt.action, tt.resource, tt.context}); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}

@@ -83,7 +83,7 @@ var operators = map[string]func(pattern, value string) bool{
 
 // keys are the condition keys that requests here can have.
 var keys = []string{
-	"aws:PrincipalAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "lambda:SourceFunctionArn",
+	"aws:PrincipalAccount", "aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "lambda:SourceFunctionArn", "iam:PassedToService",
 	"kms:ViaService", "kms:EncryptionContext:SecretARN",
 }
 
