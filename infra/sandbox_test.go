@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tumbler-rotation/tumbler/internal/config"
 	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
 )
 
@@ -78,8 +79,7 @@ func (r resolved) deployment(t *testing.T) *iam.Deployment {
 		for _, inline := range p["Policies"].([]any) {
 			made.Policies = append(made.Policies, r.policy(t, inline.(map[string]any)["PolicyDocument"]))
 		}
-		for _, managed := range r.texts(p["ManagedPolicyArns"]) {
-			id := strings.TrimSuffix(strings.TrimPrefix(managed, "${"), "}")
+		for _, id := range r.managed(p) {
 			made.Policies = append(made.Policies, r.policy(t, r.Resources[id].Properties["PolicyDocument"]))
 		}
 		d.Roles[name] = made
@@ -127,6 +127,46 @@ func (r resolved) deployment(t *testing.T) *iam.Deployment {
 	return d
 }
 
+// managed are the logical ids of a role's managed policies.
+func (r resolved) managed(role map[string]any) (ids []string) {
+	list, _ := role["ManagedPolicyArns"].([]any)
+	for _, ref := range list {
+		ids = append(ids, ref.(map[string]any)["Ref"].(string))
+	}
+	return ids
+}
+
+// size is that of all policies of a role; each has to be within its own limit.
+func (r resolved) size(t *testing.T, role resource) (total int) {
+	t.Helper()
+	inline := 0
+	for _, p := range role.Properties["Policies"].([]any) {
+		inline += len(compact(t, r.plain(p.(map[string]any)["PolicyDocument"])))
+	}
+	ids := r.managed(role.Properties)
+	if inline > config.LongestInlinePolicy || len(ids) > config.MostManagedPolicies {
+		t.Errorf("a role's inline policies have %d characters, and it has %d managed ones", inline, len(ids))
+	}
+	total = inline
+	for _, id := range ids {
+		size := len(compact(t, r.plain(r.Resources[id].Properties["PolicyDocument"])))
+		if size > config.LongestManagedPolicy {
+			t.Errorf("%s has %d characters", id, size)
+		}
+		total += size
+	}
+	return total
+}
+
+func compact(t *testing.T, v any) []byte {
+	t.Helper()
+	src, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
 func (r resolved) policy(t *testing.T, document any) iam.Document {
 	t.Helper()
 	src, err := json.Marshal(r.plain(document))
@@ -150,6 +190,13 @@ func (r resolved) plain(v any) any {
 		}
 		return list
 	case map[string]any:
+		if parts, ok := v["Fn::Split"].([]any); ok {
+			var list []any
+			for part := range strings.SplitSeq(r.value(parts[1]), parts[0].(string)) {
+				list = append(list, part)
+			}
+			return list
+		}
 		for name := range v {
 			if name == "Ref" || strings.HasPrefix(name, "Fn::") {
 				return r.value(v)
@@ -173,13 +220,20 @@ func (r resolved) value(v any) string {
 		return v.(string)
 	}
 	if name, ok := m["Ref"].(string); ok {
-		if pseudo, ok := map[string]string{"AWS::Partition": "aws", "AWS::Region": iam.Region, "AWS::AccountId": iam.Account}[name]; ok {
+		if pseudo, ok := map[string]string{"AWS::Partition": "aws", "AWS::Region": iam.Region, "AWS::AccountId": iam.Account, "AWS::URLSuffix": "amazonaws.com"}[name]; ok {
 			return pseudo
 		}
 		return r.att(name, "Ref")
 	}
 	if at, ok := m["Fn::GetAtt"].([]any); ok {
 		return r.att(at[0].(string), at[1].(string))
+	}
+	if parts, ok := m["Fn::Sub"].([]any); ok {
+		text := parts[0].(string)
+		for name, value := range parts[1].(map[string]any) {
+			text = strings.ReplaceAll(text, "${"+name+"}", r.value(value))
+		}
+		return text
 	}
 	if branches, ok := m["Fn::If"].([]any); ok {
 		return r.value(branches[2]) // the only condition is InChina
@@ -203,6 +257,8 @@ func (r resolved) att(id, attribute string) string {
 		return iam.ARN("lambda", "function:"+name("FunctionName")) // the name; a permission says the same with the ARN
 	case "AWS::Lambda::Function Arn":
 		return iam.ARN("lambda", "function:"+name("FunctionName"))
+	case "AWS::IAM::Role Arn":
+		return "arn:aws:iam::" + iam.Account + ":role/" + id
 	case "AWS::StepFunctions::StateMachine Ref":
 		return iam.ARN("states", "stateMachine:"+name("StateMachineName"))
 	case "AWS::SNS::Topic Ref":

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // stubbed are the functions; TestFunctionsExist compares them with functions/.
 var stubbed = []string{
 	"plan", "createsecret", "setsecret", "testsecret", "finishsecret", "restore", "listsecrets", "rotator", "rotateimmediately",
-	"preflight", "audit", "incident", "heartbeat",
+	"preflight", "audit", "incident", "heartbeat", "registry",
 }
 
 // synthesised is when the tests' templates were.
@@ -172,11 +172,25 @@ func synthConfig(t *testing.T, cfg *config.Config) template {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return templateOf(t, src)
+}
+
+func templateOf(t *testing.T, src []byte) template {
+	t.Helper()
 	var tpl template
 	if err := json.Unmarshal(src, &tpl); err != nil {
 		t.Fatal(err)
 	}
 	return tpl
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	src, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
 }
 
 // named finds the resource of a type by one of its properties.

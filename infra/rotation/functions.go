@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
+
+	"github.com/tumbler-rotation/tumbler/internal/registry"
 )
 
 // function is one Lambda function. Its code is functions/<name>.
@@ -43,11 +45,46 @@ func functions() []function {
 		{"listsecrets", "ListSecrets", "Chooses the next secrets of a fleet", 512, 300, false, (*deployment).listSecretsMay, (*deployment).hasFleet},
 		{"rotator", "Rotator", "Rotates natively, when Secrets Manager calls it", 256, 60, true, (*deployment).rotatorMay, (*deployment).hasRotator},
 		{"rotateimmediately", "RotateImmediately", "Starts a rotation when its configuration is deployed", 128, 30, false, (*deployment).rotateImmediatelyMay, (*deployment).rotatesImmediately},
+		{"registry", "Registry", "Makes the schedules, where they are too many for the template", 256, 900, false, (*deployment).registryMay, (*deployment).appliesSchedules},
 	}
 }
 
 func (s *shared) bootstrapDir(f function) string {
 	return filepath.Join(s.codeDir, string(s.cfg.Architecture), f.name)
+}
+
+// code is what is deployed of a function: its binary, and what it reads.
+func (d *deployment) code(f function) awss3assets.Asset {
+	from := d.bootstrapDir(f)
+	if f.name == "registry" {
+		from = d.withSchedules(from)
+		defer os.RemoveAll(from) // the asset has its own copy
+	}
+	return awss3assets.NewAsset(d.scope, jsii.String(f.id+"Code"), &awss3assets.AssetProps{Path: &from})
+}
+
+// withSchedules is a folder with a function's binary and the schedules.
+func (d *deployment) withSchedules(code string) string {
+	src, _ := d.scheduleFile()
+	dir, err := os.MkdirTemp("", "tumbler-registry-")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, registry.File), src, 0o644)
+	}
+	if err == nil {
+		err = copyFile(filepath.Join(dir, "bootstrap"), filepath.Join(code, "bootstrap"))
+	}
+	if err != nil {
+		panic(fmt.Errorf("writing the schedules of %s: %w", d.name, err))
+	}
+	return dir
+}
+
+func copyFile(to, from string) error {
+	src, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, src, 0o755)
 }
 
 // checkCode comes before the first construct: a missing asset is a panic in CDK.
@@ -65,7 +102,8 @@ func (s *shared) checkCode() error {
 func (d *deployment) functions() map[string]awslambda.CfnFunction {
 	created := map[string]awslambda.CfnFunction{}
 	for _, f := range functions() {
-		if f.wanted == nil || f.wanted(d) {
+		// The registry's comes with the schedules, which come after the state machine.
+		if f.name != "registry" && (f.wanted == nil || f.wanted(d)) {
 			created[f.name] = d.function(f)
 		}
 	}
@@ -82,9 +120,7 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 	}
 	role := d.role(f.id+"Role", "Tumbler: "+f.description, d.trust("lambda.amazonaws.com", ""), statements)
 
-	code := awss3assets.NewAsset(d.scope, jsii.String(f.id+"Code"), &awss3assets.AssetProps{
-		Path: jsii.String(d.bootstrapDir(f)),
-	})
+	code := d.code(f)
 	props := &awslambda.CfnFunctionProps{
 		FunctionName:  jsii.String(name),
 		Description:   jsii.String(f.description),

@@ -3,7 +3,6 @@ package rotation
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/registry"
@@ -21,7 +20,7 @@ func (d *deployment) rotatesImmediately() bool {
 // rotateImmediately has CloudFormation call functions/rotateimmediately when the
 // properties of a rotation's own resource change. They are its request and
 // nothing else, so that no other deployment starts a rotation.
-func (d *deployment) rotateImmediately(functions map[string]awslambda.CfnFunction, schedules map[string]awsscheduler.CfnSchedule) {
+func (d *deployment) rotateImmediately(functions map[string]awslambda.CfnFunction, schedules map[string]awscdk.CfnResource) {
 	for _, r := range d.rotations {
 		if !r.RotateImmediately {
 			continue

@@ -317,7 +317,22 @@ func (d *deployment) reachesStepFunctions() bool {
 	return d.network == nil || d.network.Endpoints != config.CreateEndpoints
 }
 
+// throughEndpoint are the secrets that the endpoint's policy names: all that the
+// roles may touch, unless that is too long. Then it is the roles alone that tell.
+func (d *deployment) throughEndpoint() []string {
+	all := append(d.secrets(), d.superusers(d.rotations)...)
+	if length([]statement{{Actions: []string{""}, Resources: append(all, d.arns(d.backstopped())...)}}) <= config.LongestEndpoint-2_000 {
+		return all
+	}
+	return []string{d.arn("secretsmanager", "secret:*")}
+}
+
 func (d *deployment) services() []service {
+	secretARNs := d.throughEndpoint()
+	written := d.arns(d.backstopped())
+	if len(secretARNs) == 1 {
+		written = secretARNs
+	}
 	within := func(actions []string, resources []string) statement {
 		return statement{
 			Principal: map[string]any{"AWS": "*"}, Actions: actions, Resources: resources,
@@ -327,7 +342,7 @@ func (d *deployment) services() []service {
 	secrets := service{"SecretsManager", "secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", []statement{within([]string{
 		"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds",
 		"secretsmanager:UpdateSecretVersionStage",
-	}, append(d.secrets(), d.superusers(d.rotations)...))}}
+	}, secretARNs)}}
 	scheduler := service{"Scheduler", "scheduler", "AWS_ENDPOINT_URL_SCHEDULER", []statement{
 		within([]string{"scheduler:GetSchedule"}, []string{d.arn("scheduler", "schedule/"+d.name+"/*")}),
 	}}
@@ -337,7 +352,7 @@ func (d *deployment) services() []service {
 	list := []service{scheduler}
 	if d.hasRotator() {
 		secrets.allowed = append(secrets.allowed,
-			within([]string{"secretsmanager:PutSecretValue"}, d.arns(d.backstopped())),
+			within([]string{"secretsmanager:PutSecretValue"}, written),
 			within([]string{"secretsmanager:GetRandomPassword"}, anyResource))
 	}
 	if len(d.superusers(d.rotations)) > 0 {

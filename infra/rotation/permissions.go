@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -112,6 +113,23 @@ func (d *deployment) rotatorMay() []statement {
 
 func (d *deployment) rotateImmediatelyMay() []statement {
 	return []statement{{Actions: []string{"states:StartExecution"}, Resources: []string{d.stateMachineARN()}}}
+}
+
+// registryMay write the schedules of the deployment's own group, and give them their
+// role.
+func (d *deployment) registryMay() []statement {
+	return []statement{
+		{
+			Actions:   []string{"scheduler:CreateSchedule", "scheduler:DeleteSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"},
+			Resources: []string{d.arn("scheduler", "schedule/"+d.name+"/*")},
+			Why:       "The schedules of the deployment's own group.",
+		},
+		mayListSchedules,
+		{
+			Actions: []string{"iam:PassRole"}, Resources: []string{*d.passes},
+			Condition: map[string]any{"StringEquals": map[string]any{"iam:PassedToService": "scheduler.amazonaws.com"}},
+		},
+	}
 }
 
 // preflightMay read what the steps read, and nothing more.
@@ -273,77 +291,106 @@ func (d *deployment) vpcMay(functionARN string) []statement {
 // and for the secrets that are encrypted with it alone. A superuser's secret is
 // never written.
 func (d *deployment) keysMay(rotations []config.Rotation, actions []string, superusers bool) []statement {
-	var own, read keyring
+	own, read := keyring{patterns: d.cfg.Permissions.Secrets}, keyring{patterns: d.cfg.Permissions.Superusers}
 	for _, r := range rotations {
-		own.add(r.KMSKey, d.secretARN(r.Secret))
+		own.add(r.KMSKey, r.Secret)
 		if superusers && r.SuperuserSecret != "" {
-			key := r.SuperuserKMSKey
-			if key == "" {
-				key = r.KMSKey
-			}
-			read.add(key, d.secretARN(r.SuperuserSecret))
+			read.add(cmp.Or(r.SuperuserKMSKey, r.KMSKey), r.SuperuserSecret)
 		}
 	}
-	if slices.Equal(actions, []string{"kms:Decrypt"}) {
-		for _, key := range read.keys {
-			for _, secret := range read.secrets[key] {
-				own.add(key, secret)
-			}
-		}
-		read = keyring{}
+	if !slices.Equal(actions, []string{"kms:Decrypt"}) {
+		return append(d.decrypts(own, own.keys, actions), d.decrypts(read, read.keys, []string{"kms:Decrypt"})...)
 	}
-	return append(own.statements(actions), read.statements([]string{"kms:Decrypt"})...)
+	// One statement for a key of both.
+	statements := d.decrypts(own, own.keys, actions)
+	for _, s := range d.decrypts(read, read.keys, actions) {
+		i := slices.IndexFunc(statements, func(o statement) bool { return o.Resources[0] == s.Resources[0] })
+		if i < 0 {
+			statements = append(statements, s)
+			continue
+		}
+		for _, arn := range s.secrets {
+			statements[i].secrets = appendNew(statements[i].secrets, arn)
+		}
+	}
+	return statements
 }
 
 // keyring says which secrets are encrypted with which key.
 type keyring struct {
-	keys    []string
-	secrets map[string][]string
+	patterns []string
+	keys     []string
+	secrets  map[string][]string
 }
 
-func (k *keyring) add(key, secretARN string) {
+func (k *keyring) add(key, secret string) {
 	if key == "" {
 		return
 	}
 	if k.secrets == nil {
 		k.secrets = map[string][]string{}
 	}
-	k.keys = appendNew(k.keys, key)
-	k.secrets[key] = appendNew(k.secrets[key], secretARN)
+	if _, known := k.secrets[key]; !known {
+		k.keys = append(k.keys, key)
+	}
+	k.secrets[key] = append(k.secrets[key], secret)
 }
 
-func (k *keyring) statements(actions []string) []statement {
-	var statements []statement
-	for _, key := range k.keys {
+func (d *deployment) decrypts(k keyring, keys, actions []string) (statements []statement) {
+	for _, key := range keys {
 		statements = append(statements, statement{
-			Actions: actions, Resources: []string{key},
+			Actions: actions, Resources: []string{key}, secrets: d.covered(k.patterns, distinct(k.secrets[key])),
 			Condition: map[string]any{
 				"StringEquals": map[string]any{"kms:ViaService": fmt.Sprintf("secretsmanager.%s.amazonaws.com", *awscdk.Aws_REGION())},
-				"StringLike":   map[string]any{"kms:EncryptionContext:SecretARN": list(k.secrets[key])},
 			},
 		})
 	}
 	return statements
 }
 
+func distinct(values []string) (list []string) {
+	seen := map[string]bool{}
+	for _, v := range values {
+		if !seen[v] {
+			seen[v] = true
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
 func (d *deployment) secrets() []string { return d.arns(d.rotations) }
 
 func (d *deployment) arns(rotations []config.Rotation) []string {
-	var arns []string
+	var secrets []string
 	for _, r := range rotations {
-		arns = append(arns, d.secretARN(r.Secret))
+		secrets = append(secrets, r.Secret)
+	}
+	return d.covered(d.cfg.Permissions.Secrets, secrets)
+}
+
+// covered are the ARNs of secrets, or of the patterns that stand for them.
+func (d *deployment) covered(patterns, secrets []string) []string {
+	if len(patterns) > 0 {
+		secrets = config.Patterns(patterns, secrets)
+	}
+	arns := make([]string, len(secrets))
+	for i, s := range secrets {
+		arns[i] = d.secretARN(s)
 	}
 	return arns
 }
 
 func (d *deployment) superusers(rotations []config.Rotation) []string {
-	var arns []string
+	var secrets []string
+	seen := map[string]bool{}
 	for _, r := range rotations {
-		if r.SuperuserSecret != "" {
-			arns = appendNew(arns, d.secretARN(r.SuperuserSecret))
+		if s := r.SuperuserSecret; s != "" && !seen[s] {
+			seen[s] = true
+			secrets = append(secrets, s)
 		}
 	}
-	return arns
+	return d.covered(d.cfg.Permissions.Superusers, secrets)
 }
 
 func appendNew(values []string, value string) []string {

@@ -45,6 +45,8 @@ type RotationProps struct {
 	CertificateAuthorities *[]*string `json:"certificateAuthorities,omitempty"`
 	// PermissionsBoundaryArn is of a policy that bounds every role. Optional.
 	PermissionsBoundaryArn *string `json:"permissionsBoundary,omitempty"`
+	// Permissions are patterns of names for the roles. Optional; each secret by name.
+	Permissions *PermissionsProps `json:"permissions,omitempty"`
 	// Networks are places that SecretProps.Network names. Optional.
 	Networks *map[string]*NetworkProps `json:"networks,omitempty"`
 }
@@ -71,6 +73,15 @@ type RotateNowProps struct {
 	AllowedArns *[]*string `json:"allow,omitempty"`
 	// MinimumInterval is how old AWSCURRENT is at least, as in 30m. Optional; 1h.
 	MinimumInterval *string `json:"minimumInterval,omitempty"`
+}
+
+// PermissionsProps are patterns of secrets' names, with * and ?, that the roles may
+// act on instead of each secret by name.
+type PermissionsProps struct {
+	// Secrets covers the rotated secrets. Optional.
+	Secrets *[]*string `json:"secrets,omitempty"`
+	// Superusers covers the superusers' secrets. Optional.
+	Superusers *[]*string `json:"superusers,omitempty"`
 }
 
 // SecretProps is one secret and how it is rotated.

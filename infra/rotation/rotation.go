@@ -8,6 +8,7 @@
 package rotation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,6 +58,9 @@ type Options struct {
 	// Now is the time of the synthesis: a rate that is no cron expression starts
 	// at its next window. Optional; time.Now.
 	Now func() time.Time
+	// SchedulesInTemplate is how many rotations have their schedules as resources of
+	// the template; with more, a function makes all of them. Optional; 150.
+	SchedulesInTemplate int
 }
 
 // shared is what all workflows of a stack have in common.
@@ -64,7 +68,10 @@ type shared struct {
 	cfg     *config.Config
 	codeDir string
 	now     func() time.Time
-	region  string // a token where the stack does not say
+	// inTemplate is Options.SchedulesInTemplate.
+	inTemplate int
+
+	region string // a token where the stack does not say
 
 	topicARN    *string
 	topicKeyARN *string // nil when the topic is not ours or has AWS's key
@@ -84,6 +91,7 @@ type deployment struct {
 	others    []config.Rotation // of the stack's other workflows
 
 	place   *place
+	passes  *string             // ARN of the schedules' role
 	inChina awscdk.CfnCondition // nil where nothing differs there
 	machine awsstepfunctions.CfnStateMachine
 	fleet   awsstepfunctions.CfnStateMachine // nil for a single secret
@@ -105,7 +113,7 @@ func (s *shared) checkPlace(stack awscdk.Stack) error {
 // FromConfig adds what cfg describes to scope. Its error is about what a person
 // can put right, such as functions that are not built.
 func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Options) (*Rotation, error) {
-	s := &shared{cfg: cfg, codeDir: "build/lambda", now: time.Now}
+	s := &shared{cfg: cfg, codeDir: "build/lambda", now: time.Now, inTemplate: cmp.Or(o.SchedulesInTemplate, config.SchedulesInTemplate)}
 	if o.CodeDir != "" {
 		s.codeDir = o.CodeDir
 	}

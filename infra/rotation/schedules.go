@@ -3,10 +3,13 @@ package rotation
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/jsii-runtime-go"
 
@@ -25,77 +28,115 @@ const (
 )
 
 // schedules makes the registry: one schedule for each rotation, whose input is
-// its complete request. It returns them by secret.
-func (d *deployment) schedules() map[string]awsscheduler.CfnSchedule {
+// its complete request. It returns what has to be there before a secret is looked
+// up, by secret. A template holds 500 resources: where there are too many, a
+// function makes the schedules, from a list in its own package.
+func (d *deployment) schedules() map[string]awscdk.CfnResource {
 	group := awsscheduler.NewCfnScheduleGroup(d.scope, jsii.String("ScheduleGroup"), &awsscheduler.CfnScheduleGroupProps{
 		Name: jsii.String(d.name),
 	})
 	role := d.schedulerRole()
-	made := map[string]awsscheduler.CfnSchedule{}
+	d.passes = role.AttrArn()
+	made := map[string]awscdk.CfnResource{}
+	if d.appliesSchedules() {
+		_, sum := d.scheduleFile()
+		all := functions()
+		maker := d.function(all[slices.IndexFunc(all, func(f function) bool { return f.name == "registry" })])
+		resource := awscdk.NewCfnResource(d.scope, jsii.String("Schedules"), &awscdk.CfnResourceProps{
+			Type: jsii.String("Custom::TumblerSchedules"),
+			Properties: &map[string]any{
+				"ServiceToken": *maker.AttrArn(), "Schedules": sum,
+				"Group": *group.Ref(), "TargetArn": *d.machine.Ref(), "RoleArn": *role.AttrArn(), "QueueArn": *d.undelivered.AttrArn(),
+			},
+		})
+		for _, r := range d.rotations {
+			made[r.Secret] = resource
+		}
+		return made
+	}
 	for _, r := range d.rotations {
-		name := registry.Name(r.Secret)
-		when := d.timing(r)
-		made[r.Secret] = awsscheduler.NewCfnSchedule(d.scope, jsii.String("Schedule-"+name), &awsscheduler.CfnScheduleProps{
+		name, s := registry.Name(r.Secret), d.schedule(r)
+		state, flexible := "DISABLED", &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")}
+		if s.Enabled {
+			state = "ENABLED"
+		}
+		if s.Flexible > 0 {
+			flexible = &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("FLEXIBLE"), MaximumWindowInMinutes: jsii.Number(s.Flexible)}
+		}
+		props := &awsscheduler.CfnScheduleProps{
 			Name:                       jsii.String(name),
 			GroupName:                  group.Ref(),
-			Description:                jsii.String("Rotates " + shorten(r.Secret, 400)),
-			State:                      jsii.String(when.state),
-			ScheduleExpression:         jsii.String(when.expression),
+			Description:                jsii.String(s.Description),
+			State:                      jsii.String(state),
+			ScheduleExpression:         jsii.String(s.Expression),
 			ScheduleExpressionTimezone: jsii.String("UTC"),
-			StartDate:                  when.start,
-			FlexibleTimeWindow:         when.flexible,
+			FlexibleTimeWindow:         flexible,
 			Target: &awsscheduler.CfnSchedule_TargetProperty{
 				Arn:     d.machine.Ref(),
-				RoleArn: role,
-				Input: jsii.String(requestFor(r, &trigger{
-					Source: "schedule", ScheduledAt: "<aws.scheduler.scheduled-time>",
-				}).encode()),
+				RoleArn: role.AttrArn(),
+				Input:   jsii.String(s.Input),
 				RetryPolicy: &awsscheduler.CfnSchedule_RetryPolicyProperty{
-					MaximumRetryAttempts:     jsii.Number(startRetries),
-					MaximumEventAgeInSeconds: jsii.Number(when.deadline.Seconds()),
+					MaximumRetryAttempts:     jsii.Number(s.Retries),
+					MaximumEventAgeInSeconds: jsii.Number(s.Deadline.Seconds()),
 				},
 				DeadLetterConfig: &awsscheduler.CfnSchedule_DeadLetterConfigProperty{Arn: d.undelivered.AttrArn()},
 			},
-		})
+		}
+		if s.StartDate != "" {
+			props.StartDate = jsii.String(s.StartDate)
+			d.note("%s: %s begins with the window of %s. Deploy before it opens, or synthesise again", r.Secret, r.Schedule, s.StartDate)
+		}
+		made[r.Secret] = awsscheduler.NewCfnSchedule(d.scope, jsii.String("Schedule-"+name), props)
 	}
 	return made
 }
 
-// timing is a rotation's schedule in EventBridge Scheduler's words.
-type timing struct {
-	state, expression string
-	start             *string
-	flexible          *awsscheduler.CfnSchedule_FlexibleTimeWindowProperty
-	deadline          time.Duration // for the delivery of a start
+// appliesSchedules: the schedules are not in the template.
+func (d *deployment) appliesSchedules() bool { return len(d.cfg.Rotations) > d.inTemplate }
+
+// scheduleFile is the list of schedules for functions/registry, and its hash.
+func (d *deployment) scheduleFile() (src []byte, sum string) {
+	list := make([]registry.Schedule, len(d.rotations))
+	first := ""
+	for i, r := range d.rotations {
+		list[i] = d.schedule(r)
+		if at := list[i].StartDate; at != "" && (first == "" || at < first) {
+			first = at
+		}
+	}
+	if first != "" {
+		d.note("the first schedule of a rate begins with the window of %s. Deploy before it opens, or synthesise again", first)
+	}
+	src, err := json.MarshalIndent(list, "", " ")
+	if err != nil {
+		panic(err) // text and numbers: cannot fail
+	}
+	return src, shortHash(string(src))
 }
 
-func (d *deployment) timing(r config.Rotation) timing {
-	t := timing{
-		state: "ENABLED", deadline: eventAge,
-		flexible: &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{Mode: jsii.String("OFF")},
+func (d *deployment) note(format string, args ...any) {
+	awscdk.Annotations_Of(d.scope).AddInfo(jsii.String(fmt.Sprintf(format, args...)))
+}
+
+// schedule is a rotation's in EventBridge Scheduler's words.
+func (d *deployment) schedule(r config.Rotation) registry.Schedule {
+	s := registry.Schedule{
+		SecretID: r.Secret, Description: "Rotates " + shorten(r.Secret, 400), Expression: neverCron, Deadline: eventAge, Retries: startRetries,
+		Input: requestFor(r, &trigger{Source: "schedule", ScheduledAt: "<aws.scheduler.scheduled-time>"}).encode(),
 	}
 	schedule, freeze, ok := r.Timetable()
 	if !ok {
-		t.state, t.expression = "DISABLED", neverCron
-		return t
+		return s
 	}
-	t.expression = schedule.Scheduler()
+	s.Enabled, s.Expression, s.Flexible = true, schedule.Scheduler(), int(r.Flexible().Minutes())
 	if schedule.ByAnchor() {
 		// Scheduler starts a rate when it is deployed, unless it is told when; and it
 		// refuses a time that has passed.
-		next := schedule.Next(d.now().Add(leadTime))
-		t.start = jsii.String(next.OpensAt.Format(time.RFC3339))
-		awscdk.Annotations_Of(d.scope).AddInfo(jsii.String(fmt.Sprintf(
-			"%s: %s begins with the window of %s. Deploy before it opens, or synthesise again", r.Secret, r.Schedule, next)))
-	}
-	if flexible := r.Flexible(); flexible > 0 {
-		t.flexible = &awsscheduler.CfnSchedule_FlexibleTimeWindowProperty{
-			Mode: jsii.String("FLEXIBLE"), MaximumWindowInMinutes: jsii.Number(flexible.Minutes()),
-		}
+		s.StartDate = schedule.Next(d.now().Add(leadTime)).OpensAt.Format(time.RFC3339)
 	}
 	// A start that came later would have no room for its run. Source of the limit:
 	// EventBridge Scheduler API reference, "RetryPolicy".
-	t.deadline = min(schedule.Duration()-r.Flexible()-config.RoomForRun/2, 24*time.Hour)
+	s.Deadline = min(schedule.Duration()-r.Flexible()-config.RoomForRun/2, 24*time.Hour)
 	if len(freeze) > 0 {
 		now := d.now()
 		if next := schedule.NextUnfrozen(now, freeze); next.OpensAt.Sub(now) > 366*24*time.Hour {
@@ -103,16 +144,16 @@ func (d *deployment) timing(r config.Rotation) timing {
 				"%s: with its freeze, the next window is that of %s", r.Secret, next)))
 		}
 	}
-	return t
+	return s
 }
 
-func (d *deployment) schedulerRole() *string {
+func (d *deployment) schedulerRole() awsiam.CfnRole {
 	return d.role("SchedulerRole", "Tumbler: lets its schedules start rotations",
 		d.trust("scheduler.amazonaws.com", d.arn("scheduler", "schedule-group/"+d.name)),
 		[]statement{
 			{Actions: []string{"states:StartExecution"}, Resources: []string{*d.machine.Ref()}},
 			{Actions: []string{"sqs:SendMessage"}, Resources: []string{*d.undelivered.AttrArn()}},
-		}).AttrArn()
+		})
 }
 
 func shortHash(s string) string {

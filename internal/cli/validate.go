@@ -71,5 +71,12 @@ func writeConfig(w io.Writer, file string, cfg *config.Config, now time.Time) er
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Secret, r.Strategy, when, next, name)
 		}
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	for _, l := range cfg.Limits() {
+		fmt.Fprintln(w, l)
+	}
+	return nil
 }

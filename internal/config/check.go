@@ -57,8 +57,17 @@ func (c *checker) config(cfg *Config) {
 		c.rotation(fmt.Sprintf("rotations[%d]", i), &cfg.Rotations[i])
 	}
 	c.distinct(cfg.Rotations)
+	c.permissions(cfg)
 	c.onePlace(cfg)
 	c.networksHaveNames(cfg)
+	if len(c.problems) > 0 || len(cfg.Rotations) == 0 {
+		return // the numbers would be of something else
+	}
+	for _, l := range cfg.Limits() {
+		if l.Over() {
+			c.problem("rotations", l.String(), l.Remedy)
+		}
+	}
 }
 
 func (c *checker) alerts(a *Alerts) {

@@ -56,6 +56,9 @@ type Config struct {
 	Authorities []byte `yaml:"-"`
 	// PermissionsBoundary is the ARN of a policy that bounds every role. Optional.
 	PermissionsBoundary string `yaml:"permissionsBoundary"`
+	// Permissions are patterns of secrets' names for the roles, where naming each
+	// secret is too long. Optional; each secret by its name.
+	Permissions Permissions `yaml:"permissions"`
 	// Tags are put on everything that can have tags. Optional.
 	Tags map[string]string `yaml:"tags"`
 	// Networks are places to which rotations refer by name. Optional.
@@ -98,6 +101,15 @@ type RotateNow struct {
 func (r RotateNow) Interval() time.Duration {
 	interval, _ := time.ParseDuration(r.MinimumInterval)
 	return interval
+}
+
+// Permissions says about which secrets the roles may act: patterns of names, with *
+// and ?, which have to cover every secret of the configuration and may cover more.
+type Permissions struct {
+	// Secrets covers the rotated ones. Optional.
+	Secrets []string `yaml:"secrets"`
+	// Superusers covers the superusers'. Optional.
+	Superusers []string `yaml:"superusers"`
 }
 
 // Rotation is one secret and how it is rotated.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -109,7 +110,23 @@ var mistakes = []mistake{
 	{"tag", one + "tags:\n  aws:x: y\n", `tags.aws:x: "aws:x" is no key for a tag: use 1-128 characters that do not begin with aws:`},
 	{"tags as a list", one + "tags: [a]\n", `r.yaml:3:7: tags: is a list but must be a block: write NAME: VALUE`},
 	{"log key", one + "logKmsKey: alias/logs\n", `r.yaml:3:12: logKmsKey: "alias/logs" is not valid here: write the key's ARN`},
+	{"pattern of everything", one + "permissions: {secrets: ['*']}\n", `r.yaml:3:25: permissions.secrets[0]: "*" is not valid here: write the beginning of a name`},
+	{"pattern of nothing", one + "permissions: {secrets: [prod/*, test/*]}\n", `permissions.secrets[1]: "test/*" covers no secret of this file: remove it`},
+	{"secret without a pattern", one + "  - secret: test/app\npermissions: {secrets: [prod/*]}\n", `permissions.secrets: no pattern covers "test/app": add a pattern for it`},
+	{"too long for IAM", named(700), `r.yaml:2:3: rotations: characters of the longest role's policies in tumbler: 80400 of at most 66680: name the secrets by patterns (permissions: {secrets: ["prod/team/application-00*"]})`},
+	{"too many", "permissions: {secrets: [prod/*]}\n" + named(10_001), "rotations: rotations: 10001 of at most 10000: divide the file into deployments"},
+	{"too many resources", strings.ReplaceAll(named(450), "database\n", "database\n    nativeBackstop: 90d\n"), "rotations: resources of the template: "},
 	{"another Region", "rotations:\n  - secret: arn:aws:secretsmanager:eu-west-1:111122223333:secret:a-AbCdEf\n  - secret: arn:aws:secretsmanager:us-east-1:111122223333:secret:b-AbCdEf\n", "r.yaml:3:13: rotations[1].secret: is in us-east-1 111122223333, and rotations[0].secret is in eu-west-1 111122223333: put the secrets of another account or Region into a file of their own"},
+}
+
+// named are so many rotations.
+func named(n int) string {
+	var b strings.Builder
+	b.WriteString("rotations:\n")
+	for i := range n {
+		fmt.Fprintf(&b, "  - secret: prod/team/application-%05d/database\n", i)
+	}
+	return b.String()
 }
 
 func TestMistakes(t *testing.T) {

@@ -1,6 +1,9 @@
 package registry
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Configured returns a test whether a secret has a configuration. It asks for
 // the names of the schedules once, and not for what they start, so that it is
@@ -19,7 +22,7 @@ func (c *Client) Configured(ctx context.Context) (func(secretARN, secretName str
 	}
 	return func(secretARN, secretName string) bool {
 		for _, id := range identifiers(secretARN, secretName) {
-			if known[Name(id)] {
+			if slices.ContainsFunc(scheduleNames(id), func(name string) bool { return known[name] }) {
 				return true
 			}
 		}

@@ -84,9 +84,12 @@ func (c *Client) List(ctx context.Context) ([]Entry, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.SecretID == "" || e.Name != Name(e.SecretID) })
-	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.SecretID, b.SecretID) })
-	return entries, nil
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.SecretID == "" || !slices.Contains(scheduleNames(e.SecretID), e.Name) })
+	slices.SortFunc(entries, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.SecretID, b.SecretID), cmp.Compare(a.Name, b.Name))
+	})
+	// While a deployment is under way there may be two of one secret.
+	return slices.CompactFunc(entries, func(a, b Entry) bool { return a.SecretID == b.SecretID }), nil
 }
 
 func (c *Client) names(ctx context.Context) ([]string, error) {

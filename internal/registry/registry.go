@@ -39,16 +39,23 @@ func New(api *scheduler.Client, group string) *Client { return &Client{api: api,
 // schedule that somebody changed by hand, InternalError.
 func (c *Client) Lookup(ctx context.Context, secretARN, secretName string) (input json.RawMessage, found bool, err error) {
 	for _, id := range identifiers(secretARN, secretName) {
-		entry, found, err := c.get(ctx, Name(id))
-		if err != nil {
-			return nil, false, err
-		}
-		// Another secret whose name has the same hash is not this one.
-		if found && entry.SecretID == id {
-			return entry.Input, true, nil
+		for _, name := range scheduleNames(id) {
+			entry, found, err := c.get(ctx, name)
+			if err != nil {
+				return nil, false, err
+			}
+			// Another secret whose name has the same hash is not this one.
+			if found && entry.SecretID == id {
+				return entry.Input, true, nil
+			}
 		}
 	}
 	return nil, false, nil
+}
+
+// scheduleNames are those that the schedule of a secret can have, likeliest first.
+func scheduleNames(secretID string) []string {
+	return []string{Name(secretID), Name(secretID) + applied}
 }
 
 // suffix is what Secrets Manager adds to a name to make the ARN.

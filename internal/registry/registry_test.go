@@ -118,7 +118,7 @@ func TestLookup(t *testing.T) {
 	for _, tt := range []struct {
 		configured string
 		calls      int
-	}{{name, 1}, {arn, 2}, {partial, 3}, {"prod/other", 3}} {
+	}{{name, 1}, {arn, 3}, {partial, 5}, {"prod/other", 6}} {
 		t.Run(tt.configured, func(t *testing.T) {
 			e := newEnv(t)
 			e.configure(registry.Name(tt.configured), request(tt.configured))

@@ -1,0 +1,217 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// What AWS takes. Sources: IAM user guide, "IAM and AWS STS quotas" (characters
+// without white space); CloudFormation user guide, "Understand CloudFormation
+// quotas"; Lambda developer guide, "Lambda quotas".
+const (
+	LongestInlinePolicy  = 10_240 // all of a role together
+	LongestManagedPolicy = 6_144
+	MostManagedPolicies  = 10 // of a role
+	LongestEndpoint      = 20_480
+	MostResources        = 500
+	LargestTemplate      = 1_000_000
+	longestEnvironment   = 4_096
+)
+
+// SchedulesInTemplate is how many rotations have their schedules in the template.
+const SchedulesInTemplate = 150
+
+// MostRotations is where one deployment ends: the audit looks at each secret every
+// hour, within five minutes, and Secrets Manager lists the versions of 50 secrets a
+// second (user guide, "Quotas").
+const MostRotations = 10_000
+
+// Limit is something that a deployment has too much of, or not.
+type Limit struct {
+	What      string
+	Got, Most int
+	Remedy    string
+}
+
+// Over reports whether AWS would refuse it.
+func (l Limit) Over() bool { return l.Got > l.Most }
+
+func (l Limit) String() string { return fmt.Sprintf("%s: %d of at most %d", l.What, l.Got, l.Most) }
+
+// Limits computes, from above, what the deployment comes to.
+func (cfg *Config) Limits() []Limit {
+	limits := []Limit{
+		{"rotations", len(cfg.Rotations), MostRotations, "divide the file into deployments with names of their own"},
+		{"resources of the template", cfg.resources(), MostResources, "have fewer rotations with nativeBackstop or rotateImmediately, or divide the file into deployments with names of their own"},
+		{"characters of the template", cfg.templateSize(), LargestTemplate, "divide the file into deployments with names of their own"},
+	}
+	for _, set := range cfg.Sets() {
+		name := strings.TrimSuffix(cfg.Name+"-"+set.Name, "-")
+		limits = append(limits,
+			Limit{"characters of the longest role's policies in " + name, cfg.policySize(set), LongestInlinePolicy + MostManagedPolicies*(LongestManagedPolicy-spare), cfg.permissionsRemedy(set)},
+			Limit{"characters of rotation functions in " + name, functionsSize(set), longestEnvironment - 1024, "divide the file into deployments with names of their own: a function's environment lists them"})
+	}
+	return limits
+}
+
+// spare is what a managed policy is left with, and what is repeated in it of a
+// statement that is divided.
+const spare = 500
+
+// longestARN is that of a secret, without its name and with quotes and a comma.
+const longestARN = len(`"arn:aws-us-gov:secretsmanager:us-gov-west-1:111122223333:secret:-??????",`)
+
+// policySize is about the function that may touch most: it reads the secrets and
+// the superusers', and uses their keys.
+func (cfg *Config) policySize(set Set) int {
+	size := 3_000 // what does not depend on the secrets
+	own, superusers := newSizes(cfg.Permissions.Secrets), newSizes(cfg.Permissions.Superusers)
+	keys := map[string]bool{}
+	for _, r := range set.Rotations {
+		own.add(r.Secret, r.KMSKey)
+		key := cmp.Or(r.SuperuserKMSKey, r.KMSKey)
+		superusers.add(r.SuperuserSecret, key)
+		keys[r.KMSKey], keys[key] = true, true
+	}
+	names, _ := own.sum()
+	more, _ := superusers.sum()
+	return size + names + more + 400*len(keys)
+}
+
+// namesSize is how long the names are that a set's policies list.
+func (cfg *Config) namesSize(set Set) int {
+	own, superusers := newSizes(cfg.Permissions.Secrets), newSizes(cfg.Permissions.Superusers)
+	for _, r := range set.Rotations {
+		own.add(r.Secret, r.KMSKey)
+		superusers.add(r.SuperuserSecret, cmp.Or(r.SuperuserKMSKey, r.KMSKey))
+	}
+	_, a := own.sum()
+	_, b := superusers.sum()
+	return a + b
+}
+
+// sizes are those of the ARNs that a policy lists.
+type sizes struct {
+	patterns []string
+	covers   []func(string) bool
+	seen     map[[2]string]int // by key and what is listed
+}
+
+func newSizes(patterns []string) sizes {
+	s := sizes{patterns: patterns, seen: map[[2]string]int{}}
+	for _, p := range patterns {
+		s.covers = append(s.covers, coverer(p))
+	}
+	return s
+}
+
+func (s sizes) add(secret, key string) {
+	if secret == "" {
+		return
+	}
+	listed := secret
+	if len(s.patterns) > 0 {
+		for i, covers := range s.covers {
+			if covers(SecretName(secret)) {
+				listed = s.patterns[i]
+				s.seen[[2]string{"", listed}] = len(listed) + longestARN
+				if key != "" {
+					s.seen[[2]string{key, listed}] = len(listed) + longestARN
+				}
+			}
+		}
+		return
+	}
+	size := len(listed) + longestARN
+	if IsARN(listed) {
+		size = len(listed) + len(`"",`)
+	}
+	s.seen[[2]string{"", listed}] = size
+	if key != "" {
+		s.seen[[2]string{key, listed}] = size
+	}
+}
+
+// sum is the size in a policy, and that in a template.
+func (s sizes) sum() (policy, template int) {
+	for of, size := range s.seen {
+		policy += size
+		template += len(of[1]) + len("${B}-??????,")
+	}
+	return policy, template
+}
+
+func (cfg *Config) permissionsRemedy(set Set) string {
+	var names []string
+	for _, r := range set.Rotations {
+		names = append(names, SecretName(r.Secret))
+	}
+	pattern := commonBeginning(names) + "*"
+	return fmt.Sprintf("name the secrets by patterns (permissions: {secrets: [%q]}), which allows every secret that they cover, or divide the file into deployments with names of their own", pattern)
+}
+
+func commonBeginning(names []string) string {
+	common := names[0]
+	for _, name := range names {
+		for !strings.HasPrefix(name, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	return common
+}
+
+func functionsSize(set Set) (size int) {
+	seen := map[string]bool{}
+	for _, r := range set.Rotations {
+		if f := r.RotationFunction; f != "" && !seen[f] {
+			seen[f] = true
+			size += len(f) + 1
+		}
+	}
+	return size
+}
+
+// resources of a set: its functions with roles, logs and alarms, and its ways.
+const resourcesOfSet, resourcesOfStack = 95, 20
+
+func (cfg *Config) resources() int {
+	count := resourcesOfStack + len(cfg.Alerts.Emails)
+	for _, set := range cfg.Sets() {
+		count += resourcesOfSet
+		if n := set.Network; n != nil {
+			count += 2*max(1, len(n.DatabasePorts))*len(n.DatabaseSecurityGroups) + 2*len(n.EndpointSecurityGroups)
+		}
+		if pages := (cfg.policySize(set) - LongestInlinePolicy) / (LongestManagedPolicy - spare); pages > 0 {
+			count += 12 * (pages + 1) // the functions that list secrets
+		}
+		for _, r := range set.Rotations {
+			if r.BackstopDays() > 0 {
+				count++
+			}
+			if r.RotateImmediately {
+				count++
+			}
+		}
+	}
+	if len(cfg.Rotations) <= SchedulesInTemplate {
+		count += len(cfg.Rotations)
+	}
+	return count
+}
+
+func (cfg *Config) templateSize() int {
+	size := 10_000
+	for _, set := range cfg.Sets() {
+		size += 145_000 + 16*cfg.namesSize(set) // in as many roles and policies
+	}
+	if len(cfg.Rotations) <= SchedulesInTemplate {
+		size += 2_500 * len(cfg.Rotations)
+	}
+	for _, r := range cfg.Rotations {
+		if r.BackstopDays() > 0 || r.RotateImmediately {
+			size += 1_500
+		}
+	}
+	return size
+}
