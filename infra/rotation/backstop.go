@@ -42,8 +42,12 @@ func (d *deployment) backstop(functions map[string]awslambda.CfnFunction) {
 	}
 	permission := awslambda.NewCfnPermission(d.scope, jsii.String("RotatorPermission"), props)
 	for _, r := range rotations {
-		schedule := awssecretsmanager.NewCfnRotationSchedule(d.scope, jsii.String("Backstop-"+registry.Name(r.Secret)), &awssecretsmanager.CfnRotationScheduleProps{
-			SecretId:                  jsii.String(r.Secret),
+		// Not of the network, and by name however the secret is configured: CloudFormation
+		// would make another one before it deletes this, and deleting it ends the secret's
+		// rotation, whoever has set it up.
+		name := config.SecretName(r.Secret)
+		schedule := awssecretsmanager.NewCfnRotationSchedule(d.root, jsii.String("Backstop-"+registry.Name(name)), &awssecretsmanager.CfnRotationScheduleProps{
+			SecretId:                  jsii.String(name),
 			RotationLambdaArn:         rotator.AttrArn(),
 			RotateImmediatelyOnUpdate: jsii.Bool(false),
 			RotationRules: &awssecretsmanager.CfnRotationSchedule_RotationRulesProperty{

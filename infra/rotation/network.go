@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -56,19 +57,29 @@ func (d *deployment) newPlace() *place {
 	}
 	for i, database := range n.DatabaseSecurityGroups {
 		for _, ports := range portRanges(n) {
-			id := fmt.Sprintf("%d-%d", i, ports.from)
+			id := fmt.Sprintf("%s-%d", groupID(i, database), ports.from)
 			p.allow(d, "ToDatabase"+id, p.group, database, ports, "Databases")
 			p.admit(d, "FromFunctions"+id, database, ports)
 		}
 	}
 	for i, endpoint := range n.EndpointSecurityGroups {
-		p.allow(d, fmt.Sprintf("ToEndpoint%d", i), p.group, endpoint, onePort(https), "Endpoints of AWS")
-		p.admit(d, fmt.Sprintf("EndpointFromFunctions%d", i), endpoint, onePort(https))
+		id := groupID(i, endpoint)
+		p.allow(d, "ToEndpoint"+id, p.group, endpoint, onePort(https), "Endpoints of AWS")
+		p.admit(d, "EndpointFromFunctions"+id, endpoint, onePort(https))
 	}
 	if n.Endpoints == config.CreateEndpoints {
 		p.endpoints(d, vpc, subnets)
 	}
 	return p
+}
+
+// groupID names a group's rules. Its place in the list would change with the others;
+// of a group of the same app there is nothing else.
+func groupID(i int, group string) string {
+	if *awscdk.Token_IsUnresolved(group) {
+		return strconv.Itoa(i)
+	}
+	return shortHash(group)
 }
 
 // vpc is what the configuration names, or finds by tags in the account.

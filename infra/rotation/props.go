@@ -47,6 +47,9 @@ type RotationProps struct {
 	PermissionsBoundaryArn *string `json:"permissionsBoundary,omitempty"`
 	// Permissions are patterns of names for the roles. Optional; each secret by name.
 	Permissions *PermissionsProps `json:"permissions,omitempty"`
+	// Defaults hold for every secret that does not say otherwise. Its network has the
+	// deployment's own name. Required with secrets in several networks.
+	Defaults *DefaultProps `json:"defaults,omitempty"`
 	// Networks are places that SecretProps.Network names. Optional.
 	Networks *map[string]*NetworkProps `json:"networks,omitempty"`
 }
@@ -82,6 +85,12 @@ type PermissionsProps struct {
 	Secrets *[]*string `json:"secrets,omitempty"`
 	// Superusers covers the superusers' secrets. Optional.
 	Superusers *[]*string `json:"superusers,omitempty"`
+}
+
+// DefaultProps hold for every secret that does not say otherwise.
+type DefaultProps struct {
+	// Network is the name of one of RotationProps.Networks, or none. Optional.
+	Network *string `json:"network,omitempty"`
 }
 
 // SecretProps is one secret and how it is rotated.

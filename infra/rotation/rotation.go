@@ -68,6 +68,7 @@ type shared struct {
 	cfg     *config.Config
 	codeDir string
 	now     func() time.Time
+	root    constructs.Construct
 	// inTemplate is Options.SchedulesInTemplate.
 	inTemplate int
 
@@ -134,6 +135,7 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 	for _, key := range slices.Sorted(maps.Keys(cfg.Tags)) {
 		awscdk.Tags_Of(root).Add(jsii.String(key), jsii.String(cfg.Tags[key]), tagged)
 	}
+	s.root = root
 	s.alerts(root)
 	s.queue(root)
 	s.bus(root)

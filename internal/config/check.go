@@ -60,6 +60,7 @@ func (c *checker) config(cfg *Config) {
 	c.permissions(cfg)
 	c.onePlace(cfg)
 	c.networksHaveNames(cfg)
+	c.oneMain(cfg)
 	if len(c.problems) > 0 || len(cfg.Rotations) == 0 {
 		return // the numbers would be of something else
 	}

@@ -72,7 +72,7 @@ func TestExample(t *testing.T) {
 	for _, set := range got.Sets() {
 		sets = append(sets, fmt.Sprintf("%s:%d", set.Name, len(set.Rotations)))
 	}
-	if diff := cmp.Diff([]string{":2", "reporting:1", "no-vpc:1"}, sets); diff != "" {
+	if diff := cmp.Diff([]string{":2", "no-vpc:1", "reporting:1"}, sets); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -111,14 +111,16 @@ rotations:
 	}
 }
 
-// TestMainNetwork: the network of the defaults keeps the deployment's plain name,
-// whatever rotation is listed first.
+// TestMainNetwork: the network of the defaults, or the only one, has the deployment's
+// plain name, whatever rotation is listed first.
 func TestMainNetwork(t *testing.T) {
 	const head = "networks:\n  one: {vpc: vpc-00000001, subnets: [subnet-00000001]}\n  two: {vpc: vpc-00000002, subnets: [subnet-00000002]}\n"
-	const rotations = "rotations:\n  - {secret: a, network: two}\n  - {secret: b, network: one}\n"
+	const a, b, c = "  - {secret: a, network: two}\n", "  - {secret: b, network: one}\n", "  - {secret: c, network: none}\n"
 	for src, want := range map[string]string{
-		head + rotations: "=two one=one",
-		head + "defaults: {network: one}\n" + rotations: "=one two=two",
+		head + "defaults: {network: one}\nrotations:\n" + a + b:     "=one two=two",
+		head + "defaults: {network: one}\nrotations:\n" + c + a + b: "=one no-vpc= two=two",
+		head + "defaults: {network: one}\nrotations:\n" + b + a + c: "=one no-vpc= two=two",
+		head + "rotations:\n" + b:                                   "=one",
 	} {
 		cfg, err := Parse("r.yaml", []byte(src))
 		if err != nil {
@@ -126,7 +128,11 @@ func TestMainNetwork(t *testing.T) {
 		}
 		var got []string
 		for _, set := range cfg.Sets() {
-			got = append(got, set.Name+"="+set.Network.Name)
+			name := ""
+			if set.Network != nil {
+				name = set.Network.Name
+			}
+			got = append(got, set.Name+"="+name)
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("the sets are %v, want %s", got, want)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
+	"strings"
 )
 
 var (
@@ -29,8 +31,9 @@ type Set struct {
 	Rotations []Rotation
 }
 
-// Sets divides the rotations by network, the main set first. The main network is
-// the one of the defaults, or else the first rotation's.
+// Sets divides the rotations by network: the main set first, the others by name.
+// The main network is the one of the defaults, or else the only one. Neither depends
+// on the order of the rotations.
 func (cfg *Config) Sets() []Set {
 	sets := []Set{{Network: cfg.mainNetwork()}}
 next:
@@ -47,10 +50,7 @@ next:
 		}
 		sets = append(sets, Set{Name: name, Network: r.Network, Rotations: []Rotation{r}})
 	}
-	if len(sets[0].Rotations) == 0 { // no rotation takes the default
-		sets = sets[1:]
-		sets[0].Name = ""
-	}
+	slices.SortFunc(sets[1:], func(a, b Set) int { return strings.Compare(a.Name, b.Name) })
 	return sets
 }
 
@@ -84,6 +84,32 @@ func (c *checker) networksHaveNames(cfg *Config) {
 			c.problem(fmt.Sprintf("rotations[%d].network", i), "differs from the main network, and has no name",
 				"write it under networks and refer to it by its name, after which its functions are named")
 		}
+	}
+}
+
+// oneMain refuses networks of which the order of the rotations would say which one
+// has the deployment's own name: another order would take it apart.
+func (c *checker) oneMain(cfg *Config) {
+	sets := cfg.Sets()
+	others := make([]string, 0, len(sets))
+	for _, set := range sets[1:] {
+		name := set.Name
+		if name == NoVPC {
+			name = None
+		}
+		others = append(others, name)
+	}
+	switch {
+	case len(others) == 0 || len(cfg.Rotations) == 0:
+	case cfg.Defaults.Network == nil:
+		name := None
+		if n := sets[0].Network; n != nil {
+			name = n.Name
+		}
+		c.problem("rotations", fmt.Sprintf("are in several networks (%s), and none of them is the default", strings.Join(append([]string{name}, others...), ", ")),
+			fmt.Sprintf("write defaults: {network: %s}: that one has the deployment's own name, whatever is listed first. A rotation without a network then takes it, unless it says network: none", name))
+	case len(sets[0].Rotations) == 0:
+		c.problem("defaults.network", "no rotation is in it", "write defaults: {network: "+others[0]+"}: the default has the deployment's own name")
 	}
 }
 
