@@ -246,7 +246,7 @@ func TestRotateNowFindsTheNetwork(t *testing.T) {
 	main := templates[0].named(t, "AWS::Events::Rule", "Name", "tumbler-rotate-now").Properties
 	want = map[string]any{"secretId": []any{
 		map[string]any{"anything-but": map[string]any{"wildcard": []any{
-			"prod/ledger/app", "arn:*:secret:prod/ledger/app-*", "prod/status/app", "arn:*:secret:prod/status/app-*",
+			"prod/status/app", "arn:*:secret:prod/status/app-*", "prod/ledger/app", "arn:*:secret:prod/ledger/app-*",
 		}}},
 		map[string]any{"exists": false},
 	}}

@@ -17,6 +17,7 @@ const (
 	MostResources        = 500
 	LargestTemplate      = 1_000_000
 	longestEnvironment   = 4_096
+	longestPattern       = 2_048 // EventBridge user guide, "Quotas"
 )
 
 // SchedulesInTemplate is how many rotations have their schedules in the template.
@@ -52,7 +53,29 @@ func (cfg *Config) Limits() []Limit {
 			Limit{"characters of the longest role's policies in " + name, cfg.policySize(set), LongestInlinePolicy + MostManagedPolicies*(LongestManagedPolicy-spare), cfg.permissionsRemedy(set)},
 			Limit{"characters of rotation functions in " + name, functionsSize(set), longestEnvironment - 1024, "divide the file into deployments with names of their own: a function's environment lists them"})
 	}
+	if size := cfg.eventPattern(); size > 0 {
+		limits = append(limits, Limit{"characters of the event pattern for rotate-now", size, longestPattern, "write rotateNow: {enabled: false}, or divide the file into deployments: with several networks the rules tell the secrets apart by their names"})
+	}
 	return limits
+}
+
+// eventPattern is the longest of the rules, which list the secrets of the other
+// networks in the main one, and their own in each other.
+func (cfg *Config) eventPattern() (longest int) {
+	sets := cfg.Sets()
+	if len(sets) == 1 || !cfg.RotateNow.Enabled {
+		return 0
+	}
+	others := 0
+	for _, set := range sets[1:] {
+		own := 0
+		for _, r := range set.Rotations {
+			own += 2*len(SecretName(r.Secret)) + len(`{"wildcard":""},{"wildcard":"arn:*:secret:-*"},`)
+		}
+		others += own
+		longest = max(longest, own)
+	}
+	return 120 + max(longest, others)
 }
 
 // spare is what a managed policy is left with, and what is repeated in it of a

@@ -118,6 +118,7 @@ var mistakes = []mistake{
 	{"too long for IAM", named(700), `r.yaml:2:3: rotations: characters of the longest role's policies in tumbler: 80400 of at most 66680: name the secrets by patterns (permissions: {secrets: ["prod/team/application-00*"]})`},
 	{"too many", "permissions: {secrets: [prod/*]}\n" + named(10_001), "rotations: rotations: 10001 of at most 10000: divide the file into deployments"},
 	{"too many resources", strings.ReplaceAll(named(450), "database\n", "database\n    nativeBackstop: 90d\n"), "rotations: resources of the template: "},
+	{"too long for an event pattern", "networks:\n  a: {vpc: vpc-00000001, subnets: [subnet-00000001]}\ndefaults: {network: none}\n" + strings.ReplaceAll(named(30), "database\n", "database\n    network: a\n") + "  - secret: x\n", "rotations: characters of the event pattern for rotate-now: 3690 of at most 2048: write rotateNow: {enabled: false}"},
 	{"another Region", "rotations:\n  - secret: arn:aws:secretsmanager:eu-west-1:111122223333:secret:a-AbCdEf\n  - secret: arn:aws:secretsmanager:us-east-1:111122223333:secret:b-AbCdEf\n", "r.yaml:3:13: rotations[1].secret: is in us-east-1 111122223333, and rotations[0].secret is in eu-west-1 111122223333: put the secrets of another account or Region into a file of their own"},
 }
 
