@@ -71,15 +71,18 @@ bench: build/tumbler servers ## Measure one rotation: logins, calls, transitions
 	@go run ./internal/bench
 
 .PHONY: synth
-synth: node_modules/.installed lambdas ## Write the CloudFormation template to cdk.out
-	@echo "==> synthesising the stack"
-	@$(NODE) npx --no-install cdk synth --quiet && ls cdk.out/*.template.json
+synth: node_modules/.installed build/tumbler ## Write the CloudFormation template to cdk.out
+	@echo "==> building the functions and synthesising the stack"
+	@$(NODE) npx --no-install cdk synth --quiet && ls -l cdk.out/*.template.json
+	@config=$(or $(TUMBLER_CONFIG),rotations.yaml); test -f $$config || config=rotations.example.yaml; build/tumbler validate $$config | sed -n '/: .* of at most /p'
 
 .PHONY: deploy
-deploy: ## Deploy rotations.yaml to the AWS account you are logged in to
+deploy: ## Deploy rotations.yaml to the AWS account you are logged in to (YES=1 asks nothing)
 	@test -f rotations.yaml || { echo "There is no rotations.yaml: copy rotations.example.yaml, say in it what to rotate, and deploy again."; exit 1; }
-	@$(MAKE) --no-print-directory node_modules/.installed lambdas
-	@$(NODE) npx --no-install cdk deploy
+	@$(MAKE) --no-print-directory node_modules/.installed
+	@test -n "$(YES)" || test -t 0 || { echo "There is no terminal to ask for approval on: make deploy YES=1 deploys without asking."; exit 1; }
+	@echo "==> building the functions for the architecture in rotations.yaml, and deploying"
+	@$(NODE) npx --no-install cdk deploy $(if $(YES),--require-approval never)
 
 .PHONY: lambdas
 lambdas:

@@ -64,6 +64,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if err := build(cfg.Architecture); err != nil {
+		return err
+	}
 	if _, err := newStack(app, cfg, env, rotation.Options{Now: now}); err != nil {
 		return err
 	}
