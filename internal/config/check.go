@@ -64,8 +64,10 @@ func (c *checker) config(cfg *Config) {
 	if len(c.problems) > 0 || len(cfg.Rotations) == 0 {
 		return // the numbers would be of something else
 	}
-	for _, l := range cfg.Limits() {
-		if l.Over() {
+	limits := cfg.Limits()
+	tooLong := slices.ContainsFunc(limits, func(l Limit) bool { return l.Over() && l.policies })
+	for _, l := range limits {
+		if l.Over() && (!tooLong || !l.ofPolicies) { // what comes of long policies goes with them
 			c.problem("rotations", l.String(), l.Remedy)
 		}
 	}

@@ -33,6 +33,9 @@ type Limit struct {
 	What      string
 	Got, Most int
 	Remedy    string
+
+	policies   bool // it is about the roles' policies
+	ofPolicies bool // and this comes of them
 }
 
 // Over reports whether AWS would refuse it.
@@ -43,18 +46,21 @@ func (l Limit) String() string { return fmt.Sprintf("%s: %d of at most %d", l.Wh
 // Limits computes, from above, what the deployment comes to.
 func (cfg *Config) Limits() []Limit {
 	limits := []Limit{
-		{"rotations", len(cfg.Rotations), MostRotations, "divide the file into deployments with names of their own"},
-		{"resources of the template", cfg.resources(), MostResources, "have fewer rotations with nativeBackstop or rotateImmediately, or divide the file into deployments with names of their own"},
-		{"characters of the template", cfg.templateSize(), LargestTemplate, "divide the file into deployments with names of their own"},
+		{What: "rotations", Got: len(cfg.Rotations), Most: MostRotations, Remedy: "divide the file into deployments with names of their own"},
+		{What: "resources of the template", Got: cfg.resources(), Most: MostResources, ofPolicies: true, Remedy: "have fewer rotations with nativeBackstop or rotateImmediately, or divide the file into deployments with names of their own"},
+		{What: "characters of the template", Got: cfg.templateSize(), Most: LargestTemplate, ofPolicies: true, Remedy: "divide the file into deployments with names of their own"},
 	}
 	for _, set := range cfg.Sets() {
 		name := strings.TrimSuffix(cfg.Name+"-"+set.Name, "-")
 		limits = append(limits,
-			Limit{"characters of the longest role's policies in " + name, cfg.policySize(set), LongestInlinePolicy + MostManagedPolicies*(LongestManagedPolicy-spare), cfg.permissionsRemedy(set)},
-			Limit{"characters of rotation functions in " + name, functionsSize(set), longestEnvironment - 1024, "divide the file into deployments with names of their own: a function's environment lists them"})
+			Limit{
+				What: "characters of the longest role's policies in " + name, Got: cfg.policySize(set),
+				Most: LongestInlinePolicy + MostManagedPolicies*(LongestManagedPolicy-spare), Remedy: cfg.permissionsRemedy(set), policies: true,
+			},
+			Limit{What: "characters of rotation functions in " + name, Got: functionsSize(set), Most: longestEnvironment - 1024, Remedy: "divide the file into deployments with names of their own: a function's environment lists them"})
 	}
 	if size := cfg.eventPattern(); size > 0 {
-		limits = append(limits, Limit{"characters of the event pattern for rotate-now", size, longestPattern, "write rotateNow: {enabled: false}, or divide the file into deployments: with several networks the rules tell the secrets apart by their names"})
+		limits = append(limits, Limit{What: "characters of the event pattern for rotate-now", Got: size, Most: longestPattern, Remedy: "write rotateNow: {enabled: false}, or divide the file into deployments: with several networks the rules tell the secrets apart by their names"})
 	}
 	return limits
 }
