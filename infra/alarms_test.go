@@ -14,7 +14,7 @@ import (
 
 // TestAlarms: each goes to the topic, and counts something that is written.
 func TestAlarms(t *testing.T) {
-	known := []string{"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionThrottled", "NumberOfMessagesSent"}
+	known := []string{"ExecutionThrottled", "ApproximateAgeOfOldestMessage", "Invocations", "Errors", "ExecutionsTimedOut"}
 	for _, name := range metrics.Names {
 		known = append(known, string(name))
 	}
@@ -25,8 +25,10 @@ func TestAlarms(t *testing.T) {
 			known = append(known, r.Properties["MetricTransformations"].([]any)[0].(map[string]any)["MetricName"].(string))
 		case "AWS::CloudWatch::Alarm":
 			names = append(names, r.Properties["AlarmName"].(string))
-			if got := templates[0].texts(r.Properties["AlarmActions"]); !slices.Equal(got, []string{"${AlertTopic}"}) {
-				t.Errorf("%s tells %v", id, got)
+			for _, when := range []string{"AlarmActions", "OKActions"} {
+				if got := templates[0].texts(r.Properties[when]); !slices.Equal(got, []string{"${AlertTopic}"}) {
+					t.Errorf("%s: %s tells %v", id, when, got)
+				}
 			}
 		}
 	}
@@ -36,9 +38,23 @@ func TestAlarms(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	for _, want := range []string{"failed", "needs-attention", "timed-out", "overdue", "drift", "throttled", "credential-gap", "undelivered", "fleet-failed"} {
-		if !slices.Contains(names, "tumbler-"+want) {
-			t.Errorf("there is no alarm %s in %v", want, names)
+	// What the workflow, the audit and the function incident alert of has no alarm, and
+	// what nobody measures has none.
+	var main []string
+	for _, name := range names {
+		if name := strings.TrimPrefix(name, "tumbler-"); !strings.HasPrefix(name, "reporting-") && !strings.HasPrefix(name, "no-vpc-") {
+			main = append(main, name)
+		}
+	}
+	if want := []string{"audit-errors", "audit-silent", "credential-gap", "fleet-timed-out", "incident-errors", "throttled", "undelivered"}; !slices.Equal(main, want) {
+		t.Errorf("there are the alarms %v, want %v", main, want)
+	}
+	watched := synthYAML(t, "heartbeat: true\nalerts: {emails: [a@b.c]}\n"+minimal)
+	watched.named(t, "AWS::CloudWatch::Alarm", "AlarmName", "tumbler-drift")
+	watched.named(t, "AWS::CloudWatch::Alarm", "AlarmName", "tumbler-heartbeat-errors")
+	for _, target := range watched.named(t, "AWS::Events::Rule", "Name", "tumbler-incident").Properties["Targets"].([]any) {
+		if target.(map[string]any)["DeadLetterConfig"] == nil {
+			t.Error("an incident of which the function cannot be told is lost")
 		}
 	}
 	for _, r := range templates[1].Resources {
@@ -58,7 +74,7 @@ func TestExistingTopic(t *testing.T) {
 		}
 	}
 	s := tpl.only(t, "AWS::SNS::Subscription").Properties
-	want := map[string]any{"severity": []any{"critical", map[string]any{"exists": false}}}
+	want := map[string]any{"severity": []any{"critical"}}
 	if diff := cmp.Diff(any(want), s["FilterPolicy"]); s["TopicArn"] != topic || diff != "" {
 		t.Errorf("the subscription is %v", s)
 	}

@@ -2,7 +2,7 @@ package rotation
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
 
@@ -30,76 +30,69 @@ func machineMetric(machine awsstepfunctions.CfnStateMachine, name string) metric
 	return metric{"AWS/States", name, "Sum", [][2]string{{"StateMachineArn", *machine.Ref()}}}
 }
 
-// needsAttention is counted from the state machine's own log, because the
-// function that would report it may be what is broken.
-func (d *deployment) needsAttention() metric {
-	return metric{metrics.Namespace, d.named("NeedsAttention"), "Sum", nil}
-}
-
 // alarm is one that goes to the alert topic.
 type alarm struct {
 	id, part, description string
 	metric                metric
 	above                 float64
 	period                float64 // seconds
+	silence               bool    // it is about what does not come
 }
 
-// alarms tell of what the workflow itself may be unable to tell. Each failed
-// rotation has an alert of its own, too, which says more.
-func (d *deployment) alarms() {
-	logs := d.scope.Node().FindChild(jsii.String("StateMachineLogs")).(awslogs.CfnLogGroup)
-	attention := d.needsAttention()
-	awslogs.NewCfnMetricFilter(d.scope, jsii.String("NeedsAttentionFilter"), &awslogs.CfnMetricFilterProps{
-		LogGroupName:  logs.Ref(),
-		FilterPattern: jsii.String(`{ ($.type = "FailStateEntered") && ($.details.name = "NeedsAttention") }`),
-		MetricTransformations: []any{awslogs.CfnMetricFilter_MetricTransformationProperty{
-			MetricNamespace: jsii.String(attention.namespace), MetricName: jsii.String(attention.name), MetricValue: jsii.String("1"),
-		}},
-	})
+// alarms tell of what nobody else tells. A rotation that failed, was cut short or did
+// not take place, and a start that was not delivered, have an alert of their own,
+// which says more: another mail would be the second of one incident. What alerts is
+// itself watched here.
+func (d *deployment) alarms(functions map[string]awslambda.CfnFunction) {
 	alarms := []alarm{
-		{
-			id: "NeedsAttention", part: "needs-attention", metric: attention,
-			description: "AWSCURRENT of a secret may not log in: see the failed execution and docs/runbook.md",
-		},
-		{
-			id: "Failed", part: "failed", metric: machineMetric(d.machine, "ExecutionsFailed"),
-			description: "A rotation did not end in Rotated: see the failed execution",
-		},
-		{
-			id: "TimedOut", part: "timed-out", metric: machineMetric(d.machine, "ExecutionsTimedOut"),
-			description: "A rotation ran into the time limit of the state machine",
-		},
 		{
 			id: "Throttled", part: "throttled", metric: machineMetric(d.machine, "ExecutionThrottled"),
 			description: "Step Functions slows rotations down: its quota of state transitions is used up",
 		},
 		{
-			id: "Overdue", part: "overdue", metric: d.own(metrics.Overdue, "Maximum"), period: 3600,
-			description: "The last rotation window of a secret passed without a rotation",
-		},
-		{
-			id: "Drift", part: "drift", metric: d.own(metrics.Drift, "Maximum"), period: 3600,
-			description: "A secret or its user is not as the last rotation left it",
-		},
-		{
 			id: "Gap", part: "credential-gap", metric: d.own(metrics.CredentialGapMs, "Maximum"), above: longestGap,
 			description: "Logins with AWSCURRENT were refused for more than ten seconds during a rotation",
 		},
+		{
+			id: "AuditSilent", part: "audit-silent", metric: functionMetric(functions["audit"], "Invocations"), period: 3 * 3600, silence: true,
+			description: "The audit has not run for three hours: nobody notices rotations that do not happen",
+		},
+	}
+	if d.hasHeartbeat() {
+		alarms = append(alarms, alarm{
+			id: "Drift", part: "drift", metric: d.own(metrics.Drift, "Maximum"), period: 3600,
+			description: "A database refuses AWSCURRENT, and no rotation is under way: somebody changed the password",
+		})
+	}
+	for _, f := range watchers {
+		if function, ok := functions[f]; ok {
+			alarms = append(alarms, alarm{
+				id: "Errors-" + f, part: f + "-errors", metric: functionMetric(function, "Errors"),
+				description: "The function " + f + " fails, which tells of what the workflow cannot tell: see its log",
+			})
+		}
 	}
 	if d.isMain() { // the queue is shared
 		alarms = append(alarms, alarm{id: "Undelivered", part: "undelivered", metric: metric{
-			"AWS/SQS", "NumberOfMessagesSent", "Sum", [][2]string{{"QueueName", *d.undelivered.AttrQueueName()}},
-		}, description: "A schedule or an event could not start a rotation: its request is in the queue"})
+			"AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", [][2]string{{"QueueName", *d.undelivered.AttrQueueName()}},
+		}, above: 900, description: "The queue of starts that were not delivered is not read: nobody has been told of them"})
 	}
 	if d.fleet != nil {
 		alarms = append(alarms, alarm{
-			id: "FleetFailed", part: "fleet-failed", metric: machineMetric(d.fleet, "ExecutionsFailed"),
-			description: "A fleet did not end in AllRotated: see the failed execution",
+			id: "FleetTimedOut", part: "fleet-timed-out", metric: machineMetric(d.fleet, "ExecutionsTimedOut"),
+			description: "A fleet ran into its time limit, and could not say how far it had come",
 		})
 	}
 	for _, a := range alarms {
 		d.alarm(a)
 	}
+}
+
+// watchers are the functions that alert, or measure for an alarm.
+var watchers = []string{"audit", "incident", "heartbeat"}
+
+func functionMetric(f awslambda.CfnFunction, name string) metric {
+	return metric{"AWS/Lambda", name, "Sum", [][2]string{{"FunctionName", *f.Ref()}}}
 }
 
 func (d *deployment) alarm(a alarm) {
@@ -122,6 +115,10 @@ func (d *deployment) alarm(a alarm) {
 		ComparisonOperator: jsii.String("GreaterThanThreshold"),
 		TreatMissingData:   jsii.String("notBreaching"),
 		AlarmActions:       &[]any{*d.topicARN},
+		OkActions:          &[]any{*d.topicARN}, // it is over
+	}
+	if a.silence {
+		props.Threshold, props.ComparisonOperator, props.TreatMissingData = jsii.Number(1), jsii.String("LessThanThreshold"), jsii.String("breaching")
 	}
 	if len(dimensions) > 0 {
 		props.Dimensions = dimensions

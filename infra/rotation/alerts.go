@@ -78,8 +78,11 @@ func (s *shared) subscribe(scope constructs.Construct) {
 			for _, severity := range config.Severities[least:] {
 				wanted = append(wanted, string(severity))
 			}
-			// What has no severity is an alarm.
-			wanted = append(wanted, map[string]any{"exists": false})
+			// What has no severity is an alarm: a warning. Whoever wants what is critical
+			// has it from the workflow, or for it from the function incident.
+			if s.cfg.Alerts.Severity != config.Critical {
+				wanted = append(wanted, map[string]any{"exists": false})
+			}
 			props.FilterPolicy = map[string]any{"severity": wanted}
 		}
 		awssns.NewCfnSubscription(scope, jsii.String("AlertEmail-"+shortHash(email)), props)

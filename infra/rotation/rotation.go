@@ -184,7 +184,7 @@ func (d *deployment) deploy() *Rotation {
 	d.rotateImmediately(functions, schedules)
 	if d.isWatched() {
 		d.watch(functions)
-		d.alarms()
+		d.alarms(functions)
 	}
 	if d.hasHeartbeat() {
 		d.every("Heartbeat", functions["heartbeat"])

@@ -29,7 +29,11 @@ func (d *deployment) watch(functions map[string]awslambda.CfnFunction) {
 		Description:  jsii.String("Tells of rotations that could not tell of themselves"),
 		EventPattern: pattern,
 		State:        jsii.String("ENABLED"),
-		Targets:      []any{awsevents.CfnRule_TargetProperty{Id: jsii.String("function"), Arn: functions["incident"].AttrArn()}},
+		Targets: []any{awsevents.CfnRule_TargetProperty{
+			Id: jsii.String("function"), Arn: functions["incident"].AttrArn(),
+			// The function reads this queue, too, and tells later.
+			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: d.undelivered.AttrArn()},
+		}},
 	})
 	d.mayCall("IncidentPermission", functions["incident"], rule)
 	if d.isMain() {

@@ -239,3 +239,37 @@ func TestHeartbeat(t *testing.T) {
 		})
 	}
 }
+
+// slow databases do not answer.
+type slow struct{ database }
+
+func (s slow) For(secretdoc.Document) (engine.Engine, error) { return s, nil }
+
+func (slow) Connect(ctx context.Context, _ secretdoc.Document) (engine.Session, error) {
+	<-ctx.Done()
+	return nil, fault.New(fault.DatabaseUnreachable, "no answer", "")
+}
+
+type sixty struct{ *world }
+
+func (s sixty) List(ctx context.Context) (list []registry.Entry, err error) {
+	one, err := s.world.List(ctx)
+	for range 60 {
+		list = append(list, one[0])
+	}
+	return list, err
+}
+
+// Databases that do not answer cost their own time, not that of the report.
+func TestHeartbeatOfSixtyUnreachable(t *testing.T) {
+	w := newWorld()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second+200*time.Millisecond)
+	defer cancel()
+	var measured audit.Beats
+	_, err := audit.Heartbeat{
+		Registry: sixty{w}, Secrets: w, Databases: slow{}, Beats: func(b audit.Beats) { measured = b },
+	}.Run(ctx, audit.Tick{})
+	if err != nil || measured != (audit.Beats{Unreachable: 60}) || ctx.Err() != nil {
+		t.Errorf("%+v, %v, %v", measured, err, ctx.Err())
+	}
+}

@@ -2,6 +2,9 @@ package audit
 
 import (
 	"context"
+	"errors"
+	"sync"
+	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -27,7 +30,7 @@ type Heartbeat struct {
 type Beats struct {
 	Well        int `json:"well"`
 	Drift       int `json:"drift"`       // the database refuses AWSCURRENT
-	Unreachable int `json:"unreachable"` // no answer, or not even asked because something is wrong before
+	Unreachable int `json:"unreachable"` // no answer, or not even asked: something is wrong before, or the time was up
 	Skipped     int `json:"skipped"`     // a rotation is under way, or there is no engine for it
 }
 
@@ -37,28 +40,61 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 	if err != nil {
 		return Beats{}, err
 	}
-	var beats Beats
+	ctx, cancel := inTime(ctx)
+	defer cancel()
+	var (
+		beats   Beats
+		mu      sync.Mutex
+		slots   = make(chan struct{}, atOnce)
+		workers sync.WaitGroup
+	)
 	for _, e := range entries {
-		err := h.login(ctx, e.SecretID)
-		switch {
-		case err == nil:
-			beats.Well++
-			continue
-		case fault.Is(err, fault.AlreadyRotating, fault.InvalidSecret):
-			beats.Skipped++
-			continue
-		case fault.Is(err, fault.LoginRefused):
-			beats.Drift++
-		default:
-			beats.Unreachable++
-		}
-		if h.Log != nil {
-			h.Log(e.SecretID, fault.From(err).Error())
-		}
+		slots <- struct{}{}
+		workers.Go(func() {
+			defer func() { <-slots }()
+			one, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			err := h.login(one, e.SecretID)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				beats.Well++
+				return
+			case errors.Is(err, errNoEngine) || fault.Is(err, fault.AlreadyRotating):
+				beats.Skipped++
+			case fault.Is(err, fault.LoginRefused):
+				beats.Drift++
+			default:
+				beats.Unreachable++
+			}
+			if h.Log != nil {
+				h.Log(e.SecretID, fault.From(err).Error())
+			}
+		})
 	}
+	workers.Wait()
 	h.Beats(beats)
-	return beats, ctx.Err()
+	return beats, nil
 }
+
+const (
+	atOnce   = 16               // logins
+	patience = 20 * time.Second // with a database that does not answer
+	toReport = 5 * time.Second
+)
+
+// inTime leaves the function time to report: a count that is lost is an alarm that
+// stays silent. What has not been asked by then counts as unreachable.
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, end.Add(-toReport))
+	}
+	return context.WithCancel(ctx)
+}
+
+// errNoEngine: an existing rotation function rotates it.
+var errNoEngine = errors.New("there is no engine for this database")
 
 // login returns AlreadyRotating while a rotation is under way: between the change
 // in the database and the move of AWSCURRENT a refusal means nothing.
@@ -77,7 +113,7 @@ func (h Heartbeat) login(ctx context.Context, secretID string) error {
 	}
 	database, err := h.Databases.For(doc)
 	if err != nil {
-		return err
+		return errNoEngine
 	}
 	session, err := database.Connect(ctx, doc)
 	if err == nil {
