@@ -241,7 +241,7 @@ func TestHeartbeat(t *testing.T) {
 }
 
 // slow databases do not answer.
-type slow struct{ database }
+type slow struct{ engine.Engine }
 
 func (s slow) For(secretdoc.Document) (engine.Engine, error) { return s, nil }
 
