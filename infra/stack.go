@@ -62,7 +62,9 @@ func newStack(scope constructs.Construct, cfg *config.Config, env *awscdk.Enviro
 func environment(cfg *config.Config, getenv func(string) string) (*awscdk.Environment, error) {
 	account, region := getenv("CDK_DEFAULT_ACCOUNT"), getenv("CDK_DEFAULT_REGION")
 	if wantRegion, wantAccount, field := cfg.Place(); field != "" {
-		if account != "" && account != wantAccount || region != "" && region != wantRegion {
+		// Without credentials the CDK CLI names a Region all the same; then it is CDK that
+		// refuses to deploy elsewhere.
+		if account != "" && (account != wantAccount || region != wantRegion) {
 			return nil, fmt.Errorf("%s is in %s %s, and the AWS credentials are for %s %s: a deployment rotates the secrets of its own account and Region; "+
 				"log in to %[3]s and set AWS_REGION=%[2]s, or name the secrets that are here", field, wantRegion, wantAccount, region, account)
 		}

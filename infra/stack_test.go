@@ -66,6 +66,7 @@ func TestPlace(t *testing.T) {
 	cfg := parse(t, elsewhere)
 	for _, tt := range []struct{ account, region, want string }{
 		{"", "", ""},
+		{"", "us-east-1", ""}, // what the CLI says without credentials
 		{"111122223333", "eu-central-1", ""},
 		{"555566667777", "us-west-2", "rotations[0].secret is in eu-central-1 111122223333, and the AWS credentials are for us-west-2 555566667777"},
 		{"111122223333", "us-west-2", "set AWS_REGION=eu-central-1"},
