@@ -202,8 +202,8 @@ var faults = []struct {
 		"resets before the change, for good", "CreateSecret PutSecretValue",
 		[]string{toxic(downstream, "reset_peer", `{"timeout":0}`)},
 		true,
-		[]string{"SetSecret: DatabaseUn"},
-		10 * time.Second, rotation.Refused,
+		[]string{"SetSecret: DatabaseUn", "Restore: DatabaseUn"},
+		10 * time.Second, rotation.NeedsAttention, // nobody could ask the database
 	},
 }
 
