@@ -12,6 +12,8 @@ TOOL      := go tool -modfile=tools/go.mod
 GO_CORE   = $$(go list ./... | grep -v /infra)
 # A package's tests take a minute or two, and much longer on a loaded machine.
 PATIENCE  := -timeout 1h
+# First, so that the others run beside them: these wait most of the time.
+SLOWEST   := ./internal/chaos ./internal/engine/... ./internal/sandbox
 NODE      := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20
 
 # The CDK wants GOARCH=arm64 and GOARCH=amd64 called by Lambda's names.
@@ -38,10 +40,8 @@ build: build/tumbler lambdas ## Build the CLI and the Lambda functions (ARCH=arm
 
 .PHONY: test
 test: servers lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
-	@echo "==> testing (real database servers, sandbox, state machine)"
-	@go test $(PATIENCE) $(GO_CORE)
-	@echo "==> testing the infrastructure"
-	@$(NODE) go test $(PATIENCE) ./infra/...
+	@echo "==> testing (real database servers, sandbox, state machine, infrastructure)"
+	@$(NODE) go test $(PATIENCE) $(SLOWEST) ./...
 	@echo "==> all checks passed"
 
 .PHONY: lint
