@@ -50,6 +50,7 @@ func TestScheduleStartsTheRotation(t *testing.T) {
 		"strategy":          "single-user",
 		"superuserSecretId": "prod/orders/admin",
 		"alsoUpdate":        []any{"url"},
+		"username":          "orders",
 		"recoverPassword":   true,
 		"schedule": map[string]any{
 			"expression": "cron(0 2 ? * SUN *)", "duration": "3h", "freeze": []any{"2026-12-15..2027-01-05 year-end"},

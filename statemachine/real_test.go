@@ -319,6 +319,33 @@ func TestRealHostileValue(t *testing.T) {
 	}
 }
 
+// Versions that name another account are the proof that a stored value is hostile, and
+// Secrets Manager forgets them in time. A user that the configuration names does not
+// depend on them: nobody else's password is set, and the user's own can be.
+func TestRealHostileValueOncePruned(t *testing.T) {
+	for _, request := range []string{singleUser, recovering, alternating, byRotationFunction} {
+		for _, user := range []string{"app", "victim"} {
+			t.Run(request+"/"+user, func(t *testing.T) {
+				e := newEstate(t)
+				e.store("h0", user, "chosen")
+				e.store("h1", user, "chosen")
+				delete(e.app().values, "v0")
+				delete(e.app().values, "v1")
+				r := e.run(strings.Replace(request, "{", `{"username":"app",`, 1), "a")
+				if user == "app" {
+					if rotated := r.event.Outcome == rotation.Rotated; rotated != (request == recovering) {
+						t.Errorf("ended %s: %s", r.event.Outcome, r.event.Error)
+					}
+					return
+				}
+				if by := e.server["victim"].changed; by != nil || r.event.Error != string(fault.AccountNotOurs) {
+					t.Errorf("ended %s %s; the victim was changed by %s", r.event.Outcome, r.event.Error, by)
+				}
+			})
+		}
+	}
+}
+
 // Issue 9, case 3: a password has been changed in the database on purpose. The
 // superuser makes the leaked one valid again on nobody's account, unless that is
 // configured; and then people are told.

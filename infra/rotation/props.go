@@ -104,6 +104,9 @@ type SecretProps struct {
 	// SuperuserSecret is the name or ARN of a superuser's secret. Required with
 	// alternating-users.
 	SuperuserSecret *string `json:"superuserSecret,omitempty"`
+	// Username is the database's user that the secret is for; of a pair, either of
+	// the two. A secret that names another is refused. Optional.
+	Username *string `json:"username,omitempty"`
 	// RecoverPassword lets the superuser reset a password that is lost. Optional.
 	RecoverPassword *bool `json:"recoverPassword,omitempty"`
 	// Schedule is a rate() or cron() expression in UTC. Optional; on demand only.

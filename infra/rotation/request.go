@@ -16,6 +16,7 @@ type request struct {
 	Strategy          string                    `json:"strategy,omitempty"`
 	Schedule          *rotation.Schedule        `json:"schedule,omitempty"`
 	SuperuserSecretID string                    `json:"superuserSecretId,omitempty"`
+	Username          string                    `json:"username,omitempty"`
 	RecoverPassword   bool                      `json:"recoverPassword,omitempty"`
 	AlsoUpdate        []string                  `json:"alsoUpdate,omitempty"`
 	Password          *rotation.PasswordOptions `json:"password,omitempty"`
@@ -33,7 +34,7 @@ type trigger struct {
 func requestFor(r config.Rotation, t *trigger) request {
 	made := request{
 		SecretID: r.Secret, Strategy: string(r.Strategy), SuperuserSecretID: r.SuperuserSecret,
-		RecoverPassword: r.RecoverPassword, AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Trigger: t,
+		Username: r.Username, RecoverPassword: r.RecoverPassword, AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Trigger: t,
 	}
 	if r.Schedule != "" {
 		made.Schedule = &rotation.Schedule{Expression: r.Schedule, Duration: r.Duration, Freeze: r.Freeze}

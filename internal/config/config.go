@@ -121,6 +121,9 @@ type Rotation struct {
 	// SuperuserSecret is the name or complete ARN of the secret of a user who may
 	// change others' passwords. Required with alternating-users.
 	SuperuserSecret string `yaml:"superuserSecret"`
+	// Username is the database's user that the secret is for; of a pair, either of
+	// the two. A secret that names another is refused. Optional.
+	Username string `yaml:"username"`
 	// RecoverPassword lets the superuser reset a password that is lost. Optional.
 	RecoverPassword bool `yaml:"recoverPassword"`
 	// Schedule is a rate() or cron() expression in UTC, or none. Optional; without

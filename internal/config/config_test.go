@@ -46,7 +46,8 @@ func TestExample(t *testing.T) {
 	freeze := []string{"2026-12-15..2027-01-05 year-end"}
 	want := []Rotation{
 		{
-			Secret: "prod/orders/app", Strategy: SingleUser, SuperuserSecret: "prod/orders/admin", RecoverPassword: true,
+			Secret: "prod/orders/app", Strategy: SingleUser, SuperuserSecret: "prod/orders/admin",
+			Username: "orders", RecoverPassword: true,
 			Schedule: "cron(0 2 ? * SUN *)", Duration: "3h", FlexibleStart: "1h", Freeze: freeze,
 			NativeBackstop: "90d", Network: database,
 			AlsoUpdate:      []string{"url"},

@@ -80,6 +80,9 @@ func (p Planned) account(current secretdoc.Document) (secretdoc.Document, error)
 	if err := p.canTalkTo(current); err != nil {
 		return secretdoc.Document{}, err
 	}
+	if err := p.isFor(current); err != nil {
+		return secretdoc.Document{}, err
+	}
 	if p.Strategy == AlternatingUsers {
 		if _, err := superuserSecret(p, current); err != nil {
 			return secretdoc.Document{}, err

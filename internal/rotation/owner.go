@@ -27,10 +27,29 @@ func (a attempt) recover(ctx context.Context, refused error) (engine.Session, er
 	return a.superuser(ctx)
 }
 
-// provenByVersions is AccountNotOurs unless the secret has been about AWSCURRENT's
-// account before and never about another one. One older version is not enough:
-// whoever may store a value may store two.
+// isFor is AccountNotOurs when the secret is not of the user that the configuration
+// says it is for.
+func (p Planned) isFor(current secretdoc.Document) error {
+	if p.Username == "" || p.Username == current.Username {
+		return nil
+	}
+	if p.Strategy == AlternatingUsers {
+		if users, err := pairOf(current); err == nil && p.Username == users.target {
+			return nil
+		}
+	}
+	return fault.New(fault.AccountNotOurs,
+		fmt.Sprintf("AWSCURRENT is of user %q, and the configuration says that the secret is for user %q", current.Username, p.Username),
+		"Find out who has changed the secret, or correct username in rotations.yaml")
+}
+
+// provenByVersions is AccountNotOurs unless the configuration names AWSCURRENT's user,
+// or the secret has been about that account before and never about another one. One
+// older version is not enough: whoever may store a value may store two.
 func (a attempt) provenByVersions(ctx context.Context) error {
+	if a.plan.Username != "" {
+		return a.plan.isFor(a.current)
+	}
 	ids, err := a.secrets.Versions(ctx, a.plan.SecretARN)
 	if err != nil {
 		return err
@@ -61,7 +80,7 @@ func (a attempt) provenByVersions(ctx context.Context) error {
 func notProven(user, why string) error {
 	return fault.New(fault.AccountNotOurs,
 		fmt.Sprintf("nothing proves that user %q is this secret's: %s. The superuser was not used", user, why),
-		"Store the password that the database accepts as AWSCURRENT, or set the database's password by hand to what AWSCURRENT says")
+		"Store the password that the database accepts as AWSCURRENT, or set the database's password by hand to what AWSCURRENT says; or name the user in rotations.yaml (username)")
 }
 
 // repairPair makes AWSCURRENT's user of a pair log in again: by itself when an older
@@ -83,6 +102,9 @@ func (a attempt) repairPair(ctx context.Context, refused error) (superuser bool,
 func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error {
 	users, err := pairOf(a.current)
 	if err != nil {
+		return err
+	}
+	if err := a.plan.isFor(a.current); err != nil {
 		return err
 	}
 	unproven := fault.Wrap(refused, fault.LoginRefused,

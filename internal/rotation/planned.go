@@ -19,6 +19,7 @@ type Planned struct {
 	Unfinished        map[string]string `json:"unfinished,omitempty"`        // Tumbler's labels of earlier rotations when planned: label -> version id
 	Replicated        bool              `json:"replicated,omitempty"`        // has replicas in other Regions
 	SuperuserSecretID string            `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
+	Username          string            `json:"username,omitempty"`          // whom the secret has to be for, as configured
 	RecoverPassword   bool              `json:"recoverPassword,omitempty"`
 	RotationFunction  string            `json:"rotationFunction,omitempty"` // runs the set and test steps
 	Password          *PasswordOptions  `json:"password,omitempty"`
@@ -55,6 +56,7 @@ func planFor(request Request, secret Metadata, versionID string) Planned {
 		Unfinished:        unfinished(secret.Labels, versionID),
 		Replicated:        len(secret.Replicas) > 0,
 		SuperuserSecretID: request.SuperuserSecretID,
+		Username:          request.Username,
 		RecoverPassword:   request.RecoverPassword,
 		RotationFunction:  request.RotationFunction,
 		Password:          request.Password,

@@ -59,6 +59,9 @@ func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
 	if f.current, err = secretdoc.Parse(value); err != nil {
 		return finding{}, err
 	}
+	if err := f.plan.isFor(f.current); err != nil {
+		return finding{}, err
+	}
 	result := finding{message: fmt.Sprintf("AWSCURRENT is of user %q on %s:%d", f.current.Username, f.current.Host, f.current.Port)}
 	if keys := f.current.Elsewhere(f.request.AlsoUpdate...); len(keys) > 0 {
 		result.hint = fmt.Sprintf("The password stands in the keys %q as well, which would keep the old one. Name them in alsoUpdate if applications read them", keys)

@@ -30,6 +30,10 @@ type Request struct {
 	// user. Alternating users need one; the default is masterarn in the secret.
 	SuperuserSecretID string `json:"superuserSecretId,omitempty"`
 
+	// Username is the database's user that the secret is for; of a pair, either of
+	// the two. AWSCURRENT has to name it. Optional.
+	Username string `json:"username,omitempty"`
+
 	// RecoverPassword lets the superuser reset the password of a single user
 	// when none that the secret knows logs in any more.
 	RecoverPassword bool `json:"recoverPassword,omitempty"`
@@ -170,6 +174,7 @@ func namesOnly(raw json.RawMessage) error {
 		{"schedule", r.Schedule != nil},
 		{"window", r.Window != nil},
 		{"superuserSecretId", r.SuperuserSecretID != ""},
+		{"username", r.Username != ""},
 		{"recoverPassword", r.RecoverPassword},
 		{"password", r.Password != nil},
 		{"rotationFunction", r.RotationFunction != ""},
@@ -219,7 +224,7 @@ func oneOf(name, value string, allowed []string) error {
 // describeDecodeError turns an error of encoding/json into one that names the
 // field. A request holds no secret, so its text may be quoted.
 func describeDecodeError(err error) error {
-	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, recoverPassword, alsoUpdate, password and rotationFunction (docs/guide.md)"
+	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, username, recoverPassword, alsoUpdate, password and rotationFunction (docs/guide.md)"
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		return invalidRequest(fmt.Sprintf("field %s is a %s", orRoot(typeErr.Field), typeErr.Value), fields)
 	}
