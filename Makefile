@@ -13,7 +13,7 @@ GO_CORE   = $$(go list ./... | grep -v /infra)
 # A package's tests take a minute or two, and much longer on a loaded machine.
 PATIENCE  := -timeout 1h
 # First, so that the others run beside them: these wait most of the time.
-SLOWEST   := ./internal/chaos ./internal/engine/... ./internal/sandbox
+SLOWEST   := ./proof/chaos ./internal/engine/... ./sandbox
 NODE      := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20
 
 # The CDK wants GOARCH=arm64 and GOARCH=amd64 called by Lambda's names.
@@ -47,7 +47,7 @@ test: servers lint ## Check everything: lint, unit, real servers, sandbox, infra
 .PHONY: lint
 lint: ## Check formatting and run the static analysers
 	@echo "==> linting"
-	@unformatted=$$($(TOOL) gofumpt -l cmd functions infra internal statemachine) && \
+	@unformatted=$$($(TOOL) gofumpt -l cmd functions infra internal proof sandbox statemachine) && \
 	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofumpt -w):"; echo "$$unformatted"; exit 1; fi
 	@go vet $(GO_CORE)
 	@$(TOOL) staticcheck $(GO_CORE)
@@ -59,7 +59,7 @@ race: servers ## Run the tests under the race detector (needs a C compiler)
 .PHONY: chaos
 chaos: servers ## Break rotations in every place on every database (CHAOS="-seed 2 -only mariadb")
 	@echo "==> breaking rotations; this takes up to 10 minutes"
-	@go run ./internal/chaos/command $(CHAOS)
+	@go run ./proof/chaos/command $(CHAOS)
 
 .PHONY: engines
 engines: servers ## Run the engines' tests and list what ran on which server
@@ -68,7 +68,7 @@ engines: servers ## Run the engines' tests and list what ran on which server
 .PHONY: bench
 bench: build/tumbler servers ## Measure one rotation: logins, calls, transitions, time, cold starts
 	@$(MAKE) --no-print-directory lambdas ARCH=$(if $(filter amd64,$(shell go env GOHOSTARCH)),x86_64,arm64)
-	@go run ./internal/bench
+	@go run ./proof/bench
 
 .PHONY: synth
 synth: node_modules/.installed build/tumbler ## Write the CloudFormation template to cdk.out
@@ -111,7 +111,7 @@ servers: node_modules/.installed ## Fetch, unpack and build every database serve
 	@scripts/fetch-mariadb
 	@scripts/fetch-mysql
 	@echo "==> preparing the database servers (quick, unless FerretDB has to be compiled: some minutes)"
-	@go run ./internal/dbserver/prepare
+	@go run ./sandbox/dbserver/prepare
 
 .PHONY: clean
 clean: ## Remove what was built and installed here

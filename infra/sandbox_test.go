@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox/iam"
+	"github.com/tumbler-rotation/tumbler/sandbox/iam"
 )
 
 // inSandbox are the deployments whose policies the sandbox enforces. They have
@@ -51,7 +51,7 @@ func TestSandboxEnforcesThese(t *testing.T) {
 	if err := enc.Encode(all); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("..", "internal", "sandbox", "iam", "policies.json")
+	path := filepath.Join("..", "sandbox", "iam", "policies.json")
 	if *update {
 		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
 			t.Fatal(err)

@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/config"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
-	"github.com/tumbler-rotation/tumbler/internal/rotatenow"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 
 func marshal(t *testing.T, v any) string {
@@ -172,7 +172,7 @@ func TestRotateNowHasABusOfItsOwn(t *testing.T) {
 			t.Errorf("%s: the bus is %v", tpl.name, name)
 		}
 		for id, r := range tpl.Resources {
-			asks := r.Type == "AWS::Events::Rule" && strings.Contains(marshal(t, r.Properties["EventPattern"]), rotatenow.Source)
+			asks := r.Type == "AWS::Events::Rule" && strings.Contains(marshal(t, r.Properties["EventPattern"]), statemachine.EventSource)
 			if asks && tpl.text(r.Properties["EventBusName"]) != "${RotateNowBus}" {
 				t.Errorf("%s: the rule %s listens on %v", tpl.name, id, r.Properties["EventBusName"])
 			}

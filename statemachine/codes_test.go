@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
 // functions are the states that run a Lambda function.

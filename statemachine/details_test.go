@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
 // sent is what a run that gave up told people and machines.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
 var update = flag.Bool("update", false, "redraw the state machine in the README")

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
 // functionARN is an existing rotation function.

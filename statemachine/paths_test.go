@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
 // Stretches of paths.

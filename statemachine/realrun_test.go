@@ -10,9 +10,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 

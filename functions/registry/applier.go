@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/cfn"
 
-	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 )
 
 type applier struct {

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 )
 
 func main() {

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/config"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 )
 
 // backstopped are the rotations that Secrets Manager runs by itself, too.

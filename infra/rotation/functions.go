@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awss3assets"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 )
 
 // function is one Lambda function. Its code is functions/<name>.

@@ -5,7 +5,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 )
 
 func (d *deployment) rotatesImmediately() bool {

@@ -7,11 +7,11 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
-	"github.com/tumbler-rotation/tumbler/internal/rotatenow"
+	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 
 // RotateNowSource is the source of an event that asks for a rotation now.
-const RotateNowSource = rotatenow.Source
+const RotateNowSource = statemachine.EventSource
 
 // bus is where such events come in: one of its own, because whoever may put events on
 // the default bus may be anybody in the account. It is nil when the configuration
@@ -21,7 +21,7 @@ func (s *shared) bus(scope constructs.Construct) {
 		return
 	}
 	bus := awsevents.NewCfnEventBus(scope, jsii.String("RotateNowBus"), &awsevents.CfnEventBusProps{
-		Name:        jsii.String(rotatenow.Bus(s.cfg.Name)),
+		Name:        jsii.String(statemachine.EventBus(s.cfg.Name)),
 		Description: jsii.String("Events from " + RotateNowSource + " that ask Tumbler for a rotation"),
 	})
 	s.busName = bus.Ref()
@@ -71,7 +71,7 @@ func (d *deployment) rotateNow() {
 		return
 	}
 	role := d.role("RotateNowRole", "Tumbler: lets rotate-now events start rotations",
-		d.trust("events.amazonaws.com", d.arn("events", "rule/"+rotatenow.Bus(d.cfg.Name)+"/"+d.named("rotate-now"))),
+		d.trust("events.amazonaws.com", d.arn("events", "rule/"+statemachine.EventBus(d.cfg.Name)+"/"+d.named("rotate-now"))),
 		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*d.machine.Ref()}}})
 	awsevents.NewCfnRule(d.scope, jsii.String("RotateNow"), &awsevents.CfnRuleProps{
 		Name:         jsii.String(d.named("rotate-now")),

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsscheduler"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/config"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 )
 
 // A start that fails is tried again as long as the window has room for the run.

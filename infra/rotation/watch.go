@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/tumbler-rotation/tumbler/internal/incident"
+	"github.com/tumbler-rotation/tumbler/internal/watch/incident"
 )
 
 // auditEvery is how often rotations that did not happen are looked for. Windows

@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/tumbler-rotation/tumbler/internal/demo"
+	"github.com/tumbler-rotation/tumbler/sandbox/demo"
 )
 
 func newDemo() *cobra.Command {

@@ -16,11 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/secretsmgr"
-	"github.com/tumbler-rotation/tumbler/internal/terminal"
 )
 
 // fleetFlags are those of rotate that mean many secrets.

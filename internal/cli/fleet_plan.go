@@ -13,8 +13,8 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
-	"github.com/tumbler-rotation/tumbler/internal/terminal"
 )
 
 // plan is what a fleet would do.

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
-	"github.com/tumbler-rotation/tumbler/internal/terminal"
 )
 
 // fleetInterval is the pause between two looks at a fleet.

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/spf13/cobra"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/spf13/cobra"
 
-	"github.com/tumbler-rotation/tumbler/internal/follow"
+	"github.com/tumbler-rotation/tumbler/internal/cli/follow"
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/terminal"
 )
 
 func newRotate() *cobra.Command {

@@ -10,15 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox"
-	sandboxevents "github.com/tumbler-rotation/tumbler/internal/sandbox/eventbridge"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox/sample"
-	sandboxsns "github.com/tumbler-rotation/tumbler/internal/sandbox/sns"
-	"github.com/tumbler-rotation/tumbler/internal/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/window"
+	"github.com/tumbler-rotation/tumbler/sandbox"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
+	sandboxevents "github.com/tumbler-rotation/tumbler/sandbox/eventbridge"
+	"github.com/tumbler-rotation/tumbler/sandbox/sample"
+	sandboxsns "github.com/tumbler-rotation/tumbler/sandbox/sns"
 )
 
 // fastest leaves the clock room for a day of real time.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tumbler-rotation/tumbler/internal/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 

@@ -20,12 +20,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox"
-	"github.com/tumbler-rotation/tumbler/internal/sandbox/wire"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/sandbox"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
+	"github.com/tumbler-rotation/tumbler/sandbox/wire"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected outputs")

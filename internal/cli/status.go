@@ -14,11 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
-	"github.com/tumbler-rotation/tumbler/internal/audit"
-	"github.com/tumbler-rotation/tumbler/internal/executions"
+	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
-	"github.com/tumbler-rotation/tumbler/internal/secretsmgr"
+	"github.com/tumbler-rotation/tumbler/internal/watch/audit"
 )
 
 func newStatus() *cobra.Command {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 func TestMinimal(t *testing.T) {

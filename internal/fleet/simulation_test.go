@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/asl"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
+	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
 const many = 10_000

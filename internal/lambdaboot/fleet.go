@@ -4,8 +4,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 )
 
 // ListSecrets builds the function listsecrets.

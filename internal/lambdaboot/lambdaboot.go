@@ -23,13 +23,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
+	"github.com/tumbler-rotation/tumbler/internal/aws/rdsapi"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/executions"
 	"github.com/tumbler-rotation/tumbler/internal/metrics"
-	"github.com/tumbler-rotation/tumbler/internal/rdsapi"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/secretsmgr"
 )
 
 // Env is what the functions are built from.

@@ -5,12 +5,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
-	"github.com/tumbler-rotation/tumbler/internal/alerttopic"
-	"github.com/tumbler-rotation/tumbler/internal/audit"
+	"github.com/tumbler-rotation/tumbler/internal/aws/alerttopic"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/incident"
 	"github.com/tumbler-rotation/tumbler/internal/metrics"
-	"github.com/tumbler-rotation/tumbler/internal/registry"
+	"github.com/tumbler-rotation/tumbler/internal/watch/audit"
+	"github.com/tumbler-rotation/tumbler/internal/watch/incident"
 )
 
 // The functions that watch over rotations; the others run them.

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/audit"
 	"github.com/tumbler-rotation/tumbler/internal/metrics"
+	"github.com/tumbler-rotation/tumbler/internal/watch/audit"
 )
 
 // A count of 0 is written, too: it ends an alarm, and its absence means that the

@@ -17,7 +17,7 @@ func TestGuaranteesNameTests(t *testing.T) {
 	}
 	declared := map[string]bool{}
 	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, dir := range []string{"../../internal", "../../statemachine"} {
+	for _, dir := range []string{"../../internal", "../../proof", "../../sandbox", "../../statemachine"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 				return err

@@ -17,7 +17,7 @@ func TestThreatsNameTests(t *testing.T) {
 	}
 	declared := map[string]bool{}
 	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	for _, dir := range []string{"../../internal", "../../statemachine", "../../infra"} {
+	for _, dir := range []string{"../../infra", "../../internal", "../../proof", "../../sandbox", "../../statemachine"} {
 		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, "_test.go") {
 				return err

@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tumbler-rotation/tumbler/internal/awshost"
+	"github.com/tumbler-rotation/tumbler/internal/aws/awshost"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }

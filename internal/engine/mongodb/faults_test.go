@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
 )
 
 func TestUnreachable(t *testing.T) {

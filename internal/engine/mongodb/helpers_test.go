@@ -16,13 +16,13 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
 )
 
 // shared is the FerretDB server without TLS of all tests.

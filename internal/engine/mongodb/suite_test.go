@@ -11,13 +11,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // The suite on a real server, which has no roles and no authorisation.

@@ -7,13 +7,13 @@ import (
 	"net"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // Every setting of ssl against every kind of server. After a certificate error

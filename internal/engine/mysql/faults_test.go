@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
 )
 
 // refused expects that Connect fails with the code.

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 func TestMain(m *testing.M) {

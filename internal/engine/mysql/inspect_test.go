@@ -7,9 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
 )
 
 // inspect asks, and fails if a statement that changes anything was run.

@@ -4,10 +4,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
 )
 
 // clauses of CREATE USER for each plugin that a server has.

@@ -6,14 +6,14 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mysql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // fixture is a server as the suite wants it.

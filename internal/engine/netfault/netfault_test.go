@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
 	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // What becomes of a TLS handshake with servers of every kind.

@@ -12,9 +12,9 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")

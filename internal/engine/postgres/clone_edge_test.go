@@ -9,12 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
 )
 
 // What cannot be made level is refused with what to do about it, and nothing is

@@ -9,14 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
 )
 
 func TestMain(m *testing.M) {

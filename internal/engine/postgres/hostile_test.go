@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgsuite"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/proof/pgsuite"
 )
 
 // versions are those that the tests' packages bring, and those that TUMBLER_POSTGRES

@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
 )
 
 // printable is every printable character of ASCII.

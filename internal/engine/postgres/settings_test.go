@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
 )
 
 // Whatever the sessions of the user or of the superuser are set to, a rotation does

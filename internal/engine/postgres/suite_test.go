@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgsuite"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/proof/pgsuite"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // TestSuite runs the suite that every engine has to pass, with a superuser such

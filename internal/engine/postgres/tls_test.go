@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // Every setting of ssl against every kind of server. After a certificate error

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tumbler-rotation/tumbler/internal/awshost"
+	"github.com/tumbler-rotation/tumbler/internal/aws/awshost"
 )
 
 // The bundle as of the npm package, which is pinned and checked by npm. Fetch

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // count changes only when bundle.pem is made anew: look at what came and went

@@ -12,16 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
-	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgsuite"
 	"github.com/tumbler-rotation/tumbler/internal/engine/redshift"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
+	"github.com/tumbler-rotation/tumbler/proof/pgsuite"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 func TestMain(m *testing.M) {

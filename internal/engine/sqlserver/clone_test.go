@@ -8,10 +8,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
-	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tdsfake"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/tdsfake"
 )
 
 const mark = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbCdEf"

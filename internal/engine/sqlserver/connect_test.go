@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tdsfake"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/proof/tdsfake"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 func TestConnectOncePerCall(t *testing.T) {

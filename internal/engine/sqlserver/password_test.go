@@ -9,10 +9,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tdsfake"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/tdsfake"
 )
 
 func TestOwnPassword(t *testing.T) {

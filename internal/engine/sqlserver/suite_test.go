@@ -4,14 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/certs"
-	"github.com/tumbler-rotation/tumbler/internal/engine/enginetest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver"
-	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tdsfake"
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
+	"github.com/tumbler-rotation/tumbler/proof/tdsfake"
+	"github.com/tumbler-rotation/tumbler/sandbox/dbserver/certs"
 )
 
 // The suite of all engines, on the fake: there is no SQL Server to be had. It

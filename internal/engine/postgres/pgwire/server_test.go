@@ -3,10 +3,10 @@ package pgwire_test
 import (
 	"testing"
 
-	"github.com/tumbler-rotation/tumbler/internal/dbserver/dbtest"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
+	"github.com/tumbler-rotation/tumbler/proof/dbtest"
+	"github.com/tumbler-rotation/tumbler/proof/leakcheck"
 )
 
 func TestMain(m *testing.M) { leakcheck.Main(dbtest.Stopping(m)) }

@@ -1,9 +1,0 @@
-package asl_test
-
-import (
-	"testing"
-
-	"github.com/tumbler-rotation/tumbler/internal/leakcheck"
-)
-
-func TestMain(m *testing.M) { leakcheck.Main(m) }

@@ -1,0 +1,58 @@
+package executions
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/watch/incident"
+)
+
+var _ incident.Executions = (*Client)(nil)
+
+// lastEvents hold the last state that was entered: a task with all its retries
+// writes about fifty.
+const lastEvents = 200
+
+// Trace implements [incident.Executions] with one call.
+func (c *Client) Trace(ctx context.Context, executionARN string) (incident.Trace, error) {
+	out, err := c.api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: &executionARN, ReverseOrder: true, MaxResults: lastEvents,
+	})
+	if err != nil {
+		return incident.Trace{}, classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
+	}
+	var t incident.Trace
+	for _, e := range out.Events {
+		if t.Failure == (rotation.Failure{}) {
+			t.Failure = endOf(e)
+		}
+		if in := e.StateEnteredEventDetails; in != nil {
+			t.State, t.Input = aws.ToString(in.Name), json.RawMessage(aws.ToString(in.Input))
+			kind := strings.TrimSuffix(string(e.Type), "StateEntered")
+			t.Final = kind == "Fail" || kind == "Succeed"
+			break
+		}
+	}
+	return t, nil
+}
+
+func endOf(e types.HistoryEvent) rotation.Failure {
+	failure := func(name, cause *string) rotation.Failure {
+		return rotation.Failure{Error: aws.ToString(name), Cause: aws.ToString(cause)}
+	}
+	switch {
+	case e.ExecutionFailedEventDetails != nil:
+		return failure(e.ExecutionFailedEventDetails.Error, e.ExecutionFailedEventDetails.Cause)
+	case e.ExecutionAbortedEventDetails != nil:
+		return failure(e.ExecutionAbortedEventDetails.Error, e.ExecutionAbortedEventDetails.Cause)
+	case e.ExecutionTimedOutEventDetails != nil:
+		return failure(e.ExecutionTimedOutEventDetails.Error, e.ExecutionTimedOutEventDetails.Cause)
+	}
+	return rotation.Failure{}
+}

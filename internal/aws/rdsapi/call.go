@@ -1,0 +1,94 @@
+package rdsapi
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/awsfault"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
+
+// callTimeout bounds one call with its retries. Without a route to the API a
+// call hangs; it has to end, with a hint, before the function does.
+const callTimeout = 15 * time.Second
+
+// instance describes one by name or ARN; nil is none.
+func (r Resolver) instance(ctx context.Context, id string) (*types.DBInstance, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := r.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
+	if isCode(err, "DBInstanceNotFound", "DBInstanceNotFoundFault") || err == nil && len(out.DBInstances) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(err, "rds", "DescribeDBInstances")
+	}
+	return &out.DBInstances[0], nil
+}
+
+// cluster describes one by name or ARN; nil is none.
+func (r Resolver) cluster(ctx context.Context, id string) (*types.DBCluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := r.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
+	if isCode(err, "DBClusterNotFoundFault", "DBClusterNotFound") || err == nil && len(out.DBClusters) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(err, "rds", "DescribeDBClusters")
+	}
+	return &out.DBClusters[0], nil
+}
+
+// clusters describes all of the Region.
+func (r Resolver) clusters(ctx context.Context) ([]types.DBCluster, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var all []types.DBCluster
+	for pages := rds.NewDescribeDBClustersPaginator(r.RDS, nil); pages.HasMorePages(); {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, classify(err, "rds", "DescribeDBClusters")
+		}
+		all = append(all, page.DBClusters...)
+	}
+	return all, nil
+}
+
+func isCode(err error, codes ...string) bool {
+	_, code := awsfault.Of(err)
+	return slices.Contains(codes, code)
+}
+
+// classify names what an error of the API means; AWS's own message is not
+// carried over.
+func classify(err error, service, call string) error {
+	op := fmt.Sprintf("%s:%s", service, call)
+	switch kind, code := awsfault.Of(err); kind {
+	case awsfault.NoAnswer:
+		return fault.Wrap(err, fault.ServiceUnavailable, op+": the API does not answer",
+			fmt.Sprintf("If this function is in a VPC, the VPC needs an interface endpoint for %s (or a NAT gateway), and its security groups must let HTTPS through", serviceName(service)))
+	case awsfault.Denied:
+		return fault.Wrap(err, fault.AccessDenied, op+" is not allowed ("+code+")",
+			"Allow "+op+" in the function's role: it is needed for superuser secrets that AWS manages, for read replicas and for proxies")
+	case awsfault.Throttled:
+		return fault.Wrap(err, fault.Throttled, op+": the Region's request quota is used up", "It heals by itself")
+	case awsfault.Failed:
+		return fault.Wrap(err, fault.ServiceUnavailable, op+": the API failed ("+code+")", "It heals by itself")
+	default:
+		return fault.Wrap(err, fault.SuperuserInvalid, op+" was refused ("+code+")",
+			"Check the host in the secret and in the superuser's secret")
+	}
+}
+
+func serviceName(service string) string {
+	if service == "redshift" {
+		return "Amazon Redshift"
+	}
+	return "Amazon RDS"
+}

@@ -1,0 +1,186 @@
+// Package terminal writes what the tumbler command shows to people.
+//
+// Rules: colour and rewritten lines only on a terminal; elsewhere the same
+// words as plain lines, in the same order, so that a log of it reads well.
+// Lines are wrapped on a terminal, and never elsewhere: a log is searched by line.
+// Nothing depends on colour alone: every mark is also a different character.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/term"
+
+	"github.com/tumbler-rotation/tumbler/internal/cli/follow"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+var (
+	bold   = lipgloss.NewStyle().Bold(true)
+	faint  = lipgloss.NewStyle().Faint(true)
+	green  = lipgloss.NewStyle().Foreground(lipgloss.Green)
+	yellow = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
+	red    = lipgloss.NewStyle().Foreground(lipgloss.Red).Bold(true)
+	cyan   = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
+)
+
+// Printer writes to one stream. It is not safe for concurrent use.
+type Printer struct {
+	w       io.Writer
+	live    bool       // lines may be rewritten
+	open    bool       // a state's line is waiting for its result
+	columns func() int // of the terminal; nil where there is none
+}
+
+// New returns a Printer for w. Colours are reduced to what the terminal can
+// show, and left out where there is none or NO_COLOR is set.
+func New(w io.Writer) *Printer {
+	p := &Printer{w: colorprofile.NewWriter(w, os.Environ())}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) {
+		p.live = os.Getenv("TERM") != "dumb"
+		p.columns = func() int {
+			columns, _, err := term.GetSize(f.Fd())
+			if err != nil {
+				return 0
+			}
+			return columns
+		}
+	}
+	return p
+}
+
+// Heading begins a part.
+func (p *Printer) Heading(format string, args ...any) {
+	p.line("", "")
+	p.line("", bold.Render(fmt.Sprintf(format, args...)))
+}
+
+// Say writes a line.
+func (p *Printer) Say(format string, args ...any) { p.line("  ", fmt.Sprintf(format, args...)) }
+
+// Aside writes a line of less weight.
+func (p *Printer) Aside(format string, args ...any) {
+	p.line("  ", faint.Render(fmt.Sprintf(format, args...)))
+}
+
+// Command writes a line that people copy: it is never wrapped.
+func (p *Printer) Command(format string, args ...any) {
+	p.whole("  " + fmt.Sprintf(format, args...))
+}
+
+// Check writes a claim and whether it held.
+func (p *Printer) Check(held bool, format string, args ...any) {
+	mark := green.Render("✓")
+	if !held {
+		mark = red.Render("✗")
+	}
+	p.line("  "+mark+" ", fmt.Sprintf(format, args...))
+}
+
+// Unchecked writes a claim that nobody has looked at.
+func (p *Printer) Unchecked(format string, args ...any) {
+	p.line("  "+faint.Render("–")+" ", faint.Render(fmt.Sprintf(format, args...)))
+}
+
+// Hint writes what to do about the check above it.
+func (p *Printer) Hint(format string, args ...any) {
+	p.line("    → ", fmt.Sprintf(format, args...))
+}
+
+// Quote writes a text as it would arrive elsewhere, set off from the rest.
+func (p *Printer) Quote(text string) {
+	bar := "  " + yellow.Render("│") + " "
+	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
+		line = strings.TrimRight(line, "\n")
+		label := quotedLabel.FindString(line)
+		p.wrapped(bar+label, bar+strings.Repeat(" ", len(label)), line[len(label):])
+	}
+}
+
+// quotedLabel is the label of a line such as "Cause:   it broke".
+var quotedLabel = regexp.MustCompile(`^[A-Z][A-Za-z ]{0,15}: +`)
+
+// Fact writes a label and a value in two columns.
+func (p *Printer) Fact(label, format string, args ...any) {
+	p.line(fmt.Sprintf("  %-26s ", label), fmt.Sprintf(format, args...))
+}
+
+// Step shows what happened to a state of an execution. States that only route
+// or reshape data are left out.
+func (p *Printer) Step(s follow.Step) {
+	if s.Type == "Choice" || s.Type == "Pass" {
+		return
+	}
+	switch s.Kind {
+	case follow.Entered:
+		switch {
+		case s.Type == "Succeed":
+			p.line("  "+green.Render("■")+" ", green.Render(s.State))
+		case s.Type == "Fail":
+			p.line("  "+ending(s.State).Render("■")+" ", ending(s.State).Render(s.State))
+		case p.live:
+			p.Close() // an execution that was redriven enters a state twice
+			fmt.Fprintf(p.w, "  %s %s", cyan.Render("○"), s.State)
+			p.open = true
+		}
+	case follow.Left:
+		if s.Type != "Succeed" {
+			p.result(green.Render("●"), s, "")
+		}
+	case follow.Retried:
+		p.result(yellow.Render("↻"), s, yellow.Render(s.Error)+", trying again: "+s.Cause)
+	case follow.Failed:
+		p.result(red.Render("✗"), s, red.Render(s.Error)+": "+s.Cause)
+	}
+}
+
+// ending colours a failed ending by whether somebody has to get up.
+func ending(state string) lipgloss.Style {
+	if state == string(rotation.NeedsAttention) {
+		return red
+	}
+	return yellow
+}
+
+func (p *Printer) result(mark string, s follow.Step, note string) {
+	if p.open {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.open = false
+	}
+	lead := fmt.Sprintf("  %s %-14s %s ", mark, s.State, faint.Render(fmt.Sprintf("%8s", Duration(s.Took))))
+	p.wrapped(lead, "      ", note) // causes are long: they get the room
+}
+
+// Ending says how a successful execution ended.
+func (p *Printer) Ending(e follow.Ending) {
+	p.line("", fmt.Sprintf("%s in %s.", green.Render(e.State), Duration(e.Took)))
+}
+
+// Close ends a line that is still open, so that what others write next stands
+// on its own.
+func (p *Printer) Close() {
+	if p.open {
+		fmt.Fprintln(p.w)
+		p.open = false
+	}
+}
+
+// Duration writes a duration to a precision that people can use.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "<1ms" // Step Functions' timestamps tell no more
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,187 @@
+// Package audit finds the rotations that did not happen. It looks at what is, and
+// not at events, so that a rotation that never started is noticed like one that
+// failed: at the configuration, the age of AWSCURRENT, the labels, and the running
+// executions. It reads no secret values and talks to no database; [Heartbeat] does.
+package audit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/window"
+)
+
+// State is what a rotation is in, the worst first.
+type State string
+
+// The states. Overdue, Stuck, Missing and Unknown are findings; Failed was alerted
+// when it happened.
+const (
+	Missing  State = "missing"  // the secret is gone, deleted, or has no AWSCURRENT
+	Unknown  State = "unknown"  // it could not be looked at
+	Stuck    State = "stuck"    // AWSPENDING was left behind, and nobody has come to repair it
+	Overdue  State = "overdue"  // a rotation window has passed without a rotation
+	Failed   State = "failed"   // the last rotation did not finish
+	Rotating State = "rotating" // an execution is at it, or Secrets Manager itself
+	OK       State = "ok"
+)
+
+// Finding reports whether somebody has to look.
+func (s State) Finding() bool {
+	return s == Missing || s == Unknown || s == Stuck || s == Overdue
+}
+
+// Status is what is known of one configured rotation.
+type Status struct {
+	Secret      string            `json:"secret"`        // as configured
+	ARN         string            `json:"arn,omitempty"` // "" when it could not be found
+	Strategy    rotation.Strategy `json:"strategy,omitempty"`
+	State       State             `json:"state"`
+	Detail      string            `json:"detail,omitempty"` // why, for people
+	Since       *time.Time        `json:"since,omitempty"`  // when the state began; absent when the state does not tell
+	LastRotated *time.Time        `json:"lastRotated,omitempty"`
+	NextWindow  *window.Window    `json:"nextWindow,omitempty"` // or the one that is open; absent without a schedule
+	Missed      int               `json:"missedWindows"`
+	LastOutcome string            `json:"lastOutcome,omitempty"` // of the last execution that ended, where it was asked for
+}
+
+// Registry lists the configured rotations.
+type Registry interface {
+	List(ctx context.Context) ([]registry.Entry, error)
+}
+
+// Secrets reads metadata.
+type Secrets interface {
+	rotation.Describer
+	rotation.VersionDater
+}
+
+// Executions lists the ARNs of the running executions of a state machine.
+type Executions interface {
+	RunningIn(ctx context.Context, stateMachineARN string) ([]string, error)
+}
+
+// Auditor looks at every configured rotation.
+type Auditor struct {
+	Registry     Registry
+	Secrets      Secrets
+	Executions   Executions
+	StateMachine string // ARN
+	Now          func() time.Time
+}
+
+const (
+	// stuckAfter is longer than any rotation takes, with all retries and an existing
+	// rotation function that runs for 15 minutes.
+	stuckAfter = 2 * time.Hour
+
+	// grace lets a rotation finish that began at the end of its window.
+	grace = 30 * time.Minute
+
+	parallel = 8 // secrets at once
+)
+
+// Run returns the statuses by secret. A secret that cannot be looked at is Unknown;
+// the codes are those of the registry and of the list of executions.
+func (a Auditor) Run(ctx context.Context) ([]Status, error) {
+	entries, err := a.Registry.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	arns, err := a.Executions.RunningIn(ctx, a.StateMachine)
+	if err != nil {
+		return nil, err
+	}
+	running := map[string]string{} // version -> the execution that writes it
+	for _, arn := range arns {
+		running[rotation.VersionID(arn)] = arn
+	}
+	statuses := make([]Status, len(entries))
+	slots := make(chan struct{}, parallel)
+	var workers sync.WaitGroup
+	for i, entry := range entries {
+		slots <- struct{}{}
+		workers.Go(func() {
+			statuses[i] = a.look(ctx, entry, running)
+			<-slots
+		})
+	}
+	workers.Wait()
+	return statuses, ctx.Err()
+}
+
+func (a Auditor) look(ctx context.Context, entry registry.Entry, running map[string]string) Status {
+	s := &Status{Secret: entry.SecretID, State: OK}
+	request, err := rotation.ParseRequest(entry.Input)
+	if err != nil {
+		return s.is(Unknown, "the configuration cannot be read: "+fault.From(err).Message(), nil)
+	}
+	s.Strategy = request.Strategy
+	secret, err := a.Secrets.Describe(ctx, entry.SecretID)
+	switch {
+	case fault.Is(err, fault.SecretNotFound):
+		return s.is(Missing, "there is no such secret", nil)
+	case err != nil:
+		return s.is(Unknown, fault.From(err).Message(), nil)
+	}
+	s.ARN = secret.ARN
+	current := secret.Labels[rotation.Current]
+	switch {
+	case secret.Deleted:
+		return s.is(Missing, "the secret is scheduled for deletion", nil)
+	case current == "":
+		return s.is(Missing, "no version is AWSCURRENT", nil)
+	}
+	rotated, err := a.Secrets.CreatedAt(ctx, secret.ARN, current)
+	if err != nil {
+		return s.is(Unknown, fault.From(err).Message(), nil)
+	}
+	if !rotated.IsZero() {
+		s.LastRotated = new(rotated.UTC())
+	}
+	windows, err := a.windows(request, entry, rotated)
+	if err != nil {
+		return s.is(Unknown, "the schedule cannot be read: "+err.Error(), nil)
+	}
+	s.NextWindow, s.Missed = windows.next, windows.missed
+	return a.judge(ctx, s, secret, windows, running)
+}
+
+// is gives the status a state.
+func (s *Status) is(state State, detail string, since *time.Time) Status {
+	s.State, s.Detail, s.Since = state, detail, since
+	return *s
+}
+
+// judge decides between the states of a secret that is there.
+func (a Auditor) judge(ctx context.Context, s *Status, secret rotation.Metadata, w windows, running map[string]string) Status {
+	current, pending, left := secret.Labels[rotation.Current], secret.Labels[rotation.Pending], secret.Unfinished()
+	if pending != "" && pending != current { // on AWSCURRENT it means nothing
+		if arn := running[pending]; arn != "" {
+			return s.is(Rotating, arn, nil)
+		}
+		created, err := a.Secrets.CreatedAt(ctx, secret.ARN, pending)
+		if err != nil {
+			return s.is(Unknown, fault.From(err).Message(), nil)
+		}
+		if since := created.UTC().Add(stuckAfter); since.Before(a.Now()) {
+			return s.is(Stuck, "AWSPENDING is on version "+pending+", which no running execution writes; rotate the secret to repair it", &since)
+		}
+		if left[rotation.Hold(pending)] != pending && w.missed == 0 {
+			return s.is(Rotating, "by Secrets Manager itself", nil)
+		}
+	}
+	switch {
+	case w.missed > 0:
+		return s.is(Overdue, w.why(), &w.overdueSince)
+	case len(left) == 1 && left[rotation.GivenUp] != "":
+		return s.is(Failed, "the last rotation failed and was undone", nil)
+	case len(left) > 0:
+		return s.is(Failed, "a rotation did not finish; whether AWSCURRENT logs in is not known, and the next rotation finds out", nil)
+	}
+	return *s
+}

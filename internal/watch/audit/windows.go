@@ -1,0 +1,71 @@
+package audit
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/window"
+)
+
+// windows are a rotation's windows as seen from now.
+type windows struct {
+	next         *window.Window
+	missed       int
+	first        window.Window // that was missed
+	overdueSince time.Time
+	disabled     bool
+}
+
+// mostMissed ends the count of a schedule that has been dead for years.
+const mostMissed = 1000
+
+// windows counts the windows that have passed since AWSCURRENT was made. Those from
+// before the schedule was last changed do not count: nobody meant them. A schedule
+// that somebody disabled counts all the same, because rotations.yaml asks for it.
+func (a Auditor) windows(request rotation.Request, entry registry.Entry, rotated time.Time) (windows, error) {
+	if request.Schedule == nil {
+		return windows{}, nil
+	}
+	schedule, err := window.Parse(request.Schedule.Expression, request.Schedule.Duration)
+	if err != nil {
+		return windows{}, err
+	}
+	frozen, err := window.ParseFreeze(request.Schedule.Freeze...)
+	if err != nil {
+		return windows{}, err
+	}
+	now := a.Now()
+	found := windows{disabled: !entry.Enabled}
+	if open, ok := schedule.At(now); ok && !frozen.Contains(now) && !open.Contains(rotated) {
+		found.next = &open
+	} else {
+		found.next = new(schedule.NextUnfrozen(now, frozen))
+	}
+	since := rotated
+	if entry.ChangedAt.After(since) {
+		since = entry.ChangedAt
+	}
+	for w := range schedule.Windows(since) {
+		late := w.ClosesAt.Add(grace)
+		if late.After(now) || found.missed == mostMissed {
+			break
+		}
+		if frozen.Contains(w.OpensAt) {
+			continue
+		}
+		if found.missed++; found.missed == 1 {
+			found.first, found.overdueSince = w, late.UTC()
+		}
+	}
+	return found, nil
+}
+
+func (w windows) why() string {
+	text := fmt.Sprintf("%d window(s) passed without a rotation, the first on %s", w.missed, w.first)
+	if w.disabled {
+		text += "; its schedule is disabled"
+	}
+	return text
+}

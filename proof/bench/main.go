@@ -1,0 +1,222 @@
+// Command bench measures rotations that are run by the functions' own binaries
+// against real databases: logins, statements, API calls and state transitions are
+// exact; times are of this machine and only good as ratios.
+//
+// It expects the binaries for this machine in build/lambda; `make bench` builds
+// them.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/tumbler-rotation/tumbler/internal/cli/follow"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/sandbox"
+	"github.com/tumbler-rotation/tumbler/sandbox/deployed"
+	"github.com/tumbler-rotation/tumbler/sandbox/wire"
+)
+
+func main() {
+	if err := run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// measured is what a rotation took.
+type measured struct {
+	counts
+
+	calls   map[string]int // Secrets Manager operations
+	other   map[string]int // operations of other services
+	steps   []follow.Step
+	entered int
+	event   rotation.Event
+	took    time.Duration
+}
+
+// probed is what a prober saw of a rotation.
+type probed struct {
+	refused, logins int64
+	rate            float64 // logins a second
+}
+
+// subject is a database and a strategy, and what came of them.
+type subject struct {
+	*database
+
+	strategy               rotation.Strategy
+	secretID               string
+	first                  counts // of a pair's first rotation, which makes the clone
+	cold, warm             measured
+	coldProbed, warmProbed probed
+}
+
+// bench is a sandbox with the functions as processes.
+type bench struct {
+	box        *sandbox.Sandbox
+	functions  *deployed.Functions
+	coldStarts map[string]time.Duration
+	now        *measured // what API calls are counted into
+}
+
+func run(ctx context.Context) error {
+	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	binaries := filepath.Join("build", "lambda", arch)
+	if _, err := os.Stat(filepath.Join(binaries, "plan", "bootstrap")); err != nil {
+		return fmt.Errorf("there are no functions in %s: run make bench", binaries)
+	}
+	b := &bench{coldStarts: map[string]time.Duration{}}
+	b.functions = &deployed.Functions{Dir: binaries, OnStart: func(function string, took time.Duration) { b.coldStarts[function] = took }}
+	var err error
+	b.box, err = sandbox.Start(ctx, sandbox.Config{Task: b.functions.Wrap, Observe: b.count})
+	if err != nil {
+		return err
+	}
+	defer b.box.Close()
+	b.box.Intercept(likeAWS)
+	b.functions.Connect(b.box)
+	defer b.functions.Close()
+
+	var subjects []*subject
+	var missing []string
+	for _, start := range []func(context.Context) (*database, error){startPostgres, startMariaDB} {
+		d, err := start(ctx)
+		if err != nil {
+			missing = append(missing, err.Error())
+			continue
+		}
+		defer d.stop()
+		for _, strategy := range []rotation.Strategy{rotation.SingleUser, rotation.AlternatingUsers} {
+			fmt.Fprintf(os.Stderr, "==> measuring %s, %s\n", d.name, strategy)
+			s := &subject{database: d, strategy: strategy, secretID: "bench_" + string(strategy[:6])}
+			if err := b.measure(ctx, s); err != nil {
+				return fmt.Errorf("%s, %s: %w", d.name, strategy, err)
+			}
+			subjects = append(subjects, s)
+		}
+	}
+	if len(subjects) > 0 {
+		report(subjects, b.coldStarts, binaries)
+	}
+	for _, why := range missing {
+		fmt.Println("\nNOT MEASURED:", why)
+	}
+	return nil
+}
+
+// likeAWS has Secrets Manager answer as fast as it does within a Region.
+func likeAWS(_ context.Context, call wire.Call) *wire.Failure {
+	if call.Service == "secretsmanager" {
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+func (b *bench) count(r wire.Record) {
+	switch {
+	case b.now == nil || r.Caller.AccessKeyID == "bench" || r.Caller.AccessKeyID == "prober":
+	case r.Service == "secretsmanager":
+		b.now.calls[r.Operation]++
+	default:
+		b.now.other[r.Service+":"+r.Operation]++
+	}
+}
+
+// measure rotates cold, warm, and each again under the eyes of a prober: who
+// probes takes part of the machine, and its logins are in the server's log.
+func (b *bench) measure(ctx context.Context, s *subject) (err error) {
+	s.secretID = s.engine + "_" + s.secretID
+	if err := s.createSecret(ctx, b.box.AWS("bench"), s.secretID); err != nil {
+		return err
+	}
+	if s.strategy == rotation.AlternatingUsers {
+		m, err := b.rotate(ctx, s)
+		if err != nil {
+			return err
+		}
+		s.first = m.counts
+	}
+	b.freeze()
+	if s.cold, err = b.rotate(ctx, s); err != nil {
+		return err
+	}
+	if s.warm, err = b.rotate(ctx, s); err != nil {
+		return err
+	}
+	if s.warmProbed, err = b.rotateProbed(ctx, s); err != nil {
+		return err
+	}
+	b.freeze()
+	s.coldProbed, err = b.rotateProbed(ctx, s)
+	return err
+}
+
+// freeze ends the functions' processes.
+func (b *bench) freeze() {
+	for function := range b.coldStarts {
+		b.functions.Kill(function)
+	}
+}
+
+func (b *bench) rotateProbed(ctx context.Context, s *subject) (probed, error) {
+	p := probe(ctx, b.box.AWS("prober"), s.secretID)
+	time.Sleep(200 * time.Millisecond)
+	_, err := b.rotate(ctx, s)
+	time.Sleep(200 * time.Millisecond)
+	p.stop()
+	if err == nil && p.failed.Load() != nil {
+		err = fmt.Errorf("the prober: %w", *p.failed.Load())
+	}
+	n := p.accepted.Load() + p.refused.Load()
+	return probed{p.refused.Load(), n, float64(n) / p.took.Seconds()}, err
+}
+
+func (b *bench) rotate(ctx context.Context, s *subject) (measured, error) {
+	m := measured{calls: map[string]int{}, other: map[string]int{}}
+	b.now = &m
+	defer func() { b.now = nil }()
+	var err error
+	m.counts, err = s.during(func() error { return m.run(ctx, b.box, s) })
+	return m, err
+}
+
+func (m *measured) run(ctx context.Context, box *sandbox.Sandbox, s *subject) error {
+	states := sfn.NewFromConfig(box.AWS("bench"))
+	started, err := states.StartExecution(ctx, &sfn.StartExecutionInput{
+		StateMachineArn: &box.StateMachineARN, Input: aws.String(fmt.Sprintf(`{"secretId":%q,"strategy":%q}`, s.secretID, s.strategy)),
+	})
+	if err != nil {
+		return err
+	}
+	ending, err := follow.Config{API: states, Interval: 10 * time.Millisecond, OnStep: func(s follow.Step) {
+		if s.Kind == follow.Entered {
+			m.entered++
+		}
+		if s.Kind == follow.Left && s.Type == "Task" {
+			m.steps = append(m.steps, s)
+		}
+	}}.Execution(ctx, aws.ToString(started.ExecutionArn))
+	if err != nil {
+		return err
+	}
+	if ending.State != string(rotation.Rotated) {
+		return fmt.Errorf("the rotation ended in %s: %s: %s", ending.State, ending.Error, ending.Cause)
+	}
+	m.took = ending.Took
+	var out rotation.Ending
+	if err := json.Unmarshal(ending.Output, &out); err != nil {
+		return err
+	}
+	m.event = out.Event
+	return nil
+}
