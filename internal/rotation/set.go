@@ -89,7 +89,7 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	}
 	defer session.Close()
 	if with == Pending {
-		return SetResult{LoggedInWith: Pending}, nil // an earlier attempt changed it
+		return SetResult{LoggedInWith: Pending}, a.setAgain(ctx, session)
 	}
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
@@ -98,6 +98,21 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 		return SetResult{}, err
 	}
 	return SetResult{ChangedAt: new(a.now().UTC()), LoggedInWith: with}, nil
+}
+
+// setAgain sets a pending password that the database has already. An earlier attempt
+// changed it, or it is that of a rotation before: a further statement of theirs may still
+// wait for a lock, and this one comes behind it. A server that does not take a password
+// twice cannot be told so, and outside the window it is left as it is.
+func (a attempt) setAgain(ctx context.Context, session engine.Session) error {
+	if a.plan.checkOpen(a.now()) != nil {
+		return nil
+	}
+	err := session.SetPassword(commit(ctx), a.pending.Username, a.pending.Password)
+	if err != nil && fault.CodeOf(err).Retryable() {
+		return err
+	}
+	return nil
 }
 
 // logIn says with what the database let it in.

@@ -26,7 +26,7 @@ func TestSetOrderOfLogins(t *testing.T) {
 		code    fault.Code
 	}{
 		"first attempt":    {map[string]fault.Code{"current": ""}, []string{"current", "set app pending", "close"}, rotation.Current, ""},
-		"already done":     {map[string]fault.Code{"pending": ""}, []string{"current", "pending", "close"}, rotation.Pending, ""},
+		"already done":     {map[string]fault.Code{"pending": ""}, []string{"current", "pending", "set app pending", "close"}, rotation.Pending, ""},
 		"AWSPREVIOUS":      {map[string]fault.Code{"previous": ""}, []string{"current", "pending", "previous", "set app pending", "close"}, rotation.Previous, ""},
 		"an earlier run's": {map[string]fault.Code{"last": ""}, []string{"current", "pending", "previous", "last", "set app pending", "close"}, rotation.Hold("v-last"), ""},
 		"one given up":     {map[string]fault.Code{"given up": ""}, []string{"current", "pending", "previous", "last", "given up", "set app pending", "close"}, rotation.GivenUp, ""},

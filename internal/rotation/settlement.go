@@ -103,10 +103,29 @@ func onlyFunctionKnows(err error, plan Planned, current secretdoc.Document) erro
 
 // settle reports whether AWSCURRENT logs in to stay.
 func (s *settlement) settle(ctx context.Context) (bool, error) {
+	if s.over() {
+		return s.tryCurrentOnly(ctx)
+	}
 	if s.plan.Strategy == AlternatingUsers {
 		return s.settlePair(ctx)
 	}
 	return s.settleSingleUser(ctx)
+}
+
+// over reports whether this execution's version is on hold no more: an earlier attempt
+// has proven another password, or a later rotation has, and the next one may be at
+// work. Nothing is changed any more.
+func (s *settlement) over() bool { return s.labels[Hold(s.plan.VersionID)] != s.plan.VersionID }
+
+// tryCurrentOnly is an error when AWSCURRENT is refused.
+func (s *settlement) tryCurrentOnly(ctx context.Context) (bool, error) {
+	session, err := s.database.Connect(ctx, s.current)
+	if err != nil {
+		return false, err
+	}
+	session.Close()
+	s.say("logged in with AWSCURRENT; what this rotation had begun was settled before")
+	return true, nil
 }
 
 // overtaken is how long setting a password may take before it must have waited for a
@@ -121,7 +140,7 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !s.refused && !s.ownPassword() { // nothing of this execution can be on its way
+	if !s.refused && s.currentID == s.plan.VersionID { // what may come late would set the same
 		session.Close()
 		s.say("logged in with AWSCURRENT")
 		return true, nil
