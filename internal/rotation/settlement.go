@@ -317,6 +317,11 @@ func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 		s.keep = true
 		s.say("could not settle user %s (%s): applications that still use AWSPREVIOUS may be refused", s.account.Username, fault.From(err).Error())
 	}
+	if s.currentID != s.plan.CurrentVersionID { // somebody moved it, perhaps to the user that this rotation changes
+		if err := s.wait(ctx); err != nil {
+			return false, err
+		}
+	}
 	return s.tryCurrent(ctx) // last, when nothing can come late any more
 }
 
