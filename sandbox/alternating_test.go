@@ -203,12 +203,16 @@ func TestAnnouncesWhatTheCloneGot(t *testing.T) {
 // changes the original, and in one that changes the clone. Nobody loses access:
 // neither who has read the secret since the last rotation nor who has not.
 func TestRestoresPairs(t *testing.T) {
-	for name, tc := range map[string]struct{ function, operation, code, ending, error string }{
-		"create cannot write": {"createsecret", "PutSecretValue", "AccessDeniedException", "Refused", "AccessDenied"},
-		"set cannot read":     {"setsecret", "GetSecretValue", "AccessDeniedException", "RestoredCleanly", "AccessDenied"},
-		"test cannot read":    {"testsecret", "GetSecretValue", "AccessDeniedException", "RestoredCleanly", "AccessDenied"},
-		"finish cannot label": {"finishsecret", "UpdateSecretVersionStage", "AccessDeniedException", "RestoredCleanly", "AccessDenied"},
-		"finish: AWS is down": {"finishsecret", "UpdateSecretVersionStage", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable"},
+	for name, tc := range map[string]struct {
+		function, operation, code, ending, error string
+		late                                     bool // not before the function has been asked whether it is ready
+	}{
+		"create cannot write":   {"createsecret", "PutSecretValue", "AccessDeniedException", "Refused", "AccessDenied", false},
+		"set cannot read":       {"setsecret", "GetSecretValue", "AccessDeniedException", "RestoredCleanly", "AccessDenied", false},
+		"test cannot read":      {"testsecret", "GetSecretValue", "AccessDeniedException", "Refused", "AccessDenied", false},
+		"finish cannot label":   {"finishsecret", "UpdateSecretVersionStage", "AccessDeniedException", "Refused", "AccessDenied", false},
+		"finish may no more":    {"finishsecret", "UpdateSecretVersionStage", "AccessDeniedException", "RestoredCleanly", "AccessDenied", true},
+		"finish: AWS goes down": {"finishsecret", "UpdateSecretVersionStage", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable", true},
 	} {
 		for rotations := range 3 {
 			t.Run(fmt.Sprintf("%s after %d", name, rotations), func(t *testing.T) {
@@ -218,7 +222,11 @@ func TestRestoresPairs(t *testing.T) {
 					w.alternated()
 				}
 				before, _ := w.value("AWSCURRENT")
-				w.sandbox.Intercept(failing(tc.function, tc.operation, tc.code))
+				fails := failing(tc.function, tc.operation, tc.code)
+				if tc.late {
+					fails = sinceReady(fails)
+				}
+				w.sandbox.Intercept(fails)
 				stop := w.probe()
 				e := w.rotate(alternating)
 				w.sandbox.Intercept(nil)
@@ -273,29 +281,29 @@ func TestRefusesPairs(t *testing.T) {
 		},
 		"superuser's secret is not there": {
 			request: `{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"prod/nobody"}`,
-			ending:  "RestoredCleanly", err: "AccessDenied", says: []string{"prod/nobody", "not there"},
+			ending:  "Refused", err: "AccessDenied", says: []string{"prod/nobody", "not there"},
 		},
 		"superuser's secret is no secret of a user": {
 			spoil: func(w *world) {
 				_, err := w.secrets.PutSecretValue(w.Context(), &secretsmanager.PutSecretValueInput{SecretId: aws.String(superuserID), SecretString: aws.String("hunter2")})
 				w.check(err)
 			},
-			ending: "RestoredCleanly", err: "SuperuserInvalid", says: []string{"not a JSON object"},
+			ending: "Refused", err: "SuperuserInvalid", says: []string{"not a JSON object"},
 			repair: superuser(func(*world, map[string]any) {}),
 		},
 		"superuser of another port": {
 			spoil:  superuser(func(w *world, keys map[string]any) { keys["port"] = closedPort(w.T) }),
-			ending: "RestoredCleanly", err: "SuperuserInvalid", says: []string{"has port", "same server"},
+			ending: "Refused", err: "SuperuserInvalid", says: []string{"has port", "same server"},
 			repair: superuser(func(*world, map[string]any) {}),
 		},
 		"superuser is the user": {
 			spoil:  superuser(func(w *world, keys map[string]any) { keys["username"] = w.db.User }),
-			ending: "RestoredCleanly", err: "SuperuserInvalid", says: []string{"as the secret itself"},
+			ending: "Refused", err: "SuperuserInvalid", says: []string{"as the secret itself"},
 			repair: superuser(func(*world, map[string]any) {}),
 		},
 		"superuser is the clone": {
 			spoil:  superuser(func(w *world, keys map[string]any) { keys["username"] = w.db.User + "_clone" }),
-			ending: "RestoredCleanly", err: "SuperuserInvalid", says: []string{"one of the two users"},
+			ending: "Refused", err: "SuperuserInvalid", says: []string{"one of the two users"},
 			repair: superuser(func(*world, map[string]any) {}),
 		},
 		"superuser has another password": {

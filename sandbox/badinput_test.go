@@ -136,7 +136,7 @@ func badDatabases(silent int) map[string]badInput {
 	return map[string]badInput{
 		"refuses connections": {
 			keys:   func(w *world, keys map[string]any) { keys["port"] = closedPort(w.T) },
-			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "refuses connections on this port", `Check "port" in the secret`},
+			ending: "Refused", err: "DatabaseUnreachable", says: []string{"127.0.0.1:", "refuses connections on this port", `Check "port" in the secret`},
 			repair: correctSecret(nil),
 		},
 		"does not answer": {
@@ -146,7 +146,7 @@ func badDatabases(silent int) map[string]badInput {
 		},
 		"does not exist": {
 			keys:   set("host", "db.invalid"), // RFC 6761: never resolves
-			ending: "NeedsAttention", err: "DatabaseUnreachable", says: []string{"db.invalid", "host name"},
+			ending: "Refused", err: "DatabaseUnreachable", says: []string{"db.invalid", "host name"},
 			repair: correctSecret(nil),
 		},
 		"another certificate": {

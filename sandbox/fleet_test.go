@@ -179,7 +179,7 @@ func TestFleetStopsAndIsResumed(t *testing.T) {
 		w.store(name, w.db.Document(func(keys map[string]any) { keys["port"] = 1 }))
 		away = append(away, name)
 	}
-	stopped, first := w.rotateFleet(`{"select":{"prefix":"fleet/"},"canary":0,"maxFailures":"1","writesPerSecond":5}`)
+	stopped, first := w.rotateFleet(`{"select":{"prefix":"fleet/"},"canary":0,"maxFailures":"1","writesPerSecond":6}`)
 	if stopped.State != "Stopped" || first.Failed != 2 || first.Rotated+first.NotStarted != 10 || first.Failures[0].Error != string(fault.DatabaseUnreachable) {
 		t.Fatalf("ended in %s: %s; %+v", stopped.State, stopped.Cause, first)
 	}

@@ -47,12 +47,7 @@ func says(t *testing.T, m sns.Message, words ...string) {
 // next rotation succeeds, that is told once.
 func TestOneAlertForAFailureAndOneWhenItHeals(t *testing.T) {
 	w := newWorld(t)
-	w.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
-		if call.Caller.AccessKeyID == "testsecret" {
-			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
-		}
-		return nil
-	})
+	w.sandbox.Intercept(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")))
 	if e := w.rotate(`{"secretId":"prod/app"}`); e.State != "RestoredCleanly" {
 		t.Fatalf("%+v", e)
 	}

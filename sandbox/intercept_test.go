@@ -25,6 +25,18 @@ func denied(function, operation string) wire.Interceptor {
 	return failing(function, operation, "AccessDeniedException")
 }
 
+// sinceReady leaves a function's first call alone, with which it shows before the
+// change that it is ready.
+func sinceReady(next wire.Interceptor) wire.Interceptor {
+	var first sync.Once
+	return func(ctx context.Context, call wire.Call) (failure *wire.Failure) {
+		if failure = next(ctx, call); failure != nil {
+			first.Do(func() { failure = nil })
+		}
+		return failure
+	}
+}
+
 func both(a, b wire.Interceptor) wire.Interceptor {
 	return func(ctx context.Context, call wire.Call) *wire.Failure {
 		if failure := a(ctx, call); failure != nil {

@@ -57,8 +57,8 @@ func TestCostOfARotation(t *testing.T) {
 	if got := w.logins.Take(); got != (counted.Logins{Accepted: 2}) {
 		t.Errorf("logins: %+v, want 2 accepted", got)
 	}
-	if calls := w.functionCalls(); calls != 12 {
-		t.Errorf("%d Secrets Manager calls, want 12", calls)
+	if calls := w.functionCalls(); calls != 14 {
+		t.Errorf("%d Secrets Manager calls, want 14", calls)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestCostOfARotation(t *testing.T) {
 // one of each user.
 func TestCostOfAnAlternatingRotation(t *testing.T) {
 	w := newPairWorld(t)
-	for i, want := range []int{13, 13, 13} {
+	for i, want := range []int{16, 16, 16} {
 		before := w.functionCalls()
 		w.logins.Take()
 		w.alternated()
@@ -104,6 +104,7 @@ func TestRotatesAgainAndAgain(t *testing.T) {
 var applications = map[string]string{
 	"RefusedPlan":                 "not changed by this rotation",
 	"RefusedCreateSecret":         "not changed by this rotation",
+	"RefusedReady":                "not changed by this rotation",
 	"RestoredCleanlySetSecret":    "unaffected: AWSCURRENT logs in",
 	"RestoredCleanlyTestSecret":   "restored: AWSCURRENT logs in again",
 	"RestoredCleanlyFinishSecret": "restored: AWSCURRENT logs in again",
@@ -117,25 +118,33 @@ func TestRestores(t *testing.T) {
 		function, operation, code string
 		ending, error             string
 		step                      string
+		late                      bool // not before the function has been asked whether it is ready
 	}{
-		"plan denied":           {"plan", "DescribeSecret", "AccessDeniedException", "Refused", "AccessDenied", "Plan"},
-		"create cannot read":    {"createsecret", "GetSecretValue", "AccessDeniedException", "Refused", "AccessDenied", "CreateSecret"},
-		"create cannot decrypt": {"createsecret", "GetSecretValue", "DecryptionFailure", "Refused", "KeyUnusable", "CreateSecret"},
-		"create cannot write":   {"createsecret", "PutSecretValue", "AccessDeniedException", "Refused", "AccessDenied", "CreateSecret"},
-		"create at its limit":   {"createsecret", "PutSecretValue", "LimitExceededException", "Refused", "LimitExceeded", "CreateSecret"},
-		"create cannot label":   {"createsecret", "UpdateSecretVersionStage", "AccessDeniedException", "Refused", "AccessDenied", "CreateSecret"},
-		"set cannot read":       {"setsecret", "GetSecretValue", "AccessDeniedException", "RestoredCleanly", "AccessDenied", "SetSecret"},
-		"set: AWS is down":      {"setsecret", "GetSecretValue", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable", "SetSecret"},
-		"test cannot read":      {"testsecret", "GetSecretValue", "AccessDeniedException", "RestoredCleanly", "AccessDenied", "TestSecret"},
-		"test: AWS is down":     {"testsecret", "GetSecretValue", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable", "TestSecret"},
-		"finish cannot label":   {"finishsecret", "UpdateSecretVersionStage", "AccessDeniedException", "RestoredCleanly", "AccessDenied", "FinishSecret"},
-		"finish: AWS is down":   {"finishsecret", "UpdateSecretVersionStage", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable", "FinishSecret"},
+		"plan denied":           {"plan", "DescribeSecret", "AccessDeniedException", "Refused", "AccessDenied", "Plan", false},
+		"create cannot read":    {"createsecret", "GetSecretValue", "AccessDeniedException", "Refused", "AccessDenied", "CreateSecret", false},
+		"create cannot decrypt": {"createsecret", "GetSecretValue", "DecryptionFailure", "Refused", "KeyUnusable", "CreateSecret", false},
+		"create cannot write":   {"createsecret", "PutSecretValue", "AccessDeniedException", "Refused", "AccessDenied", "CreateSecret", false},
+		"create at its limit":   {"createsecret", "PutSecretValue", "LimitExceededException", "Refused", "LimitExceeded", "CreateSecret", false},
+		"create cannot label":   {"createsecret", "UpdateSecretVersionStage", "AccessDeniedException", "Refused", "AccessDenied", "CreateSecret", false},
+		"set cannot read":       {"setsecret", "GetSecretValue", "AccessDeniedException", "RestoredCleanly", "AccessDenied", "SetSecret", false},
+		"set: AWS is down":      {"setsecret", "GetSecretValue", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable", "SetSecret", false},
+		"test cannot read":      {"testsecret", "GetSecretValue", "AccessDeniedException", "Refused", "AccessDenied", "Ready", false},
+		"test: AWS is down":     {"testsecret", "GetSecretValue", "InternalServiceError", "Refused", "ServiceUnavailable", "Ready", false},
+		"restore cannot read":   {"restore", "GetSecretValue", "AccessDeniedException", "Refused", "AccessDenied", "Ready", false},
+		"finish cannot label":   {"finishsecret", "UpdateSecretVersionStage", "AccessDeniedException", "Refused", "AccessDenied", "Ready", false},
+		"finish: AWS is down":   {"finishsecret", "UpdateSecretVersionStage", "InternalServiceError", "Refused", "ServiceUnavailable", "Ready", false},
+		"finish may no more":    {"finishsecret", "UpdateSecretVersionStage", "AccessDeniedException", "RestoredCleanly", "AccessDenied", "FinishSecret", true},
+		"finish: AWS goes down": {"finishsecret", "UpdateSecretVersionStage", "InternalServiceError", "RestoredCleanly", "ServiceUnavailable", "FinishSecret", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			before, _ := w.value("AWSCURRENT")
-			w.sandbox.Intercept(failing(tc.function, tc.operation, tc.code))
+			fails := failing(tc.function, tc.operation, tc.code)
+			if tc.late {
+				fails = sinceReady(fails)
+			}
+			w.sandbox.Intercept(fails)
 			e := w.rotate(`{"secretId":"prod/app"}`)
 			w.sandbox.Intercept(nil)
 
@@ -167,7 +176,7 @@ func TestRestores(t *testing.T) {
 // to be told.
 func TestNeedsAttention(t *testing.T) {
 	w := newWorld(t)
-	w.sandbox.Intercept(both(denied("finishsecret", "UpdateSecretVersionStage"), denied("restore", "GetSecretValue")))
+	w.sandbox.Intercept(both(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")), sinceReady(denied("restore", "GetSecretValue"))))
 	e := w.rotate(`{"secretId":"prod/app"}`)
 	w.sandbox.Intercept(nil)
 	if e.State != "NeedsAttention" || e.Error != "AccessDenied" {
@@ -188,7 +197,7 @@ func TestNeedsAttention(t *testing.T) {
 // The restore itself cannot run at all: the state machine writes the alert.
 func TestGivesUp(t *testing.T) {
 	w := newWorld(t)
-	w.sandbox.Intercept(both(denied("finishsecret", "UpdateSecretVersionStage"), failing("restore", "DescribeSecret", "InternalServiceError")))
+	w.sandbox.Intercept(both(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")), failing("restore", "DescribeSecret", "InternalServiceError")))
 	e := w.rotate(`{"secretId":"prod/app"}`)
 	w.sandbox.Intercept(nil)
 	if e.State != "NeedsAttention" || e.Error != "AccessDenied" || !strings.Contains(e.Cause, "ServiceUnavailable") {
@@ -205,11 +214,11 @@ func TestGivesUp(t *testing.T) {
 func TestAdoptsTheRemainsOfADeadRun(t *testing.T) {
 	for name, fault := range map[string]struct{ function, operation string }{
 		"before the database changed": {"setsecret", "GetSecretValue"},
-		"after the database changed":  {"testsecret", "GetSecretValue"},
+		"after the database changed":  {"finishsecret", "UpdateSecretVersionStage"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.sandbox.Intercept(both(denied(fault.function, fault.operation), denied("restore", "DescribeSecret")))
+			w.sandbox.Intercept(both(sinceReady(denied(fault.function, fault.operation)), denied("restore", "DescribeSecret")))
 			if e := w.rotate(`{"secretId":"prod/app"}`); e.State != "NeedsAttention" {
 				t.Fatalf("ended in %s", e.State)
 			}

@@ -145,7 +145,9 @@ func (w *windowed) path(arn string) (states []string) {
 
 func (w *windowed) walked(arn string, want ...string) {
 	w.Helper()
-	if diff := cmp.Diff(want, w.path(arn)); diff != "" {
+	// The branches of Ready are entered in any order.
+	path := slices.DeleteFunc(w.path(arn), func(state string) bool { return strings.HasPrefix(state, "ReadyTo") })
+	if diff := cmp.Diff(want, path); diff != "" {
 		w.Errorf("path (-want +got):\n%s", diff)
 	}
 }
@@ -271,7 +273,6 @@ func (w *windowed) toPort(port int) {
 // tried until the window closes and not once more.
 func TestWindowClosesDuringRetries(t *testing.T) {
 	for name, port := range map[string]func(*windowed) int{
-		"connections refused": func(w *windowed) int { return closedPort(w.T) },
 		"connections closed": func(w *windowed) int {
 			return newGate(w.T, net.JoinHostPort(w.db.Host, strconv.Itoa(w.db.Port))).port()
 		},
@@ -291,7 +292,7 @@ func TestWindowClosesDuringRetries(t *testing.T) {
 				t.Errorf("got %s: %s", e.Error, e.Cause)
 			}
 			w.stillHas(before)
-			w.walked(arn, "Receive", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "SetSecret", "Restore", "GiveUp", "TellPeople", "SendAlert", "Announce", "Ending", "NeedsAttention")
+			w.walked(arn, "Receive", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "Ready", "SetSecret", "Restore", "GiveUp", "TellPeople", "SendAlert", "Announce", "Ending", "NeedsAttention")
 			attempts := slices.DeleteFunc(slices.Clone(w.ran), func(s string) bool { return !strings.HasPrefix(s, "SetSecret ") })
 			if n := len(attempts); n < 2 || attempts[n-1] != "SetSecret at 05 03:00" || slices.Contains(attempts[:n-1], "SetSecret at 05 03:00") {
 				t.Errorf("attempts: %q; want several, and the last alone after the window closed", attempts)
@@ -324,7 +325,7 @@ func TestWindowClosesAfterTheChange(t *testing.T) {
 		w.until(5, 2, 59, 50)
 		before := w.password()
 		w.slow["TestSecret"] = 30 * time.Second
-		w.sandbox.Intercept(denied("testsecret", "GetSecretValue"))
+		w.sandbox.Intercept(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")))
 		arn := w.start("")
 		w.pass(time.Hour)
 		w.sandbox.Intercept(nil)
@@ -386,7 +387,7 @@ func TestWindowOpensWhileWaiting(t *testing.T) {
 		t.Error("AWSCURRENT has not changed")
 	}
 	w.currentLogsIn()
-	w.walked(arn, "Receive", "Plan", "WindowOpen", "WaitForWindow", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "SetSecret", "TestSecret", "FinishSecret", "TellPeople", "Announce", "Ending", "Rotated")
+	w.walked(arn, "Receive", "Plan", "WindowOpen", "WaitForWindow", "Plan", "WindowOpen", "CreateSecret", "WhoSets", "Ready", "SetSecret", "TestSecret", "FinishSecret", "TellPeople", "Announce", "Ending", "Rotated")
 }
 
 // scheduled is what the schedule sends, of that time.

@@ -12,7 +12,7 @@ import (
 
 // functions are the states that run a Lambda function.
 var functions = []string{
-	"Plan", "CreateSecret", "SetSecret", "TestSecret", "FinishSecret", "Restore",
+	"Plan", "CreateSecret", "ReadyToTest", "ReadyToFinish", "ReadyToRestore", "SetSecret", "TestSecret", "FinishSecret", "Restore",
 	"SetSecretByFunction", "TestSecretByFunction",
 }
 
@@ -32,12 +32,15 @@ var otherErrors = []string{"Runtime.ExitError", "Lambda.ResourceNotFoundExceptio
 // metadata only, these three have no path to a database, and only CreateSecret
 // waits for replicas.
 var cannotReport = map[string][]fault.Code{
-	"Plan":         {fault.VersionNotReady, fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
-	"CreateSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
-	"FinishSecret": {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
-	"SetSecret":    {fault.ReplicaLagging},
-	"TestSecret":   {fault.ReplicaLagging},
-	"Restore":      {fault.ReplicaLagging},
+	"Plan":           {fault.VersionNotReady, fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
+	"CreateSecret":   {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown},
+	"FinishSecret":   {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
+	"ReadyToTest":    {fault.OutcomeUnknown, fault.ReplicaLagging},
+	"ReadyToFinish":  {fault.DatabaseUnreachable, fault.DatabaseUnavailable, fault.OutcomeUnknown, fault.ReplicaLagging},
+	"ReadyToRestore": {fault.OutcomeUnknown, fault.ReplicaLagging},
+	"SetSecret":      {fault.ReplicaLagging},
+	"TestSecret":     {fault.ReplicaLagging},
+	"Restore":        {fault.ReplicaLagging},
 }
 
 // retried says whether the state must try again after the error.
@@ -136,12 +139,15 @@ func TestNamesOfErrors(t *testing.T) {
 		known[string(code)] = true
 	}
 	named := map[fault.Code]bool{}
-	for _, s := range loaded(t).States() {
-		if s.Type != "Task" {
+	for _, s := range everyState(loaded(t)) {
+		if s.Type != "Task" && s.Type != "Parallel" {
 			continue
 		}
-		if last := len(s.Catch) - 1; last < 0 || s.Catch[last].ErrorEquals[0] != asl.ErrorAll {
+		if last := len(s.Catch) - 1; branches[s.Name] == "" && (last < 0 || s.Catch[last].ErrorEquals[0] != asl.ErrorAll) {
 			t.Errorf("%s does not catch everything: %v", s.Name, s.Catch)
+		}
+		if s.Type != "Task" {
+			continue
 		}
 		if s.Timeout == 0 {
 			t.Errorf("%s has no timeout", s.Name)

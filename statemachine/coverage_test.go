@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func TestCoverage(t *testing.T) {
 			caught[edge] = true
 		}
 	}
-	for _, s := range m.States() {
+	for _, s := range everyState(m) {
 		if !entered[s.Name] {
 			t.Errorf("%s is never entered", s.Name)
 		}
@@ -51,12 +52,69 @@ func TestCoverage(t *testing.T) {
 	}
 }
 
+// branches says which Parallel state a state is in.
+var branches = map[string]string{"ReadyToTest": "Ready", "ReadyToFinish": "Ready", "ReadyToRestore": "Ready"}
+
+// everyState lists the states, also those in branches.
+func everyState(m *asl.Machine) (list []asl.StateInfo) {
+	for _, s := range m.States() {
+		list = append(list, s)
+		for _, branch := range s.Branches {
+			list = append(list, everyState(branch)...)
+		}
+	}
+	return list
+}
+
+// TestBranches: the list is complete.
+func TestBranches(t *testing.T) {
+	for _, s := range loaded(t).States() {
+		for _, branch := range s.Branches {
+			for _, inner := range everyState(branch) {
+				if branches[inner.Name] != s.Name {
+					t.Errorf("%s is in %s", inner.Name, s.Name)
+				}
+			}
+		}
+	}
+}
+
 // A mutation is a definition with something missing or different.
 type mutation struct {
 	name, state string
 	err         string // the error that is no longer retried, if it is that
 	still       bool   // it shows when there is no jitter
 	definition  []byte
+}
+
+// statesOf are the states among which there is one of the name: the machine's, or those
+// of a branch.
+func statesOf(states map[string]any, name string) map[string]any {
+	if _, ok := states[name]; ok {
+		return states
+	}
+	for _, s := range states {
+		list, _ := s.(map[string]any)["Branches"].([]any)
+		for _, branch := range list {
+			if found := statesOf(branch.(map[string]any)["States"].(map[string]any), name); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// named lists the states, also those in branches.
+func named(states map[string]any) map[string]map[string]any {
+	all := map[string]map[string]any{}
+	for name, s := range states {
+		all[name] = s.(map[string]any)
+		list, _ := all[name]["Branches"].([]any)
+		for _, branch := range list {
+			maps.Copy(all, named(branch.(map[string]any)["States"].(map[string]any)))
+		}
+	}
+	return all
 }
 
 // mutate calls change with a fresh copy of the definition, or with a state of it.
@@ -79,19 +137,19 @@ func mutate(t *testing.T, name, state string, change func(states map[string]any)
 // each retrier and each text that a state says by itself.
 func mutations(t *testing.T) (list []mutation) {
 	var definition struct {
-		States map[string]map[string]any
+		States map[string]any
 	}
 	if err := json.Unmarshal(statemachine.Rotation, &definition); err != nil {
 		t.Fatal(err)
 	}
-	for name, s := range definition.States {
+	for name, s := range named(definition.States) {
 		add := func(what string, change func(s map[string]any)) *mutation {
 			list = append(list, mutate(t, name+" "+what, name, func(states map[string]any) {
-				change(states[name].(map[string]any))
+				change(statesOf(states, name)[name].(map[string]any))
 			}))
 			return &list[len(list)-1]
 		}
-		list = append(list, mutate(t, name+" removed", name, func(states map[string]any) { delete(states, name) }))
+		list = append(list, mutate(t, name+" removed", name, func(states map[string]any) { delete(statesOf(states, name), name) }))
 		for _, field := range []string{"Catch", "Retry", "ResultPath", "InputPath", "OutputPath", "TimeoutSeconds", "ErrorPath", "CausePath", "Default"} {
 			if _, ok := s[field]; ok {
 				add("without "+field, func(s map[string]any) { delete(s, field) })
@@ -108,7 +166,7 @@ func mutations(t *testing.T) (list []mutation) {
 				spoil([]string{field}, s[field], add)
 			}
 		}
-		for _, field := range []string{"Choices", "Catch"} {
+		for _, field := range []string{"Choices", "Catch", "Branches"} {
 			members, _ := s[field].([]any)
 			for i, member := range members {
 				add(fmt.Sprintf("without %s %d", field, i), func(s map[string]any) {

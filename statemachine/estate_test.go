@@ -351,6 +351,10 @@ func (c client) Alternates(context.Context, string, string) error { return nil }
 // engines serve PostgreSQL alone.
 func (c client) engines() engine.Table { return engine.Table{"postgres": c} }
 
+func (c client) Reach(context.Context, secretdoc.Document) error {
+	return c.call("Reach", func() error { return nil })
+}
+
 func (c client) Connect(_ context.Context, doc secretdoc.Document) (engine.Session, error) {
 	err := c.call("Connect", func() error { return c.logIn(doc.Username, doc.Password.Reveal()) })
 	if err != nil {

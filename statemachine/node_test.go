@@ -92,7 +92,8 @@ func TestAnotherInterpreterAgrees(t *testing.T) {
 		}
 		w := newWorld(sc)
 		r := w.run(t.Context(), m, 1)
-		o := outcome{Name: sc.name, Path: r.Path, Error: r.Error, Cause: r.Cause}
+		path := slices.DeleteFunc(r.Path, func(state string) bool { return branches[state] != "" })
+		o := outcome{Name: sc.name, Path: path, Error: r.Error, Cause: r.Cause}
 		if r.Status == asl.Succeeded {
 			if err := json.Unmarshal(r.Output, &o.Output); err != nil {
 				t.Fatal(err)

@@ -11,7 +11,8 @@ import (
 
 // Stretches of paths.
 const (
-	begin    = "Receive Plan WindowOpen CreateSecret WhoSets SetSecret TestSecret FinishSecret"
+	begin    = "Receive Plan WindowOpen CreateSecret WhoSets " + ready + " SetSecret TestSecret FinishSecret"
+	ready    = "Ready ReadyToTest ReadyToFinish ReadyToRestore" // one by one, in the tests
 	announce = " TellPeople Announce Ending "
 	alert    = " TellPeople SendAlert Announce Ending "
 	restore  = " Restore"
@@ -44,14 +45,17 @@ var retries = map[string]struct {
 	first, most time.Duration
 	timeout     time.Duration
 }{
-	"Plan":         {5, second, 20 * second, 40 * second},
-	"CreateSecret": {5, second, 20 * second, 40 * second},
-	"SetSecret":    {6, second, 30 * second, 75 * second},
-	"TestSecret":   {6, second, 15 * second, 40 * second},
-	"FinishSecret": {8, second, 15 * second, 40 * second},
-	"Restore":      {10, 2 * second, 60 * second, 75 * second},
-	"SendAlert":    {8, second, 30 * second, 60 * second},
-	"Announce":     {8, second, 30 * second, 60 * second},
+	"Plan":           {5, second, 20 * second, 40 * second},
+	"CreateSecret":   {5, second, 20 * second, 40 * second},
+	"ReadyToTest":    {5, second, 15 * second, 40 * second},
+	"ReadyToFinish":  {5, second, 15 * second, 40 * second},
+	"ReadyToRestore": {5, second, 15 * second, 40 * second},
+	"SetSecret":      {6, second, 30 * second, 75 * second},
+	"TestSecret":     {6, second, 15 * second, 40 * second},
+	"FinishSecret":   {8, second, 15 * second, 40 * second},
+	"Restore":        {10, 2 * second, 60 * second, 75 * second},
+	"SendAlert":      {8, second, 30 * second, 60 * second},
+	"Announce":       {8, second, 30 * second, 60 * second},
 
 	// A loop tries SetSecretByFunction again.
 	"SetSecretByFunction":  {0, second, second, 930 * second},
@@ -155,6 +159,12 @@ var scenarios = []scenario{
 	{
 		name: "the secret is not fit", faults: []failing{{"CreateSecret", "InvalidSecret", 0}}, restored: "Refused",
 		path: upTo("CreateSecret") + restore + alert + "Refused", err: "InvalidSecret", cause: causeOf("InvalidSecret"),
+	},
+
+	// What comes after the change is not ready for it.
+	{
+		name: "FinishSecret may not move labels", faults: []failing{{"ReadyToFinish", "AccessDenied", 0}}, restored: "Refused",
+		path: upTo("ReadyToFinish") + restore + alert + "Refused", err: "AccessDenied", cause: causeOf("AccessDenied"),
 	},
 
 	// Restore fails.

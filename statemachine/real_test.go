@@ -217,16 +217,14 @@ func TestRealFunctionNeverSets(t *testing.T) {
 
 // withPendingMoved is what comes of a single user's rotation.
 func withPendingMoved(state, onto string) want {
-	failed, pending := upTo("TestSecret"), ""
+	pending := ""
 	if onto != "" {
 		pending = "PENDING=" + onto + " "
 	}
-	switch {
-	case state == "FinishSecret": // the new password has logged in, and AWSPENDING is not needed any more
+	if state != "Restore" { // the database has the new password, and AWSPENDING is not needed any more
 		return want{begin + announce + "Rotated", "unaffected", "CURRENT=a " + pending + "PREVIOUS=v1", "app=a"}
-	case state == "Restore":
-		failed = upTo("FinishSecret")
 	}
+	failed := upTo("FinishSecret")
 	if onto == "" || onto == "v1" {
 		return want{failed + restore + alert + "RestoredCleanly", "restored", "CURRENT=v1 " + pending + "PREVIOUS=v0 TUMBLER=a", "app=v1"}
 	}
@@ -259,6 +257,9 @@ func TestRealRedriveAfterAnotherHasFinished(t *testing.T) {
 				w := want{state + restore + alert + "RestoredCleanly", r.event.Applications, labels, logIn}
 				if name == "rotation function, no engine" { // only the function can tell
 					w = want{state + restore + alert + "NeedsAttention", "at risk", labels, logIn}
+				}
+				if state == "TestSecret" { // b has taken over a's password, which logs in
+					w.path = strings.Replace(w.path, state, state+" FinishSecret", 1)
 				}
 				if state == "SetSecretByFunction" {
 					w.path = strings.Replace(w.path, state, state+again, 1)

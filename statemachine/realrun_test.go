@@ -92,6 +92,7 @@ func (e *estate) execute(r *realRun, run asl.Run) *realRun {
 	e.running = append(e.running, r)
 	before := e.look()
 
+	run.OneByOne = true
 	run.Clock, run.Jitter = e.clock, func() float64 { return 1 }
 	run.Execution = asl.Execution{ARN: arnOf(r.name), Name: r.name, StartTime: epoch}
 	run.Task = func(ctx context.Context, t asl.Task) (json.RawMessage, error) { return e.task(ctx, r, t) }
@@ -124,6 +125,12 @@ func (e *estate) task(ctx context.Context, r *realRun, t asl.Task) (out json.Raw
 		out, err = invoke(ctx, t.Input, rotation.Create{Secrets: c, Executions: c, Now: now}.Run)
 	case "SetSecret":
 		out, err = invoke(ctx, t.Input, rotation.Set{Secrets: c, Databases: c.engines(), Servers: c, Now: now}.Run)
+	case "ReadyToTest":
+		out, err = invoke(ctx, t.Input, rotation.Test{Secrets: c, Databases: c.engines()}.Ready)
+	case "ReadyToFinish":
+		out, err = invoke(ctx, t.Input, rotation.Finish{Secrets: c, Now: now}.Ready)
+	case "ReadyToRestore":
+		out, err = invoke(ctx, t.Input, rotation.Restore{Secrets: c, Databases: c.engines(), Servers: c}.Ready)
 	case "TestSecret":
 		out, err = invoke(ctx, t.Input, rotation.Test{Secrets: c, Databases: c.engines()}.Run)
 	case "FinishSecret":

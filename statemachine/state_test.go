@@ -36,7 +36,8 @@ func received() object {
 		"request":   decoded([]byte(request)),
 		"execution": object{"arn": executionARN, "startedAt": "2026-03-01T12:00:00.000Z"},
 		"plan":      unplanned,
-		"progress":  object{"database": rotation.NotEntered, "attempts": 0.0},
+		"create":    object{"attempts": 0.0},
+		"progress":  object{"database": rotation.NotEntered},
 		"failure":   object{"Error": functionFailed, "Cause": notRepeated},
 	}
 }
@@ -48,7 +49,7 @@ func decoded(raw json.RawMessage) (v any) {
 
 // results are where the steps' answers go.
 var results = map[string]string{
-	"Plan": "plan", "CreateSecret": "progress", "SetSecret": "set", "TestSecret": "test", "FinishSecret": "ending", "Restore": "ending",
+	"Plan": "plan", "CreateSecret": "create", "SetSecret": "set", "TestSecret": "test", "FinishSecret": "ending", "Restore": "ending",
 	"SetSecretByFunction": "set", "TestSecretByFunction": "test",
 }
 
@@ -64,6 +65,9 @@ func (w *world) learn(state string, result json.RawMessage) {
 
 // entered notes what a Catch has added, and what GiveUp composes.
 func (w *world) entered(state, from string) {
+	if from == "Ready" { // and has succeeded
+		w.state["progress"] = object{"database": rotation.MayHave}
+	}
 	calls := w.answers[from]
 	if len(calls) == 0 || stepsByFunction[from] != "" {
 		return
@@ -101,10 +105,13 @@ var contract = map[string]struct {
 	step string
 	more []string
 }{
-	"CreateSecret": {"createSecret", []string{"plan", "progress", "execution"}},
-	"SetSecret":    {"setSecret", []string{"plan", "execution"}},
-	"TestSecret":   {"testSecret", []string{"plan", "execution", "set"}},
-	"FinishSecret": {"finishSecret", []string{"plan", "execution", "set", "request"}},
+	"CreateSecret":   {"createSecret", []string{"plan", "create", "execution"}},
+	"SetSecret":      {"setSecret", []string{"plan", "execution"}},
+	"TestSecret":     {"testSecret", []string{"plan", "execution", "set"}},
+	"ReadyToTest":    {"ready", []string{"plan", "execution"}},
+	"ReadyToFinish":  {"ready", []string{"plan", "execution"}},
+	"ReadyToRestore": {"ready", []string{"plan", "execution"}},
+	"FinishSecret":   {"finishSecret", []string{"plan", "execution", "set", "request"}},
 }
 
 // checkInput notes when a task is not told exactly what it has to know.

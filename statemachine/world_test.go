@@ -109,24 +109,27 @@ func newWorld(sc scenario) *world {
 func (w *world) run(ctx context.Context, m *asl.Machine, jitter float64) asl.Result {
 	last := ""
 	return m.Run(ctx, asl.Run{
-		Input: json.RawMessage(request), Clock: w.clock, Task: w.task,
+		Input: json.RawMessage(request), Clock: w.clock, Task: w.task, OneByOne: true,
 		Execution: asl.Execution{ARN: executionARN, Name: "run"},
 		Jitter:    func() float64 { return jitter },
 		Observe: func(e asl.Event) {
 			w.events = append(w.events, e)
 			switch {
+			case e.Entered && branches[e.State] != "": // within last
 			case e.Entered:
 				if last != "" {
 					w.taken[last+" -> "+e.State] = true
-					if w.lastTask.State == last && w.lastTask.Error != "" {
+					task := w.lastTask.State
+					if (task == last || branches[task] == last) && w.lastTask.Error != "" {
 						w.caught[last+" -> "+e.State] = true
+						last = task
 					}
 					w.entered(e.State, last)
 				}
 				last = e.State
 			case e.Exited && e.State == "GiveUp":
 				w.checkEnding(e.Output)
-			case e.State != "" && !e.Exited:
+			case e.State != "" && !e.Exited && e.Type != asl.ParallelStateFailed:
 				w.lastTask = e
 			}
 		},
@@ -197,7 +200,7 @@ func (w *world) result(t asl.Task, calls int) answer {
 		return create(t.Input)
 	case "SetSecret":
 		return answer{Result: json.RawMessage(`{"changedAt":"2026-03-01T12:00:01Z"}`)}
-	case "TestSecret":
+	case "TestSecret", "ReadyToTest", "ReadyToFinish", "ReadyToRestore":
 		return answer{Result: json.RawMessage(`{}`)}
 	case "SetSecretByFunction", "TestSecretByFunction":
 		return answer{Result: json.RawMessage(`{"ExecutedVersion":"$LATEST","Payload":"` + canary + `","StatusCode":200}`)}
@@ -213,12 +216,12 @@ func (w *world) result(t asl.Task, calls int) answer {
 // create counts the attempts of a rotation function, and ends them, as the real step
 // does.
 func create(input json.RawMessage) answer {
-	var in struct{ Progress rotation.Progress }
+	var in struct{ Create rotation.Created }
 	_ = json.Unmarshal(input, &in) // checkInput has looked at it
-	if in.Progress.Attempts >= tries {
+	if in.Create.Attempts >= tries {
 		return failed(functionFailed)
 	}
-	b, _ := json.Marshal(rotation.Progress{Database: rotation.MayHave, Attempts: in.Progress.Attempts + 1}) // no value in it can fail
+	b, _ := json.Marshal(rotation.Created{Attempts: in.Create.Attempts + 1}) // no value in it can fail
 	return answer{Result: b}
 }
 

@@ -48,6 +48,13 @@ type Engine interface {
 	// TLSUnavailable, LoginRefused, AccountDisabled, PasswordExpired,
 	// PrivilegeMissing (the user may not connect to the database), DatabaseError.
 	Connect(ctx context.Context, doc secretdoc.Document) (Session, error)
+
+	// Reach finds the server and opens a connection to it, without logging in, and
+	// makes ready what a later Connect in this process needs. It says nothing about
+	// TLS or credentials.
+	//
+	// Codes: DatabaseUnreachable, DatabaseUnavailable.
+	Reach(ctx context.Context, doc secretdoc.Document) error
 }
 
 // Session is one logged-in connection. It is not safe for concurrent use.

@@ -25,7 +25,7 @@ func TestRequests(t *testing.T) {
 		`{"select":{"tags":{"":"x"}}}`:                                             "has an empty key",
 		`{"select":{"all":true},"canary":-1}`:                                      "field canary is -1",
 		`{"select":{"all":true},"canary":201}`:                                     "field canary is 201",
-		`{"select":{"all":true},"writesPerSecond":4}`:                              "Give a number from 5",
+		`{"select":{"all":true},"writesPerSecond":5}`:                              "Give a number from 6",
 		`{"select":{"all":true},"writesPerSecond":51}`:                             "which is the quota",
 		`{"select":{"all":true},"maxFailures":"101%"}`:                             `field maxFailures is "101%"`,
 		`{"select":{"all":true},"maxFailures":"-1"}`:                               `field maxFailures is "-1"`,
@@ -43,7 +43,7 @@ func TestRequests(t *testing.T) {
 		}
 	}
 	r, err := fleet.ParseRequest(json.RawMessage(`{"select":{"all":true}}`))
-	if err != nil || *r.Canary != 5 || r.Budget != 20 || r.Concurrency() != 4 || r.OutsideWindow != "reject" {
+	if err != nil || *r.Canary != 5 || r.Budget != 24 || r.Concurrency() != 4 || r.OutsideWindow != "reject" {
 		t.Errorf("%+v %v", r, err)
 	}
 	for max, want := range map[string]int{"10%": 25, "0%": 0, "0.5%": 1, "100%": 257, "7": 7, "0": 0} {

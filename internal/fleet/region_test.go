@@ -209,7 +209,7 @@ func (r *region) start(ctx context.Context, raw json.RawMessage) (json.RawMessag
 	return json.RawMessage("{}"), nil
 }
 
-// rotate is a rotation: some are so fast that all five writes are within a
+// rotate is a rotation: some are so fast that all six writes are within a
 // second, most take two or three, and with a database that is down it is tried
 // for minutes.
 func (r *region) rotate(arn string, s *secret, e *fleet.Execution) {
@@ -230,6 +230,7 @@ func (r *region) rotate(arn string, s *secret, e *fleet.Execution) {
 	takes(10, 60)
 	write(func() {}) // AWSPENDING
 	takes(30, 150*slow)
+	write(func() {}) // Ready
 	if r.broken(s.Name) {
 		takes(90_000, 300_000) // SetSecret and Restore try for long
 		write(func() { *e = fleet.Execution{Error: "DatabaseUnreachable"} })

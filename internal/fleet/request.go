@@ -64,13 +64,13 @@ type Selection struct {
 const (
 	DefaultCanary      = 5
 	DefaultMaxFailures = "10%"
-	DefaultBudget      = 20
+	DefaultBudget      = 24
 
 	// WritesPerRotation is how often a rotation calls an operation of the quota
 	// that PutSecretValue, UpdateSecret and UpdateSecretVersionStage share:
-	// store, stage, make current, unstage, let go. A failed one unstages, marks and
+	// store, stage, be ready, make current, unstage, let go. A failed one unstages, marks and
 	// lets go.
-	WritesPerRotation = 5
+	WritesPerRotation = 6
 
 	// Quota is that quota: calls per second in an account and Region, shared
 	// with everybody else. Source: Secrets Manager user guide, "quotas".

@@ -55,6 +55,17 @@ func handler[In, Out any](e Env, function string, run func(context.Context, In) 
 	})
 }
 
+// readyOr is a function that is asked before the change whether it is ready.
+func readyOr(ready, run lambda.Handler) lambda.Handler {
+	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+		var in struct{ Step string }
+		if err := json.Unmarshal(payload, &in); err == nil && in.Step == rotation.StepReady {
+			return ready.Invoke(ctx, payload)
+		}
+		return run.Invoke(ctx, payload) // which says what is wrong with it
+	})
+}
+
 // guard runs the step. A panic's value may quote a secret, so that only its
 // type and the stack are logged.
 func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, run func(context.Context, In) (Out, error)) (response []byte, out Out, err error) {

@@ -139,21 +139,24 @@ func SetSecret(engines engine.Table) Builder {
 // TestSecret builds the function testsecret.
 func TestSecret(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
-		return handler(e, "testsecret", rotation.Test{Secrets: e.secrets(), Databases: e.servers().Direct(engines)}.Run)
+		test := rotation.Test{Secrets: e.secrets(), Databases: e.servers().Direct(engines), Kept: &rotation.Kept{}}
+		return readyOr(handler(e, "testsecret", test.Ready), handler(e, "testsecret", test.Run))
 	}
 }
 
 // FinishSecret builds the function finishsecret.
 func FinishSecret(e Env) lambda.Handler {
-	return handler(e, "finishsecret", rotation.Finish{Secrets: e.secrets(), Now: e.Now}.Run)
+	finish := rotation.Finish{Secrets: e.secrets(), Now: e.Now}
+	return readyOr(handler(e, "finishsecret", finish.Ready), handler(e, "finishsecret", finish.Run))
 }
 
 // Restore builds the function restore.
 func Restore(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
-		return handler(e, "restore", rotation.Restore{
+		restore := rotation.Restore{
 			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now, Sleep: e.Sleep,
-		}.Run)
+		}
+		return readyOr(handler(e, "restore", restore.Ready), handler(e, "restore", restore.Run))
 	}
 }
 

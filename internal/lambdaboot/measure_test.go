@@ -20,8 +20,8 @@ func TestMeasure(t *testing.T) {
 		want   []string
 		not    string
 	}{
-		"a step":            {rotation.Progress{}, nil, []string{`"StepDuration":1500`, `"Step":"f"`}, "Retries"},
-		"a failed attempt":  {rotation.Progress{}, errors.New("no"), []string{`"Retries":1`}, "Rotations"},
+		"a step":            {rotation.Created{}, nil, []string{`"StepDuration":1500`, `"Step":"f"`}, "Retries"},
+		"a failed attempt":  {rotation.Created{}, errors.New("no"), []string{`"Retries":1`}, "Rotations"},
 		"the end":           {ended, nil, []string{`"Rotations":1`, `"Outcome":"Rotated"`, `"CredentialGapMs":17`, `"secret":"prod/app"`}, "Retries"},
 		"inside the window": {rotation.SetResult{ChangedAt: &changed}, nil, []string{`"WindowSlackSeconds":600`}, "Rotations"},
 	} {

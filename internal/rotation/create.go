@@ -27,45 +27,52 @@ type Create struct {
 // password.
 const functionAttempts = 4
 
+// Created is what Create tells of itself.
+type Created struct {
+	// Attempts counts how often it has succeeded: each attempt of an existing
+	// rotation function begins with it.
+	Attempts int `json:"attempts"`
+}
+
 // Run makes the version. It may be repeated: the version keeps the password
 // that the first attempt stored. Codes: WindowClosed, InvalidSecret,
 // SecretChanged, AlreadyRotating, ReplicaLagging, RotationFunctionFailed (an
 // existing one, too often), and AWS's own.
-func (c Create) Run(ctx context.Context, in StepInput) (Progress, error) {
+func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	plan := in.Plan
 	if err := plan.checkOpen(c.Now()); err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
-	if in.Progress.Attempts >= functionAttempts {
-		return Progress{}, functionFailed(plan)
+	if in.Create.Attempts >= functionAttempts {
+		return Created{}, functionFailed(plan)
 	}
 	ctx, cancel := plan.untilClosed(ctx, c.Now())
 	defer cancel()
 	current, err := readCurrent(ctx, c.Secrets, plan)
 	if err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
 	account, err := plan.account(current)
 	if err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
 	left, err := findLeftover(ctx, c.Secrets, plan, account)
 	if err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
 	if err := storeNext(ctx, c.Secrets, plan, current, left.password); err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
 	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
 	if err := c.release(ctx, plan, account, left); err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
 	if err := c.lookAgain(ctx, plan); err != nil {
-		return Progress{}, err
+		return Created{}, err
 	}
-	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1}, nil
+	return Created{Attempts: in.Create.Attempts + 1}, nil
 }
 
 func functionFailed(plan Planned) error {

@@ -9,7 +9,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-func create(t *testing.T, v *vault, plan rotation.Planned, executions running) (rotation.Progress, error) {
+func create(t *testing.T, v *vault, plan rotation.Planned, executions running) (rotation.Created, error) {
 	t.Helper()
 	return rotation.Create{Secrets: v, Executions: executions, Now: atNoon}.
 		Run(t.Context(), rotation.StepInput{Plan: plan, Execution: rotation.Execution{ARN: thisExecution}})
@@ -55,7 +55,7 @@ func TestCreateAdopts(t *testing.T) {
 				}
 				return
 			}
-			if got.Database != rotation.MayHave || got.Attempts != 1 {
+			if got.Attempts != 1 {
 				t.Errorf("got %+v", got)
 			}
 			if v.password(own) != tc.password || v.labels[rotation.Pending] != own || v.labels[rotation.Hold(own)] != own {
@@ -102,11 +102,11 @@ func TestCreateCountsAttempts(t *testing.T) {
 	plan.RotationFunction = "arn:function"
 	in := rotation.StepInput{Plan: plan, Execution: rotation.Execution{ARN: thisExecution}}
 	for range 4 {
-		progress, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
+		created, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		in.Progress = progress
+		in.Create = created
 	}
 	_, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
 	if !fault.Is(err, fault.RotationFunctionFailed) || !strings.Contains(err.Error(), "arn:function failed 4 times") {

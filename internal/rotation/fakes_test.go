@@ -139,11 +139,20 @@ type server struct {
 	answers map[string]fault.Code
 	cannot  error // what becomes of SetPassword
 	log     []string
+	away    bool // it cannot be reached
 
 	onConnect func(password string) // called after a login was answered. Optional.
 }
 
 func (s *server) For(secretdoc.Document) (engine.Engine, error) { return s, nil }
+
+func (s *server) Reach(context.Context, secretdoc.Document) error {
+	s.log = append(s.log, "reach")
+	if s.away {
+		return fault.New(fault.DatabaseUnreachable, "nobody answers", "")
+	}
+	return nil
+}
 
 func (s *server) Connect(_ context.Context, doc secretdoc.Document) (engine.Session, error) {
 	password := doc.Password.Reveal()

@@ -120,14 +120,10 @@ func (p Planned) settles() bool {
 	return p.leftPending() != ""
 }
 
-// Progress tells the steps after CreateSecret, and Restore, whether the database
-// may have been changed. It is written before that can happen.
+// Progress tells Restore whether the database may have been changed. The state
+// machine writes it before that can happen: when Ready has succeeded.
 type Progress struct {
-	Database string `json:"database"` // NotEntered until CreateSecret has succeeded
-
-	// Attempts counts how often CreateSecret has succeeded: each attempt of a
-	// rotation function begins with it.
-	Attempts int `json:"attempts"`
+	Database string `json:"database"`
 }
 
 // What Progress says of the database. Anything but NotEntered, also nothing at

@@ -129,11 +129,6 @@ func (f *flight) openSuperuser(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if f.plan.Strategy == AlternatingUsers {
-		if err := f.users.notOneOfThem(superuser); err != nil {
-			return "", err
-		}
-	}
 	admin, err := connectSuperuser(ctx, f.database, superuser)
 	if err != nil {
 		return "", err

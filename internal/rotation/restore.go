@@ -28,6 +28,7 @@ type RestoreInput struct {
 	Request   json.RawMessage `json:"request"`
 	Execution Execution       `json:"execution"`
 	Plan      Planned         `json:"plan"`
+	Create    Created         `json:"create"`
 	Progress  Progress        `json:"progress"`
 	Set       *SetResult      `json:"set"`
 	Test      *TestResult     `json:"test"`
@@ -53,7 +54,7 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	}
 	secret, err := r.Secrets.Describe(ctx, in.Plan.SecretARN)
 	switch {
-	case in.Progress.Database != NotEntered, err == nil && secret.Labels[Current] == in.Plan.VersionID:
+	case in.entered(), err == nil && secret.Labels[Current] == in.Plan.VersionID:
 		if err != nil {
 			return r.unproven(end, in.Failure, err)
 		}
@@ -67,12 +68,20 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	return end.notChanged(in.Failure, did), err
 }
 
+// entered reports whether a step that goes to the database may have run: after Ready,
+// or, with an existing rotation function, after CreateSecret.
+func (in RestoreInput) entered() bool {
+	return in.Progress.Database != NotEntered || in.Plan.RotationFunction != "" && in.Create.Attempts > 0
+}
+
 // failedStep is the state that failed, for people; nothing is decided by it.
 func (in RestoreInput) failedStep() string {
 	switch {
 	case in.Plan.Decision != Rotate:
 		return "Plan"
-	case in.Progress.Database == NotEntered:
+	case !in.entered() && in.Create.Attempts > 0:
+		return "Ready"
+	case !in.entered():
 		return "CreateSecret"
 	case in.Set == nil:
 		return "SetSecret"

@@ -33,7 +33,7 @@ func failedAt(v *vault, step string) rotation.RestoreInput {
 		in.Set = &rotation.SetResult{}
 		fallthrough
 	case "SetSecret":
-		in.Progress = rotation.Progress{Database: rotation.MayHave, Attempts: 1}
+		in.Progress = rotation.Progress{Database: rotation.MayHave}
 	}
 	return in
 }

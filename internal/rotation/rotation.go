@@ -123,7 +123,7 @@ type StepInput struct {
 	SecretID           string    `json:"SecretId"`
 	ClientRequestToken string    `json:"ClientRequestToken"`
 	Plan               Planned   `json:"plan"`
-	Progress           Progress  `json:"progress"`  // for createSecret
+	Create             Created   `json:"create"`    // for createSecret
 	Set                SetResult `json:"set"`       // for testSecret and finishSecret
 	Request            Request   `json:"request"`   // for finishSecret
 	Execution          Execution `json:"execution"` // for createSecret and finishSecret

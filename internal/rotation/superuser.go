@@ -63,6 +63,15 @@ func (s superusers) credentials(ctx context.Context, plan Planned, current secre
 	if err := s.checkServer(ctx, id, superuser, current); err != nil {
 		return secretdoc.Document{}, err
 	}
+	if plan.Strategy == AlternatingUsers {
+		users, err := pairOf(current)
+		if err == nil {
+			err = users.notOneOfThem(superuser)
+		}
+		if err != nil {
+			return secretdoc.Document{}, err
+		}
+	}
 	switch {
 	case !current.Traits().OwnDatabase:
 		superuser.DBName = current.DBName // which the rights are those in

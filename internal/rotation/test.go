@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Test proves that the pending password logs in. It has no right to write
@@ -13,6 +12,7 @@ import (
 type Test struct {
 	Secrets   ValueReader
 	Databases Databases
+	Kept      *Kept // Optional: what a process remembers between its steps.
 }
 
 // TestResult is empty: that there is one says it all.
@@ -23,11 +23,7 @@ type TestResult struct{}
 // [engine.Engine], and AWS's own. LoginRefused may heal: a password can take a
 // moment to reach every server of a cluster.
 func (t Test) Run(ctx context.Context, in StepInput) (TestResult, error) {
-	value, _, err := t.Secrets.Value(ctx, in.Plan.SecretARN, Version{ID: in.Plan.VersionID, Label: Pending})
-	if err != nil {
-		return TestResult{}, err
-	}
-	pending, err := secretdoc.Parse(value)
+	pending, err := t.pending(ctx, in.Plan)
 	if err != nil {
 		return TestResult{}, err
 	}

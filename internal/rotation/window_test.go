@@ -30,6 +30,8 @@ func until(ctx context.Context) time.Duration {
 
 func (d *timed) For(secretdoc.Document) (engine.Engine, error) { return d, nil }
 
+func (d *timed) Reach(context.Context, secretdoc.Document) error { return nil }
+
 func (d *timed) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	d.connect = append(d.connect, until(ctx))
 	if d.onConnect != nil {

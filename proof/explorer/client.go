@@ -135,6 +135,11 @@ func (c *client) SameServerOrPrimary(_ context.Context, userHost, superuserHost 
 // Alternates knows no proxies.
 func (c *client) Alternates(context.Context, string, string) error { return nil }
 
+func (c *client) Reach(ctx context.Context, doc secretdoc.Document) error {
+	_, err := c.ask(ctx, op{verb: reach, login: login{address: loginOf(doc).address}})
+	return err
+}
+
 func (c *client) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	l := loginOf(doc)
 	if _, err := c.ask(ctx, op{verb: connect, login: l}); err != nil {

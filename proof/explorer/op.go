@@ -21,6 +21,7 @@ const (
 	put
 	move
 	executions
+	reach // the database's port
 	connect
 	alter // ALTER USER
 	clone // CREATE or ALTER the clone
@@ -112,6 +113,10 @@ func (w *world) carryOut(a *actor, o op) (out answer) {
 				out.list = append(out.list, e.arn())
 			}
 		}
+	case reach:
+		if w.server(o.login.address) == nil {
+			out.code = fault.DatabaseUnreachable
+		}
 	case connect:
 		out.code = fault.DatabaseUnreachable
 		if s := w.server(o.login.address); s != nil {
@@ -202,6 +207,8 @@ func (w *world) words(o op) string {
 		return fmt.Sprintf("UpdateSecretVersionStage %s: %s -> %s", o.label, w.name(o.from), w.name(o.id))
 	case executions:
 		return "ListExecutions"
+	case reach:
+		return "reaches " + o.login.address
 	case connect:
 		return "login " + o.login.String()
 	case alter:

@@ -107,7 +107,8 @@ func (o *oracle) interpret(x asl.Execution, request json.RawMessage, p place, no
 	}
 	run := asl.Run{
 		Input: request, Execution: x,
-		Jitter: func() float64 { return 0 }, // no time passes by itself, so that nothing is too late
+		OneByOne: true,                        // for answers come in the order of what is asked
+		Jitter:   func() float64 { return 0 }, // no time passes by itself, so that nothing is too late
 		Clock: pauses{now, func(d time.Duration) error {
 			if _, ok := next(); !ok {
 				w.pause = d
@@ -127,7 +128,7 @@ func (o *oracle) interpret(x asl.Execution, request json.RawMessage, p place, no
 		},
 		Observe: func(e asl.Event) {
 			switch {
-			case !e.Entered:
+			case !e.Entered || inBranch[e.State]: // a redrive begins the Parallel state again
 			case resuming:
 				resuming = false // that is the place itself
 			default:
@@ -296,17 +297,32 @@ func (o *oracle) step(f invocation, on *client) (json.RawMessage, error) {
 	case "SetSecret":
 		return run(f.input, rotation.Set{Secrets: c, Databases: c, Servers: c, Now: now}.Run)
 	case "TestSecret":
-		return run(f.input, rotation.Test{Secrets: c, Databases: c}.Run)
+		test := rotation.Test{Secrets: c, Databases: c}
+		return readyOr(f.input, test.Ready, test.Run)
 	case "FinishSecret":
-		return run(f.input, rotation.Finish{Secrets: c, Now: now}.Run)
+		finish := rotation.Finish{Secrets: c, Now: now}
+		return readyOr(f.input, finish.Ready, finish.Run)
 	case "Restore":
-		return run(f.input, rotation.Restore{Secrets: c, Databases: c, Servers: c, Now: now, Sleep: c.Sleep}.Run)
+		restore := rotation.Restore{Secrets: c, Databases: c, Servers: c, Now: now, Sleep: c.Sleep}
+		return readyOr(f.input, restore.Ready, restore.Run)
 	case "rotator":
 		return run(f.input, rotation.Rotator{Secrets: c, Databases: c, Servers: c, Registry: configured(f.request), Now: now}.Run)
 	case "SecretsManagerRotation":
 		return run(f.input, template{c}.run)
 	}
 	return nil, &asl.Failure{Name: "Lambda.ResourceNotFoundException", Cause: f.function}
+}
+
+// inBranch are the states of the branches of Ready.
+var inBranch = map[string]bool{"ReadyToTest": true, "ReadyToFinish": true, "ReadyToRestore": true}
+
+// readyOr is what lambdaboot makes of a function that is asked whether it is ready.
+func readyOr[In, Out any](payload json.RawMessage, ready func(context.Context, rotation.StepInput) (rotation.Readiness, error), step func(context.Context, In) (Out, error)) (json.RawMessage, error) {
+	var in struct{ Step string }
+	if json.Unmarshal(payload, &in) == nil && in.Step == rotation.StepReady {
+		return run(payload, ready)
+	}
+	return run(payload, step)
 }
 
 // run is what lambdaboot makes of a step: JSON in, JSON out.

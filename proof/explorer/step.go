@@ -188,7 +188,7 @@ func (w *world) outcome(a *actor, o op, t trouble, way int) (out answer, dead bo
 	lost := answer{code: o.verb.lost()}
 	switch {
 	case o.bounded && w.lab.sc.window && !w.now.Before(closesAt),
-		w.database && (o.verb == connect || o.verb.states()):
+		w.database && (o.verb == reach || o.verb == connect || o.verb.states()):
 		return lost, false
 	case w.manager && (o.verb.reads() || o.verb.writes()):
 		return answer{code: fault.AccessDenied}, false

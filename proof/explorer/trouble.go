@@ -42,7 +42,7 @@ func (t trouble) words() string {
 // lost is what a caller sees that gets no answer.
 func (v verb) lost() fault.Code {
 	switch {
-	case v == connect:
+	case v == reach, v == connect:
 		return fault.DatabaseUnreachable
 	case v.states():
 		return fault.OutcomeUnknown
@@ -64,7 +64,7 @@ func (w *world) troubles(a *actor, list []option) []option {
 			add(killed, unanswered, refused)
 		case v.writes():
 			add(killed, killedThen, unanswered, refused)
-		case v == connect:
+		case v == reach, v == connect:
 			add(killed, unanswered)
 		case v.states():
 			add(killed, killedThen, unanswered, cut, refused)
@@ -72,7 +72,7 @@ func (w *world) troubles(a *actor, list []option) []option {
 		if (v == alter || v == clone) && w.mayWait(a.want) {
 			add(lateLost, lateKilled)
 		}
-		if sc.outages && v == connect {
+		if sc.outages && (v == reach || v == connect) {
 			add(databaseGone)
 		}
 		if sc.outages && v.reads() {

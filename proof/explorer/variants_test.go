@@ -257,7 +257,7 @@ func variants(t *testing.T) []wrong {
 		{"the superuser helps without recoverPassword", variant{input: recovers}, "single/lost"},
 		{"an account that may not log in counts as a wrong password", variant{wrap: func(_ string, c api) api { return lenient{c} }}, "recover/disabled"},
 		{"SetSecret looks at the clock at its beginning only", variant{now: frozen}, "pair/window"},
-		{"the definition forgets that SetSecret was entered", defined(t, func(states map[string]map[string]any) { states["CreateSecret"]["ResultPath"] = nil }), "single/faults"},
+		{"the definition forgets that SetSecret was entered", defined(t, func(states map[string]map[string]any) { states["Ready"]["ResultPath"] = nil }), "single/faults"},
 		{"the definition finishes when the test fails", defined(t, func(states map[string]map[string]any) {
 			states["TestSecret"]["Catch"] = []any{map[string]any{"ErrorEquals": []any{"States.ALL"}, "ResultPath": "$.failure", "Next": "FinishSecret"}}
 		}), "single/person"},

@@ -4,7 +4,7 @@ import "fmt"
 
 // checkGraph refuses dangling transitions, states that cannot be reached and
 // states from which no end can be reached.
-// within is the Map state that the machine belongs to, or "".
+// within is the Map or Parallel state that the machine belongs to, or "".
 func (l *loader) checkGraph(m *Machine, within string) {
 	problem := func(state, field, value, text, remedy string) {
 		if value != "" {
@@ -19,6 +19,11 @@ func (l *loader) checkGraph(m *Machine, within string) {
 	for _, name := range m.order {
 		if b, ok := m.states[name].body.(*mapBody); ok {
 			l.checkGraph(b.processor, name)
+		}
+		if b, ok := m.states[name].body.(*parallelBody); ok {
+			for _, branch := range b.branches {
+				l.checkGraph(branch, name)
+			}
 		}
 		for _, next := range m.states[name].targets() {
 			if m.states[next] == nil {

@@ -113,7 +113,7 @@ func (l *loader) addStates(f *fields, m *Machine, states *object) {
 		}
 		if slices.Contains(l.names, name) {
 			// ASL: "States": names are unique within the whole state machine.
-			f.problem(at, name, "is the name of another state", "rename one of the two; names are unique, also inside a Map")
+			f.problem(at, name, "is the name of another state", "rename one of the two; names are unique, also inside a Map or a Parallel")
 		}
 		l.names = append(l.names, name)
 		m.order = append(m.order, name)
@@ -158,14 +158,16 @@ func (l *loader) state(name string, o *object) *state {
 		s.body = l.fail(f)
 	case "Map":
 		s.body = l.mapState(f)
+	case "Parallel":
+		s.body = l.parallel(f)
 	default:
 		if s.typ != "" {
-			f.problem("Type", s.typ, "is not a type of state of this interpreter", "use Pass, Task, Wait, Choice, Map, Succeed or Fail")
+			f.problem("Type", s.typ, "is not a type of state of this interpreter", "use Pass, Task, Wait, Choice, Map, Parallel, Succeed or Fail")
 		}
 		s.body = succeedBody{}
 		return s // which fields belong to it is not known
 	}
-	if slices.Contains([]string{"Pass", "Task", "Wait", "Map"}, s.typ) {
+	if slices.Contains([]string{"Pass", "Task", "Wait", "Map", "Parallel"}, s.typ) {
 		s.next = l.transition(f)
 	}
 	f.done()

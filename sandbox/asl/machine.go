@@ -44,6 +44,8 @@ type StateInfo struct {
 	Retry []RetryInfo
 	// Catch are a task's catchers, in order.
 	Catch []CatchInfo
+	// Branches are those of a Parallel.
+	Branches []*Machine
 	// Processor is what a Map runs for each item, Mode its INLINE or DISTRIBUTED.
 	Processor *Machine
 	Mode      string
@@ -136,6 +138,9 @@ func (s *state) info() StateInfo {
 		info.Retry, info.Catch = b.guard.info()
 	case *mapBody:
 		info.Processor, info.Mode = b.processor, b.mode
+		info.Retry, info.Catch = b.guard.info()
+	case *parallelBody:
+		info.Branches = b.branches
 		info.Retry, info.Catch = b.guard.info()
 	}
 	return info

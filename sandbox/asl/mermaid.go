@@ -102,6 +102,8 @@ func (s *state) catchers() []*catcher {
 		return b.catch
 	case *mapBody:
 		return b.catch
+	case *parallelBody:
+		return b.catch
 	}
 	return nil
 }
@@ -114,6 +116,11 @@ func (d *drawing) node(name string) string {
 	case "Map":
 		open, closing = `[["`, `"]]`
 		label += "<br/>each: " + escape(strings.Join(s.body.(*mapBody).processor.mainPath(), ", "))
+	case "Parallel":
+		open, closing = `[["`, `"]]`
+		for _, branch := range s.body.(*parallelBody).branches {
+			label += "<br/>" + escape(strings.Join(branch.mainPath(), ", "))
+		}
 	case "Choice":
 		open, closing = `{"`, `"}`
 	case "Wait":

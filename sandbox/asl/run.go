@@ -36,6 +36,9 @@ type Run struct {
 	// MapRun is told how far each DISTRIBUTED Map has come: when it begins, each
 	// time a child begins or ends, and when it has ended. Optional.
 	MapRun func(MapRun)
+	// OneByOne runs the branches of a Parallel state one after the other, for a
+	// caller to whom their order matters. After one that fails none begins.
+	OneByOne bool
 	// ResumeFrom redrives an execution that did not succeed. The other fields
 	// must be those of the execution; Input is not looked at. Optional.
 	ResumeFrom *Checkpoint
@@ -105,7 +108,8 @@ type Checkpoint struct {
 	LastEvent int64
 	// RedriveCount is how often the execution has been redriven.
 	RedriveCount int
-	// Items say of a Map state what has been done: a redrive runs the others.
+	// Items say of a Map or Parallel state what has been done: a redrive runs the
+	// others.
 	Items []ItemCheckpoint
 }
 
@@ -126,7 +130,7 @@ type execution struct {
 	*history
 	previousID int64
 	mapItem    any              // the context object's Map.Item, while a Map selects
-	mapDone    []ItemCheckpoint // of a Map state that is redriven or has failed
+	mapDone    []ItemCheckpoint // of a Map or Parallel state that is redriven or has failed
 }
 
 // history is what the iterations of an INLINE Map share with their execution.

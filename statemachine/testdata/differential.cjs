@@ -20,20 +20,27 @@ class TaskError extends Error {
   }
 }
 
-// Also the states inside a Map.
+// Also the states inside a Map or a Parallel.
 function everyState(states) {
   return Object.entries(states).flatMap(([name, state]) =>
-    [[name, state], ...everyState(state.ItemProcessor?.States ?? {})]);
+    [[name, state], ...everyState(state.ItemProcessor?.States ?? {}), ...inBranches(state)]);
+}
+
+function inBranches(state) {
+  return (state.Branches ?? []).flatMap((branch) => everyState(branch.States));
 }
 
 async function walk(machine, scenario, states, context) {
   const left = structuredClone(scenario.answers);
   const handlers = {}, noPause = {}, noWait = {};
+  // Branches are entered in any order, and those beside one that fails or not.
+  const branches = new Set(Object.values(states).flatMap(inBranches).map(([name]) => name));
   for (const [name, state] of everyState(states)) {
     if (state.Type === 'Wait') noWait[name] = 0;
     if (state.Type !== 'Task') continue;
     noPause[name] = 0;
     handlers[name] = () => {
+      if (branches.has(name) && left[name] === undefined) return {};
       const answer = left[name]?.shift();
       if (answer === undefined) throw new TaskError('Test.NoAnswer', `${name} was called once too often`);
       if (answer.error) throw new TaskError(answer.error, answer.cause ?? '');
@@ -48,7 +55,7 @@ async function walk(machine, scenario, states, context) {
   const outcome = { name: scenario.name, path };
   const logs = (async () => {
     for await (const event of run.eventLogs) {
-      if (event.type === 'StateEntered') path.push(event.state.name);
+      if (event.type === 'StateEntered' && !branches.has(event.state.name)) path.push(event.state.name);
       if (event.type === 'ExecutionFailed') [outcome.error, outcome.cause] = [event.Error, event.Cause];
     }
   })();

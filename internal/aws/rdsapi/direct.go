@@ -69,15 +69,29 @@ type direct struct {
 }
 
 func (d direct) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
-	proxy, err := d.resolver.IsProxy(ctx, doc.Host)
+	doc, err := d.behind(ctx, doc)
 	if err != nil {
 		return nil, err
 	}
-	if proxy != nil {
-		if proxy.Database.Host == "" {
-			return nil, fault.New(fault.DatabaseUnavailable, "the RDS proxy "+proxy.Name+" has no database behind it", "Give it a target")
-		}
-		doc = doc.At(proxy.Database.Host, proxy.Database.Port)
-	}
 	return d.Engine.Connect(ctx, doc)
+}
+
+func (d direct) Reach(ctx context.Context, doc secretdoc.Document) error {
+	doc, err := d.behind(ctx, doc)
+	if err != nil {
+		return err
+	}
+	return d.Engine.Reach(ctx, doc)
+}
+
+// behind is the document at the database behind the proxy that it names, if it does.
+func (d direct) behind(ctx context.Context, doc secretdoc.Document) (secretdoc.Document, error) {
+	proxy, err := d.resolver.IsProxy(ctx, doc.Host)
+	if err != nil || proxy == nil {
+		return doc, err
+	}
+	if proxy.Database.Host == "" {
+		return doc, fault.New(fault.DatabaseUnavailable, "the RDS proxy "+proxy.Name+" has no database behind it", "Give it a target")
+	}
+	return doc.At(proxy.Database.Host, proxy.Database.Port), nil
 }

@@ -53,6 +53,11 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	}, doc.SSL, doc.Password)
 }
 
+// Reach implements [engine.Engine].
+func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
+	return netfault.Reach(ctx, e.Roots, doc)
+}
+
 func (e Engine) connect(ctx context.Context, t netfault.Target, ssl *bool, password redact.String) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
 	defer cancel()

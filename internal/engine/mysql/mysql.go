@@ -83,6 +83,11 @@ type Engine struct {
 
 var _ engine.Engine = Engine{}
 
+// Reach implements [engine.Engine].
+func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
+	return netfault.Reach(ctx, e.Roots, doc)
+}
+
 // Connect implements [engine.Engine]. It opens one TCP connection and makes one
 // attempt to log in, whatever happens.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {

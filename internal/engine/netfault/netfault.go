@@ -7,6 +7,7 @@ package netfault
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -15,7 +16,9 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/rdsroots"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Hints that engines' own faults share.
@@ -42,6 +45,22 @@ func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(
 
 // String is the address and the user.
 func (t Target) String() string { return fmt.Sprintf("%s as %q", t.Address(), t.User) }
+
+// Reach is [engine.Engine]'s, for every engine: it opens a TCP connection, and loads
+// the authorities that roots and the host stand for.
+func Reach(ctx context.Context, roots *x509.CertPool, doc secretdoc.Document) error {
+	if doc.SSL == nil || *doc.SSL {
+		rdsroots.TLS(roots, doc.Host)
+	}
+	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
+	defer cancel()
+	conn, err := Target{Host: doc.Host, Port: doc.Port, User: doc.Username}.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	_ = conn.Close() // nothing was sent
+	return nil
+}
 
 // Dial opens a TCP connection.
 func (t Target) Dial(ctx context.Context) (net.Conn, error) {

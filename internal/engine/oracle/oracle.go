@@ -53,6 +53,11 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	return e.connect(ctx, newTarget(doc), doc.Password)
 }
 
+// Reach implements [engine.Engine].
+func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
+	return netfault.Reach(ctx, e.Roots, doc)
+}
+
 func (e Engine) connect(ctx context.Context, t target, password redact.String) (*session, error) {
 	name, err := parseName("username", t.User)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -72,6 +73,11 @@ func (e Engine) connect(ctx context.Context, doc secretdoc.Document) (*session, 
 		return nil, err
 	}
 	return &session{Conn: conn, engine: e, doc: doc}, nil
+}
+
+// Reach implements [engine.Engine].
+func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
+	return netfault.Reach(ctx, e.Roots, doc)
 }
 
 // session is one logged-in connection.

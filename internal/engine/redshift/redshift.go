@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
+	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
@@ -70,6 +71,11 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	}
 	s.Conn = conn
 	return s, nil
+}
+
+// Reach implements [engine.Engine].
+func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
+	return netfault.Reach(ctx, e.Roots, doc)
 }
 
 // session is one logged-in connection.

@@ -79,6 +79,11 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	return s, err
 }
 
+// Reach implements [engine.Engine].
+func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
+	return netfault.Reach(ctx, e.Roots, doc)
+}
+
 // fit refuses what the protocol cannot carry.
 func fit(doc secretdoc.Document) error {
 	if strings.Contains(doc.Username, `\`) {

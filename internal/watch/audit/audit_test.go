@@ -197,6 +197,8 @@ type database struct {
 
 func (d database) For(secretdoc.Document) (engine.Engine, error) { return d, nil }
 
+func (d database) Reach(context.Context, secretdoc.Document) error { return d.err }
+
 func (d database) Connect(context.Context, secretdoc.Document) (engine.Session, error) {
 	if d.then != nil {
 		d.then(d.world)
