@@ -119,11 +119,18 @@ func (d *deployment) asksForRotation() map[string]any {
 	return pattern
 }
 
-// identifiers are the ways to name the secrets, as wildcards of EventBridge.
+// identifiers are the ways to name the secrets, as wildcards of EventBridge. They have
+// no "?" for the six characters at the end of an ARN, so that a name's pattern matches
+// the ARNs of longer names, too; the configuration refuses those where it matters. A
+// secret that is configured by ARN has no other.
 func identifiers(rotations []config.Rotation) []string {
 	var ids []string
 	for _, r := range rotations {
 		name := config.SecretName(r.Secret)
+		if arn := r.Secret; config.IsARN(arn) {
+			ids = append(ids, name, arn)
+			continue
+		}
 		ids = append(ids, name, "arn:*:secret:"+name+"-*")
 	}
 	return ids

@@ -87,6 +87,7 @@ type deployment struct {
 	*shared
 	scope     constructs.Construct
 	name      string // as in --name of the CLI
+	set       string // the network's name; empty for the main one
 	rotations []config.Rotation
 	network   *config.Network
 	others    []config.Rotation // of the stack's other workflows
@@ -143,32 +144,44 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 		return nil, err
 	}
 
-	var all []*deployment
 	var main *Rotation
-	for _, set := range cfg.Sets() {
-		d := &deployment{shared: s, scope: root, name: cfg.Name, rotations: set.Rotations, network: set.Network}
-		for _, other := range cfg.Sets() {
-			if other.Name != set.Name {
-				d.others = append(d.others, other.Rotations...)
-			}
-		}
-		if set.Name != "" {
-			d.scope, d.name = constructs.NewConstruct(root, jsii.String("Network-"+set.Name)), cfg.Name+"-"+set.Name
+	all := s.deployments()
+	for _, d := range all {
+		if d.scope = root; d.set != "" {
+			d.scope = constructs.NewConstruct(root, jsii.String("Network-"+d.set))
 		}
 		made := d.deploy()
-		if all = append(all, d); main == nil {
+		if main == nil {
 			main = made
 			continue
 		}
 		if main.Others == nil {
 			main.Others = map[string]*Rotation{}
 		}
-		main.Others[set.Name] = made
+		main.Others[d.set] = made
 	}
 	if cfg.Dashboard {
 		main.DashboardName = s.dashboard(root, all)
 	}
 	return main, nil
+}
+
+// deployments are the workflows, one for each network, the main one first.
+func (s *shared) deployments() []*deployment {
+	var all []*deployment
+	for _, set := range s.cfg.Sets() {
+		d := &deployment{shared: s, name: s.cfg.Name, set: set.Name, rotations: set.Rotations, network: set.Network}
+		if set.Name != "" {
+			d.name += "-" + set.Name
+		}
+		for _, other := range s.cfg.Sets() {
+			if other.Name != set.Name {
+				d.others = append(d.others, other.Rotations...)
+			}
+		}
+		all = append(all, d)
+	}
+	return all
 }
 
 func (d *deployment) deploy() *Rotation {

@@ -5,14 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
 // target says which deployment of Tumbler a command talks to.
@@ -22,7 +28,7 @@ type target struct {
 }
 
 func (t *target) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.name, "name", "tumbler", "name of the deployment, as in rotations.yaml")
+	cmd.Flags().StringVar(&t.name, "name", defaultName, "name of the deployment, as in rotations.yaml")
 	cmd.Flags().StringVar(&t.stateMachine, "state-machine", "", "ARN of the state machine, instead of looking it up by name")
 }
 
@@ -30,7 +36,7 @@ func (t *target) flags(cmd *cobra.Command) {
 func environment(ctx context.Context) (aws.Config, error) {
 	// The SDK warns of connections that could not be kept, which is no news to
 	// people; its errors come as errors.
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.Nop{}))
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
@@ -51,7 +57,7 @@ func connect(ctx context.Context) (*sfn.Client, error) {
 
 // find returns the ARN of the state machine.
 func (t *target) find(ctx context.Context, api *sfn.Client) (string, error) {
-	return t.findNamed(ctx, api, "-rotation")
+	return t.findNamed(ctx, api, rotationSuffix)
 }
 
 // findNamed returns the ARN of the deployment's state machine with this suffix.
@@ -59,21 +65,95 @@ func (t *target) findNamed(ctx context.Context, api *sfn.Client, suffix string) 
 	if t.stateMachine != "" {
 		return t.stateMachine, nil
 	}
-	want := t.name + suffix
+	machines, err := stateMachines(ctx, api)
+	if err != nil {
+		return "", err
+	}
+	if arn, found := machines[t.name+suffix]; found {
+		return arn, nil
+	}
+	if _, deployed := machines[t.name+rotationSuffix]; deployed && suffix == fleetSuffix {
+		return "", fmt.Errorf("deployment %s rotates one secret, and has nothing that rotates many. Rotate it with: tumbler rotate SECRET%s", t.name, t.asFlag())
+	}
+	return "", fmt.Errorf("there is no state machine %s in this account and Region. %s", t.name+suffix, deployOr(machines))
+}
+
+const (
+	rotationSuffix, fleetSuffix = "-rotation", "-fleet"
+	defaultName                 = "tumbler"
+)
+
+// asFlag is how to name the deployment again.
+func (t *target) asFlag() string {
+	if t.name == defaultName {
+		return ""
+	}
+	return " --name " + t.name
+}
+
+// deployOr is the remedy for a deployment that is not there.
+func deployOr(machines map[string]string) string {
+	names := deployments(machines)
+	if len(names) == 0 {
+		return "Deploy Tumbler (make deploy), or name another deployment with --name or --state-machine"
+	}
+	return "What is deployed here is named by --name " + strings.Join(names, " or --name ")
+}
+
+// deployments are the names of the deployments that state machines belong to.
+func deployments(machines map[string]string) (names []string) {
+	for machine := range machines {
+		if name, ours := strings.CutSuffix(machine, rotationSuffix); ours {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// stateMachines are all of the account and Region: ARNs by name.
+func stateMachines(ctx context.Context, api *sfn.Client) (map[string]string, error) {
+	machines := map[string]string{}
 	pages := sfn.NewListStateMachinesPaginator(api, &sfn.ListStateMachinesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return "", explain("looking for state machine "+want, err)
+			return nil, explain("looking for what is deployed", err)
 		}
 		for _, machine := range page.StateMachines {
-			if aws.ToString(machine.Name) == want {
-				return aws.ToString(machine.StateMachineArn), nil
-			}
+			machines[aws.ToString(machine.Name)] = aws.ToString(machine.StateMachineArn)
 		}
 	}
-	return "", fmt.Errorf("there is no state machine %s in this account and Region. "+
-		"Deploy Tumbler (make deploy), or name another deployment with --name or --state-machine", want)
+	return machines, nil
+}
+
+// elsewhere tells of the deployment that does rotate a secret, when this one does not: of
+// another network's. It says nothing when it cannot look; the failure stands without it.
+func (t *target) elsewhere(ctx context.Context, cfg aws.Config, code, secret string) string {
+	// Where the policies name the secrets, AWS says that others are not allowed.
+	if code != string(fault.NotConfigured) && code != string(fault.AccessDenied) {
+		return ""
+	}
+	machines, err := stateMachines(ctx, sfn.NewFromConfig(cfg))
+	if err != nil {
+		return ""
+	}
+	name, arn := secret, ""
+	if config.IsARN(secret) {
+		name, arn = config.SecretName(secret), secret
+		if config.IsARN(name) { // without the six characters at its end
+			name = name[strings.LastIndexByte(name, ':')+1:]
+		}
+	}
+	for _, deployment := range deployments(machines) {
+		if deployment == t.name {
+			continue
+		}
+		if _, found, err := registry.New(scheduler.NewFromConfig(cfg), deployment).Lookup(ctx, arn, name); err == nil && found {
+			return fmt.Sprintf(". Deployment %s rotates it: --name %[1]s", deployment)
+		}
+	}
+	return ""
 }
 
 // explain adds a remedy to what commonly goes wrong with an AWS call.

@@ -160,7 +160,7 @@ func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, 
 	if err != nil {
 		return err
 	}
-	machine, err := to.findNamed(ctx, api, "-fleet")
+	machine, err := to.findNamed(ctx, api, fleetSuffix)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (p plan) nothing() error {
 	case p.Earlier > 0:
 		return nil // all that was left has been done meanwhile
 	case p.Skipped[fleet.SkipNotConfigured] > 0:
-		return fmt.Errorf("nothing to rotate: the selected secrets are not in rotations.yaml. Add them there and deploy")
+		return fmt.Errorf("nothing to rotate: this deployment rotates none of the selected secrets. Add them to rotations.yaml and deploy, or name the deployment of their network with --name")
 	}
 	return fmt.Errorf("nothing to rotate: no secret matches. Check the tag or prefix, and the Region")
 }

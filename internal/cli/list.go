@@ -42,7 +42,7 @@ what rotations.yaml says by now.`,
 			return writeEntries(cmd.OutOrStdout(), entries, time.Now())
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "tumbler", "name of the deployment, as in rotations.yaml")
+	cmd.Flags().StringVar(&name, "name", defaultName, "name of the deployment, as in rotations.yaml")
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
@@ -58,16 +59,32 @@ else is exit code 1. "–" marks what could not be checked.`,
 				writePreflight(terminal.New(cmd.OutOrStdout()), args[0], result)
 			}
 			if err == nil && !result.WouldRotate {
-				err = fmt.Errorf("%s would not be rotated. Nothing was changed", args[0])
+				err = fmt.Errorf("%s would not be rotated. Nothing was changed%s", args[0], otherwise(cmd.Context(), name, args[0], result))
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "tumbler", "name of the deployment, as in rotations.yaml")
+	cmd.Flags().StringVar(&name, "name", defaultName, "name of the deployment, as in rotations.yaml")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.Flags().BoolVar(&wait, "at-next-window", false, "for a rotation that waits for the next window")
 	cmd.Flags().BoolVar(&outside, "outside-window", false, "for a rotation that disregards the window")
 	return cmd
+}
+
+// otherwise names the deployment that rotates the secret, when this one does not.
+func otherwise(ctx context.Context, name, secret string, result rotation.PreflightResult) string {
+	cfg, err := environment(ctx)
+	if err != nil {
+		return ""
+	}
+	for _, c := range result.Checks {
+		if !c.OK && !c.Skipped {
+			if other := (&target{name: name}).elsewhere(ctx, cfg, string(c.Code), secret); other != "" {
+				return other
+			}
+		}
+	}
+	return ""
 }
 
 // preflight asks the function.
@@ -87,7 +104,8 @@ func preflight(ctx context.Context, function string, request rotation.Request) (
 	doing := "invoking function " + function
 	out, err := lambda.NewFromConfig(cfg).Invoke(ctx, &lambda.InvokeInput{FunctionName: &function, Payload: payload})
 	if _, missing := errors.AsType[*types.ResourceNotFoundException](err); missing {
-		return result, fmt.Errorf("there is no function %s in this account and Region. Deploy Tumbler (make deploy), or name another deployment with --name", function)
+		machines, _ := stateMachines(ctx, sfn.NewFromConfig(cfg)) // without the right to look, none
+		return result, fmt.Errorf("there is no function %s in this account and Region. %s", function, deployOr(machines))
 	}
 	if err != nil {
 		return result, explain(doing, err)

@@ -71,10 +71,11 @@ that another execution is rotating, is exit code 1 with the reason.`,
 			}
 			ctx := cmd.Context()
 			request.SecretID = args[0]
-			api, err := connect(ctx)
+			cfg, err := environment(ctx)
 			if err != nil {
 				return err
 			}
+			api := sfn.NewFromConfig(cfg)
 			machine, err := to.find(ctx, api)
 			if err != nil {
 				return err
@@ -87,7 +88,11 @@ that another execution is rotating, is exit code 1 with the reason.`,
 			if detach {
 				return nil
 			}
-			return report(cmd, api, arn, watch)
+			err = report(cmd, api, arn, watch)
+			if failed, ok := errors.AsType[notRotatedError](err); ok {
+				return fmt.Errorf("%w%s", err, to.elsewhere(ctx, cfg, failed.code, args[0]))
+			}
+			return err
 		},
 	}
 	to.flags(cmd)
@@ -160,5 +165,10 @@ func notRotated(e follow.Ending) error {
 		return fmt.Errorf("the rotation did not end: the execution is %s in state %s. "+
 			"The secret may be half-way; rotate again to repair it", e.Status, e.State)
 	}
-	return fmt.Errorf("not rotated: %s: %s: %s", e.State, e.Error, e.Cause)
+	return notRotatedError{e.Error, fmt.Sprintf("not rotated: %s: %s: %s", e.State, e.Error, e.Cause)}
 }
+
+// notRotatedError is an execution that failed, by its error's name.
+type notRotatedError struct{ code, text string }
+
+func (e notRotatedError) Error() string { return e.text }

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,10 +19,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/proof/dbtest"
@@ -81,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"configure": inWorld((*world).configure),
 			"asked":     inWorld((*world).asked),
 			"fleet":     inWorld((*world).fleet),
+			"deployed":  inWorld((*world).deployed),
 			"freeport":  freePort,
 			"reach":     reach,
 		},
@@ -159,6 +166,39 @@ func (w *world) asked(ts *testscript.TestScript, args []string) {
 	if !strings.Contains(aws.ToString(last.Input), args[0]) {
 		ts.Fatalf("the input is %s", aws.ToString(last.Input))
 	}
+}
+
+// deployed: "deployed MACHINE..." is an account with these state machines, and the
+// schedule group tumbler-reporting, in which prod/report is. All but their list is the
+// sandbox's.
+func (w *world) deployed(ts *testscript.TestScript, machines []string) {
+	api := scheduler.NewFromConfig(w.sandbox.AWS("deployment"))
+	group := "tumbler-reporting"
+	_, err := api.CreateScheduleGroup(w.t.Context(), &scheduler.CreateScheduleGroupInput{Name: &group})
+	ts.Check(err)
+	input := `{"secretId":"prod/report","trigger":{"source":"schedule","scheduledAt":"<aws.scheduler.scheduled-time>"}}`
+	_, err = api.CreateSchedule(w.t.Context(), &scheduler.CreateScheduleInput{
+		Name: aws.String(registry.Name("prod/report")), GroupName: &group, ScheduleExpression: aws.String("cron(0 0 31 12 ? 2199)"),
+		FlexibleTimeWindow: &types.FlexibleTimeWindow{Mode: types.FlexibleTimeWindowModeOff}, State: types.ScheduleStateDisabled,
+		Target: &types.Target{Arn: &w.sandbox.StateMachineARN, RoleArn: aws.String("arn:aws:iam::123456789012:role/scheduler"), Input: &input},
+	})
+	ts.Check(err)
+	list := []string{}
+	for _, name := range machines {
+		list = append(list, fmt.Sprintf(`{"name":%q,"stateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:%[1]s","type":"STANDARD","creationDate":1}`, name))
+	}
+	to, err := url.Parse(w.sandbox.URL)
+	ts.Check(err)
+	rest := httputil.NewSingleHostReverseProxy(to)
+	front := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "AWSStepFunctions.ListStateMachines" {
+			fmt.Fprintf(out, `{"stateMachines":[%s]}`, strings.Join(list, ","))
+			return
+		}
+		rest.ServeHTTP(out, r)
+	}))
+	ts.Defer(front.Close)
+	ts.Setenv("AWS_ENDPOINT_URL", front.URL)
 }
 
 // deny: "deny FUNCTION OPERATION" takes a permission away, and ends a hold.

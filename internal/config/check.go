@@ -61,6 +61,7 @@ func (c *checker) config(cfg *Config) {
 	c.onePlace(cfg)
 	c.networksHaveNames(cfg)
 	c.oneMain(cfg)
+	c.toldApart(cfg)
 	if len(c.problems) > 0 || len(cfg.Rotations) == 0 {
 		return // the numbers would be of something else
 	}

@@ -113,6 +113,36 @@ func (c *checker) oneMain(cfg *Config) {
 	}
 }
 
+// toldApart refuses names that events cannot tell apart: EventBridge's wildcard for the
+// six characters at the end of an ARN matches what follows in a longer name, too. The
+// main workflow hears only of what the others do not, and so may have either.
+func (c *checker) toldApart(cfg *Config) {
+	sets := cfg.Sets()
+	if len(sets) == 1 || !cfg.RotateNow.Enabled {
+		return
+	}
+	in := map[string]int{} // set, by name
+	for i, set := range sets {
+		for _, r := range set.Rotations {
+			in[SecretName(r.Secret)] = i
+		}
+	}
+	byARN := map[string]bool{}
+	for _, r := range cfg.Rotations {
+		byARN[SecretName(r.Secret)] = IsARN(r.Secret)
+	}
+	for i, r := range cfg.Rotations {
+		name := SecretName(r.Secret)
+		for end, char := range name {
+			shorter := name[:end]
+			if of, known := in[shorter]; char == '-' && known && of != 0 && of != in[name] && !byARN[shorter] {
+				c.problem(fmt.Sprintf("rotations[%d].secret", i), fmt.Sprintf("begins with %q of another network, and an event that names it by ARN would reach that one", shorter+"-"),
+					fmt.Sprintf("write the complete ARN of %s instead of its name, or rotateNow: {enabled: false}", shorter))
+			}
+		}
+	}
+}
+
 func (c *checker) namedNetwork(name string, n *Network) {
 	field := "networks." + name
 	if !networkPattern.MatchString(name) || name == None || name == NoVPC {

@@ -124,6 +124,7 @@ var beyondSchema = []string{
 	"superuser's key without superuser", "password of nothing", "no such network", "no networks",
 	"second network without a name", "another Region", "sender of no events", "no authority",
 	"no main network", "main network of nobody", "pattern of nothing", "secret without a pattern", "too long for IAM", "too many", "too many resources", "too long for an event pattern",
+	"names that events cannot tell apart",
 }
 
 // TestSchemaRefuses what the parser refuses, as far as a schema can.

@@ -11,7 +11,7 @@ const (
 	SkipReplica       = "a replica"
 	SkipManaged       = "managed by another AWS service"
 	SkipNative        = "rotated by Secrets Manager itself"
-	SkipNotConfigured = "not in rotations.yaml"
+	SkipNotConfigured = "not configured in this deployment"
 )
 
 // Survey says what a request would rotate.

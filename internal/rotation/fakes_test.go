@@ -29,6 +29,10 @@ type vault struct {
 	fails  map[string]error  // by operation
 	made   int               // passwords
 
+	// replaces is the other reading of VersionStages: the labels given are all that the
+	// version then has.
+	replaces bool
+
 	onMove func() // called once, before a label moves
 
 	// lag is how many times Describe finds the replica in eu-west-1 behind; nil:
@@ -105,6 +109,9 @@ func (v *vault) RandomPassword(context.Context, rotation.PasswordPolicy) (redact
 
 func (v *vault) PutVersion(_ context.Context, _, id, label string, value redact.String) error {
 	if _, exists := v.values[id]; !exists {
+		if v.replaces {
+			maps.DeleteFunc(v.labels, func(_, of string) bool { return of == id })
+		}
 		v.values[id], v.labels[label] = value.Reveal(), id
 	}
 	return v.fails["PutVersion"]

@@ -128,7 +128,7 @@ func (p Plan) configured(ctx context.Context, asked json.RawMessage, request Req
 	}
 	if !found {
 		return Request{}, fault.New(fault.NotConfigured, "no rotation is configured for secret "+secret.Name,
-			"Add it to rotations.yaml and deploy; schedule is optional there")
+			"Add it to rotations.yaml and deploy (schedule is optional there), or start the deployment of its network")
 	}
 	if request.Trigger.Source != SourceSchedule { // whose request is the configuration as it was when the schedule was made
 		if err := namesOnly(asked); err != nil {

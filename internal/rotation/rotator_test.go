@@ -3,6 +3,7 @@ package rotation_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -61,6 +62,49 @@ func TestRotatorStrategy(t *testing.T) {
 				t.Errorf("the version is of %q: %v", doc.Username, err)
 			}
 		})
+	}
+}
+
+// Whether PutSecretValue adds its VersionStages to a version's labels or replaces them,
+// the documentation leaves open; emulators replace them. Each native rotation goes
+// through under both, also when Secrets Manager repeats a step.
+func TestRotatorUnderBothReadingsOfVersionStages(t *testing.T) {
+	for _, replaces := range []bool{false, true} {
+		for _, twice := range []string{"", rotation.StepCreate, rotation.StepSet, rotation.StepTest, rotation.StepFinish} {
+			t.Run(fmt.Sprintf("replaces %v, repeated %s", replaces, twice), func(t *testing.T) {
+				v := newVault()
+				v.replaces = replaces
+				v.pending(own, "")
+				s := &server{answers: map[string]fault.Code{"current": ""}}
+				r := rotation.Rotator{Secrets: v, Databases: s, Now: atNoon}
+				for _, step := range []string{rotation.StepCreate, rotation.StepSet, rotation.StepTest, rotation.StepFinish} {
+					for range map[bool]int{false: 1, true: 2}[step == twice] {
+						if _, err := r.Run(t.Context(), rotation.NativeInput{Step: step, SecretID: "prod/app", ClientRequestToken: own}); err != nil {
+							t.Fatalf("%s: %v", step, err)
+						}
+						if holder := v.labels[rotation.Pending]; holder != own && step != rotation.StepFinish {
+							t.Fatalf("after %s, AWSPENDING is on %q", step, holder)
+						}
+					}
+				}
+				if v.labels[rotation.Current] != own || s.answers[v.password(own)] != "" || v.made != map[bool]int{false: 1, true: 2}[twice == rotation.StepCreate] {
+					t.Errorf("the labels are %v, %d passwords were made", v.labels, v.made)
+				}
+			})
+		}
+	}
+}
+
+// A version that somebody takes AWSPENDING from while it is stored is not rotated on.
+func TestRotatorDoesNotTakeAWSPENDINGBack(t *testing.T) {
+	v := newVault()
+	v.replaces = true
+	v.pending(own, "")
+	v.onMove = func() { v.labels[rotation.Pending] = "v-other" }
+	_, err := rotation.Rotator{Secrets: v, Databases: &server{}, Now: atNoon}.Run(t.Context(),
+		rotation.NativeInput{Step: rotation.StepCreate, SecretID: "prod/app", ClientRequestToken: own})
+	if !fault.Is(err, fault.NotPending) || v.labels[rotation.Pending] != "v-other" {
+		t.Errorf("got %v, and AWSPENDING is on %s", err, v.labels[rotation.Pending])
 	}
 }
 
