@@ -58,6 +58,8 @@ func (i Interruption) assess() (affected, left, advice string) {
 		return unaffected, "nothing that matters: AWSCURRENT already is the new version, which had logged in. Only the report is missing.", "nothing; the next rotation clears up what is left."
 	case i.Labels[Pending] != own && i.Labels[Hold(own)] != own:
 		return notChanged, "no label: the rotation had not gone to the database, or had put everything right.", "rotate again."
+	case i.Step == readyState:
+		return notChanged, label + " on its version. The rotation had not gone to the database.", again
 	case i.Plan.Strategy == AlternatingUsers:
 		return notChanged, label + " on its version. The user that AWSCURRENT names was not touched.", again
 	}

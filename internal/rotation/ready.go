@@ -13,6 +13,9 @@ import (
 // the clock has to be the last thing before.
 const StepReady = "ready"
 
+// readyState is the state that asks for it, before SetSecret is entered.
+const readyState = "Ready"
+
 // Readiness is empty: that there is one says it all.
 type Readiness struct{}
 

@@ -80,7 +80,7 @@ func (in RestoreInput) failedStep() string {
 	case in.Plan.Decision != Rotate:
 		return "Plan"
 	case !in.entered() && in.Create.Attempts > 0:
-		return "Ready"
+		return readyState
 	case !in.entered():
 		return "CreateSecret"
 	case in.Set == nil:

@@ -33,7 +33,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"state is no object", `{"StartAt":"S","States":{"S":1}}`, `States.S: 1: is not an object`},
 		{"long name", strings.ReplaceAll(one(pass), `"S"`, `"`+strings.Repeat("S", 81)+`"`), `empty or too long`},
 		{"no type", one(`"End":true`), `state "S": Type: is missing`},
-		{"unknown type", one(`"Type":"Parallel","End":true`), `state "S": Type: "Parallel": is not a type of state of this interpreter: use Pass`},
+		{"unknown type", one(`"Type":"Paralel","End":true`), `state "S": Type: "Paralel": is not a type of state of this interpreter: use Pass`},
 		{"unknown field", one(pass + `,"ResultsPath":"$"`), `state "S": ResultsPath: "$": is not a field here: remove it; the fields here are Type,`},
 		{"unsupported field", task(`"HeartbeatSeconds":5`), `HeartbeatSeconds: 5: is not supported here by this interpreter`},
 		{"field of another type", one(pass + `,"Seconds":1`), `Seconds: 1: is not a field here`},

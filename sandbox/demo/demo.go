@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -161,16 +162,17 @@ func (d *demo) rotate(ctx context.Context) error {
 	return nil
 }
 
-// fail takes a permission away from one function, so that the rotation fails
-// after the database has the new password: the worst moment.
+// fail takes a permission away from one function after it has shown that it is ready,
+// so that the rotation fails when the database has the new password: the worst moment.
 func (d *demo) fail(ctx context.Context) error {
-	d.out.Heading("3. A rotation fails half-way: somebody has taken a permission away from finishsecret")
+	d.out.Heading("3. A rotation fails half-way: somebody takes a permission away while it runs")
 	before, err := d.password(ctx)
 	if err != nil {
 		return err
 	}
+	var ready atomic.Bool
 	d.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
-		if call.Caller.AccessKeyID == "finishsecret" && call.Operation == "UpdateSecretVersionStage" {
+		if call.Caller.AccessKeyID == "finishsecret" && call.Operation == "UpdateSecretVersionStage" && ready.Swap(true) {
 			return &wire.Failure{Err: wire.Errorf("AccessDeniedException",
 				"User: finishsecret is not authorized to perform: secretsmanager:UpdateSecretVersionStage")}
 		}

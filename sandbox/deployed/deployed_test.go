@@ -65,8 +65,8 @@ func TestDeployedFunctionsRotate(t *testing.T) {
 			t.Fatalf("ended in %s: %s: %s", e.State, e.Error, e.Cause)
 		}
 	}
-	if starts != 5 {
-		t.Errorf("%d processes were started for two rotations, want one for each of 5 functions", starts)
+	if starts != 6 {
+		t.Errorf("%d processes were started for two rotations, want one for each of 6 functions", starts)
 	}
 	if e := rotate("missing"); e.State != "Refused" || e.Error != "SecretNotFound" {
 		t.Errorf("ended in %s with %s", e.State, e.Error)

@@ -21,7 +21,7 @@ func TestForeignClient(t *testing.T) {
 	if err != nil {
 		t.Fatal("node is not installed: this test needs it, as the rest of the check does")
 	}
-	if _, err := os.Stat(filepath.Join("..", "..", "..", "node_modules", "@aws-sdk", "client-secrets-manager")); err != nil {
+	if _, err := os.Stat(filepath.Join("..", "..", "node_modules", "@aws-sdk", "client-secrets-manager")); err != nil {
 		t.Fatal("the JavaScript SDK is not installed: run npm ci --ignore-scripts")
 	}
 	svc := secretsmanager.New(secretsmanager.Config{})

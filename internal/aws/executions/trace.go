@@ -19,7 +19,8 @@ var _ incident.Executions = (*Client)(nil)
 // writes about fifty.
 const lastEvents = 200
 
-// Trace implements [incident.Executions] with one call.
+// Trace implements [incident.Executions] with one call. Whatever happens in a branch of a
+// Parallel state happens in that state.
 func (c *Client) Trace(ctx context.Context, executionARN string) (incident.Trace, error) {
 	out, err := c.api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &executionARN, ReverseOrder: true, MaxResults: lastEvents,
@@ -28,15 +29,18 @@ func (c *Client) Trace(ctx context.Context, executionARN string) (incident.Trace
 		return incident.Trace{}, classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
 	}
 	var t incident.Trace
+	found, left := false, false // the last state; a Parallel that was left since
 	for _, e := range out.Events {
 		if t.Failure == (rotation.Failure{}) {
 			t.Failure = endOf(e)
 		}
-		if in := e.StateEnteredEventDetails; in != nil {
+		left = left || e.Type == types.HistoryEventTypeParallelStateExited
+		within := e.Type == types.HistoryEventTypeParallelStateEntered && !left
+		if in := e.StateEnteredEventDetails; in != nil && (!found || within) {
+			found = true
 			t.State, t.Input = aws.ToString(in.Name), json.RawMessage(aws.ToString(in.Input))
 			kind := strings.TrimSuffix(string(e.Type), "StateEntered")
 			t.Final = kind == "Fail" || kind == "Succeed"
-			break
 		}
 	}
 	return t, nil

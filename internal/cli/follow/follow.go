@@ -89,14 +89,23 @@ func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
 	}
 }
 
-// reader turns history events into steps.
+// reader turns history events into steps. Branches of a Parallel state go on side by
+// side: which state an event is of follows from the event before it.
 type reader struct {
-	api     *sfn.Client
-	arn     string
-	onStep  func(Step)
-	seen    int64 // id of the last event read
-	current Step  // the state entered last
+	api    *sfn.Client
+	arn    string
+	onStep func(Step)
+	seen   int64            // id of the last event read
+	last   *visit           // the state entered last
+	of     map[int64]*visit // by event
+	open   map[string]*visit
+}
+
+// visit is a state that was entered.
+type visit struct {
+	step    Step
 	failure *Step // its last attempt's failure, until it is known what came of it
+	failed  bool  // a branch of it has failed
 }
 
 // read reads what is new and reports whether there was anything.
@@ -120,48 +129,73 @@ func (r *reader) read(ctx context.Context) (news bool, err error) {
 }
 
 func (r *reader) take(event types.HistoryEvent) {
+	if r.of == nil {
+		r.of, r.open, r.last = map[int64]*visit{}, map[string]*visit{}, &visit{}
+	}
 	at := aws.ToTime(event.Timestamp)
+	v := r.of[event.PreviousEventId]
+	if v == nil {
+		v = r.last
+	}
+	switch {
+	case event.StateEnteredEventDetails != nil:
+		r.settle(v)
+		v = &visit{step: Step{State: aws.ToString(event.StateEnteredEventDetails.Name), Type: typeOf(event.Type), At: at}}
+		r.last, r.open[v.step.State] = v, v
+		r.emit(v, Entered, Step{At: at})
+	case event.StateExitedEventDetails != nil:
+		if named := r.open[aws.ToString(event.StateExitedEventDetails.Name)]; named != nil {
+			v = named
+		}
+		if v.failure == nil && !v.failed {
+			r.emit(v, Left, Step{At: at})
+		}
+		r.settle(v) // a state that was left by a Catch is "exited" too
+		delete(r.open, v.step.State)
+	default:
+		r.attempt(v, event, at)
+	}
+	r.of[event.Id] = v
+}
+
+// attempt is about an event within a state.
+func (r *reader) attempt(v *visit, event types.HistoryEvent, at time.Time) {
 	if failure := failureOf(event); failure != nil {
 		failure.At = at
-		r.failure = failure
+		v.failure = failure
 		return
 	}
 	switch event.Type {
 	case types.HistoryEventTypeLambdaFunctionScheduled, types.HistoryEventTypeTaskScheduled:
-		if r.failure != nil {
-			r.emit(Retried, *r.failure)
+		if v.failure != nil {
+			r.emit(v, Retried, *v.failure)
+		}
+	case types.HistoryEventTypeParallelStateFailed:
+		for _, branch := range r.open {
+			r.settle(branch)
+			branch.failed = true
 		}
 	case types.HistoryEventTypeExecutionFailed, types.HistoryEventTypeExecutionAborted, types.HistoryEventTypeExecutionTimedOut:
-		r.settle()
-	}
-	if d := event.StateEnteredEventDetails; d != nil {
-		r.settle()
-		r.current = Step{State: aws.ToString(d.Name), Type: typeOf(event.Type), At: at}
-		r.emit(Entered, Step{At: at})
-	}
-	if event.StateExitedEventDetails != nil {
-		if r.failure != nil {
-			r.settle() // a state that was left by a Catch is "exited" too
-			return
+		for _, left := range r.open {
+			r.settle(left)
 		}
-		r.emit(Left, Step{At: at})
 	}
 }
 
 // settle reports a failure that no retry followed.
-func (r *reader) settle() {
-	if r.failure != nil {
-		r.emit(Failed, *r.failure)
+func (r *reader) settle(v *visit) {
+	if v.failure != nil {
+		r.emit(v, Failed, *v.failure)
 	}
 }
 
-func (r *reader) emit(kind Kind, s Step) {
-	r.failure = nil
+func (r *reader) emit(v *visit, kind Kind, s Step) {
+	v.failure = nil
 	if r.onStep == nil {
 		return
 	}
-	s.Kind, s.State, s.Type = kind, r.current.State, r.current.Type
-	s.Took = s.At.Sub(r.current.At)
+	s.Kind, s.State, s.Type = kind, v.step.State, v.step.Type
+	s.Took = s.At.Sub(v.step.At)
 	r.onStep(s)
 }
 
@@ -170,7 +204,7 @@ func (r *reader) ending(about *sfn.DescribeExecutionOutput) Ending {
 	e := Ending{
 		ARN:    r.arn,
 		Status: about.Status,
-		State:  r.current.State,
+		State:  r.state(),
 		Error:  aws.ToString(about.Error),
 		Took:   aws.ToTime(about.StopDate).Sub(aws.ToTime(about.StartDate)),
 	}
@@ -181,4 +215,12 @@ func (r *reader) ending(about *sfn.DescribeExecutionOutput) Ending {
 		e.Output = json.RawMessage(*about.Output)
 	}
 	return e
+}
+
+// state is the one that was entered last.
+func (r *reader) state() string {
+	if r.last == nil {
+		return ""
+	}
+	return r.last.step.State
 }

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { leakcheck.Main(m) }
 // good is what each state's function answers when nothing is wrong.
 var good = map[string]string{
 	"Plan": `{"decision":"rotate","secretArn":"arn","versionId":"v","headline":"h","giveUp":"g","applications":"at risk"}`, "CreateSecret": `{}`, "SetSecret": `{}`, "TestSecret": `{}`,
+	"ReadyToTest": `{}`, "ReadyToFinish": `{}`, "ReadyToRestore": `{}`,
 	"FinishSecret": ending("Rotated"), "Restore": ending("RestoredCleanly"),
 }
 
@@ -43,6 +44,8 @@ type world struct {
 
 	mu    sync.Mutex
 	tells map[string]func(ctx context.Context, attempt int) error // by state
+
+	branches map[string][]string // what was shown of each branch's state
 }
 
 func newWorld(t *testing.T) *world {
@@ -105,6 +108,7 @@ func (w *world) start() string {
 func (w *world) follow(arn string) ([]string, follow.Ending) {
 	w.Helper()
 	var shown []string
+	w.branches = map[string][]string{}
 	e, err := follow.Config{API: w.api, Interval: time.Millisecond, OnStep: func(s follow.Step) {
 		if s.Type != "Task" && s.Type != "Fail" && s.Type != "Succeed" {
 			return
@@ -116,6 +120,10 @@ func (w *world) follow(arn string) ([]string, follow.Ending) {
 		}
 		if s.At.IsZero() || s.Took < 0 {
 			w.Errorf("%s at %s after %s", text, s.At, s.Took)
+		}
+		if strings.HasPrefix(s.State, "ReadyTo") { // in any order
+			w.branches[s.State] = append(w.branches[s.State], text)
+			return
 		}
 		shown = append(shown, text)
 	}}.Execution(w.Context(), arn)
@@ -163,6 +171,25 @@ func TestTimeout(t *testing.T) {
 	})
 	shown, _ := w.follow(w.start())
 	w.expect(shown[6:9], "○TestSecret, ↻TestSecret States.Timeout: no cause was given, ●TestSecret")
+}
+
+// What happens in a branch is shown as its own, whatever happens beside it.
+func TestBranches(t *testing.T) {
+	w := newWorld(t)
+	w.tell("ReadyToTest", fails(2, "DatabaseUnreachable", "no answer"))
+	w.follow(w.start())
+	retry := "↻ReadyToTest DatabaseUnreachable: no answer"
+	w.expect(w.branches["ReadyToTest"], "○ReadyToTest, "+retry+", "+retry+", ●ReadyToTest")
+	w.expect(w.branches["ReadyToFinish"], "○ReadyToFinish, ●ReadyToFinish")
+	w.expect(w.branches["ReadyToRestore"], "○ReadyToRestore, ●ReadyToRestore")
+
+	w.tell("ReadyToTest", fails(always, "CertificateRejected", "who is that"))
+	shown, e := w.follow(w.start())
+	w.expect(w.branches["ReadyToTest"], "○ReadyToTest, ✗ReadyToTest CertificateRejected: who is that")
+	w.expect(shown, "○Plan, ●Plan, ○CreateSecret, ●CreateSecret, ○Restore, ●Restore, ○SendAlert, ●SendAlert, ○Announce, ●Announce, ○RestoredCleanly")
+	if e.State != "RestoredCleanly" {
+		t.Errorf("ending %+v", e)
+	}
 }
 
 // The last failure is shown once, as such, although a Catch leaves the state.
