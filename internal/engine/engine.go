@@ -116,4 +116,8 @@ type CloneResult struct {
 
 	// Privileges is what [Session.Privileges] lists for both accounts now.
 	Privileges []string
+
+	// Accounts is what it lists for a session of each of the accounts that the
+	// clone consists of, where those are several (MySQL has one for each host).
+	Accounts [][]string
 }

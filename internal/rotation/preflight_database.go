@@ -117,7 +117,8 @@ func (f *flight) checkSuperuser(ctx context.Context) (finding, error) {
 		return found("none is needed")
 	}
 	message, err := f.openSuperuser(ctx)
-	if err != nil && f.session != nil && f.plan.Strategy != AlternatingUsers {
+	_, always := f.session.(engine.PasswordChanger)
+	if err != nil && f.session != nil && !always && f.plan.Strategy != AlternatingUsers {
 		why := fault.From(err)
 		return finding{"not needed now, and useless if the password were lost: " + why.Op, why.Hint, false}, nil
 	}
@@ -150,6 +151,9 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username}
 	if session == nil {
 		session = f.admin // of a single user whose password is lost
+	}
+	if _, ok := f.session.(engine.PasswordChanger); ok && f.admin != nil { // as in setPassword
+		session, request.Own = f.admin, f.session
 	}
 	if f.plan.Strategy == AlternatingUsers {
 		session, request = f.admin, f.cloneRequest()

@@ -39,7 +39,8 @@ type SetResult struct {
 	// level with the original.
 	Changes []string `json:"changes,omitempty"`
 
-	// Privileges is a digest of what the clone and the original may do.
+	// Privileges is a digest of what the clone and the original may do; one for each
+	// of their accounts where a user has several, with spaces between.
 	Privileges string `json:"privileges,omitempty"`
 }
 
@@ -94,7 +95,7 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
 	}
-	if err := session.SetPassword(commit(ctx), a.pending.Username, a.pending.Password); err != nil {
+	if err := a.setPassword(ctx, session, a.pending); err != nil {
 		return SetResult{}, err
 	}
 	return SetResult{ChangedAt: new(a.now().UTC()), LoggedInWith: with}, nil
@@ -108,7 +109,7 @@ func (a attempt) setAgain(ctx context.Context, session engine.Session) error {
 	if a.plan.checkOpen(a.now()) != nil {
 		return nil
 	}
-	err := session.SetPassword(commit(ctx), a.pending.Username, a.pending.Password)
+	err := a.setPassword(ctx, session, a.pending)
 	if err != nil && fault.CodeOf(err).Retryable() {
 		return err
 	}
@@ -172,7 +173,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 			return SetResult{}, err
 		}
 	}
-	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: level.Changes, Privileges: digest(level.Privileges)}, nil
+	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: level.Changes, Privileges: digests(level)}, nil
 }
 
 // ensureCurrent proves that AWSCURRENT logs in, which applications use until the
@@ -215,6 +216,18 @@ func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (e
 	}
 	request.Proven = true
 	return admin.EnsureClone(commit(ctx), request)
+}
+
+// digests are what [Test] may find an account of the user to have.
+func digests(level engine.CloneResult) string {
+	if len(level.Accounts) == 0 {
+		return digest(level.Privileges)
+	}
+	var list []string
+	for _, privileges := range level.Accounts {
+		list = append(list, digest(privileges))
+	}
+	return strings.Join(list, " ")
 }
 
 // digest is a short form of a list of privileges, so that the execution's state

@@ -154,7 +154,10 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 		return s.waitAndTry(ctx)
 	}
 	began := s.now()
-	err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
+	err = s.setPassword(ctx, session, s.current)
+	if err != nil && s.plan.RecoverPassword && !fault.CodeOf(err).Retryable() { // the superuser's fault, perhaps
+		err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
+	}
 	session.Close()
 	switch {
 	case err != nil && (s.refused || fault.CodeOf(err).Retryable()):
