@@ -152,11 +152,16 @@ func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current
 			return err
 		}
 	}
-	next, err := current.WithCredentials(account.Username, password, plan.AlsoUpdate...)
+	next, err := plan.next(current, account, password)
 	if err != nil {
 		return err
 	}
 	return secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), next.Encode())
+}
+
+// next is what the version is to hold.
+func (p Planned) next(current, account secretdoc.Document, password redact.String) (secretdoc.Document, error) {
+	return current.WithCredentials(account.Username, password, p.AlsoUpdate...)
 }
 
 // claim attaches AWSPENDING. Of several executions that try, one wins; the others

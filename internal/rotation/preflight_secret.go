@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
@@ -151,5 +153,34 @@ func (f *flight) checkPolicy(context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	return found("%d characters of %d different ones", policy.Length, alphabet)
+	hint, err := f.wouldStore(policy, alphabet)
+	if err != nil {
+		return finding{}, err
+	}
+	return finding{message: fmt.Sprintf("%d characters of %d different ones", policy.Length, len(alphabet)), hint: hint}, nil
+}
+
+// wouldStore makes what CreateSecret would store, with passwords that stand for the
+// new one: of each character alone, which takes between one byte and several there.
+func (f *flight) wouldStore(policy PasswordPolicy, alphabet string) (hint string, err error) {
+	account, err := target(f.plan, f.current)
+	if err != nil {
+		return "", nil // the check of user names says it
+	}
+	var refused error
+	fits := false
+	for _, c := range alphabet {
+		if _, err := f.plan.next(f.current, account, redact.New(strings.Repeat(string(c), policy.Length))); err != nil {
+			refused = err
+		} else {
+			fits = true
+		}
+	}
+	switch {
+	case refused == nil:
+		return "", nil
+	case !fits:
+		return "", refused
+	}
+	return "It depends on the new password: " + fault.From(refused).Op, nil
 }
