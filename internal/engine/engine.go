@@ -114,6 +114,9 @@ type CloneResult struct {
 	// password and no hash. Empty when the clone was level already.
 	Changes []string
 
+	// Notes tell, for people, where the call could not look.
+	Notes []string
+
 	// Privileges is what [Session.Privileges] lists for both accounts now.
 	Privileges []string
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ type SetResult struct {
 	Repaired bool `json:"repaired,omitempty"`
 
 	// Changes lists what was granted to and revoked from the clone to bring it
-	// level with the original.
+	// level with the original, and where nobody could look.
 	Changes []string `json:"changes,omitempty"`
 
 	// Privileges is a digest of what the clone and the original may do; one for each
@@ -173,7 +174,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 			return SetResult{}, err
 		}
 	}
-	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: level.Changes, Privileges: digests(level)}, nil
+	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
 }
 
 // ensureCurrent proves that AWSCURRENT logs in, which applications use until the

@@ -30,6 +30,12 @@ const (
 	Databases = "SELECT name, containment FROM sys.databases " +
 		"WHERE state = 0 AND HAS_DBACCESS(name) = 1 ORDER BY name"
 
+	// Closed lists those that cannot, but for two that nobody's users are in: model, and
+	// RDS's own. Without access, and offline, HAS_DBACCESS is 0 (SQL Server
+	// documentation, "HAS_DBACCESS").
+	Closed = "SELECT name FROM sys.databases " +
+		"WHERE COALESCE(HAS_DBACCESS(name), 0) = 0 AND name NOT IN (N'model', N'rdsadmin') ORDER BY name"
+
 	// Users describes the current database's users by security identifier or
 	// name (sid, other sid, name, other name), with the mark that says whose
 	// clone a user is. Authentication type 2 is a password in the database.
