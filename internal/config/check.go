@@ -174,6 +174,12 @@ func (c *checker) superuser(field string, r *Rotation) {
 	if r.RecoverPassword && r.Strategy == AlternatingUsers {
 		c.problem(field+".recoverPassword", "is about the strategy single-user", "remove it: with alternating-users the superuser sets the password anyway")
 	}
+	if r.KeepPrevious && r.Strategy == AlternatingUsers {
+		c.problem(field+".keepPrevious", "is about the strategy single-user", "remove it: with alternating-users both users' passwords stay valid anyway")
+	}
+	if r.SeparateOwnership && r.Strategy != AlternatingUsers {
+		c.problem(field+".separateOwnership", "is about the strategy alternating-users", "remove it: a single user has no clone")
+	}
 	if c.given(at) {
 		c.secret(at, r.SuperuserSecret)
 		if r.SuperuserSecret == r.Secret {

@@ -126,6 +126,12 @@ type Rotation struct {
 	Username string `yaml:"username"`
 	// RecoverPassword lets the superuser reset a password that is lost. Optional.
 	RecoverPassword bool `yaml:"recoverPassword"`
+	// KeepPrevious has the database accept the password before as well, until the
+	// next rotation. Optional; single-user, MySQL from 8.0.14 on.
+	KeepPrevious bool `yaml:"keepPrevious"`
+	// SeparateOwnership makes a clone own what it creates. Optional;
+	// alternating-users, PostgreSQL.
+	SeparateOwnership bool `yaml:"separateOwnership"`
 	// Schedule is a rate() or cron() expression in UTC, or none. Optional; without
 	// it the secret is rotated on demand only.
 	Schedule string `yaml:"schedule"`

@@ -75,6 +75,8 @@ var mistakes = []mistake{
 	{"backstop with an own function", one + "    nativeBackstop: 90d\n    rotationFunction: arn:aws:lambda:eu-west-1:111122223333:function:f\n", "r.yaml:3:21: rotations[0].nativeBackstop: rotates through Tumbler's own function, and this rotation has a rotationFunction: remove one of the two"},
 	{"rotation function", one + "    rotationFunction: db2\n", `r.yaml:3:23: rotations[0].rotationFunction: "db2" is not valid here: write the function's ARN`},
 	{"recover without superuser", one + "    recoverPassword: true\n", "r.yaml:3:22: rotations[0].recoverPassword: needs a superuserSecret: add superuserSecret"},
+	{"keep with two users", one + "    keepPrevious: true\n    strategy: alternating-users\n    superuserSecret: admin\n", "r.yaml:3:19: rotations[0].keepPrevious: is about the strategy single-user: remove it"},
+	{"separate with one user", one + "    separateOwnership: true\n", "r.yaml:3:24: rotations[0].separateOwnership: is about the strategy alternating-users: remove it"},
 	{"recover with two users", one + "    recoverPassword: true\n    strategy: alternating-users\n    superuserSecret: admin\n", "r.yaml:3:22: rotations[0].recoverPassword: is about the strategy single-user: remove it"},
 	{"superuser's key without superuser", one + "    superuserKmsKey: arn:aws:kms:eu-west-1:111122223333:key/mrk-1234567890abcdef1234567890abcdef\n", "r.yaml:3:22: rotations[0].superuserKmsKey: there is no superuserSecret: add superuserSecret, or remove superuserKmsKey"},
 	{"password length", one + "    password: {length: 4}\n", "r.yaml:3:24: rotations[0].password.length: 4 is no length for a password: use 8 to 128"},

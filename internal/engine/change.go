@@ -33,3 +33,19 @@ type PasswordChange struct {
 	// InvalidRequest where the server keeps only one.
 	KeepPrevious bool
 }
+
+// Separating is implemented by engines whose clones are other names of their originals
+// and can be accounts in their own right, and by what wraps an engine.
+type Separating interface {
+	// Separate returns the engine that makes them so; false if there is none.
+	Separate() (Engine, bool)
+}
+
+// Separate returns an engine whose clones are accounts in their own right, if there is
+// anything to choose.
+func Separate(e Engine) (Engine, bool) {
+	if separating, ok := e.(Separating); ok {
+		return separating.Separate()
+	}
+	return e, false
+}

@@ -148,11 +148,13 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 	if f.database == nil {
 		return skip("not checked: only the rotation function knows what it does")
 	}
-	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username}
+	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username, KeepPrevious: f.plan.KeepPrevious}
 	if session == nil {
 		session = f.admin // of a single user whose password is lost
 	}
-	if _, ok := f.session.(engine.PasswordChanger); ok && f.admin != nil { // as in setPassword
+	if _, ok := session.(engine.PasswordChanger); !ok && f.plan.KeepPrevious {
+		return finding{}, keepsOne(f.current)
+	} else if ok && f.session != nil && f.admin != nil { // as in setPassword
 		session, request.Own = f.admin, f.session
 	}
 	if f.plan.Strategy == AlternatingUsers {

@@ -78,7 +78,7 @@ func (f *flight) checkEngine(context.Context) (_ finding, err error) {
 	if err := f.plan.canTalkTo(f.current); err != nil {
 		return finding{}, err
 	}
-	if f.database, err = f.Databases.For(f.current); err != nil {
+	if f.database, err = f.plan.databaseOf(f.Databases, f.current); err != nil {
 		return finding{}, err
 	}
 	return found("Tumbler talks to %s", f.current.Engine)

@@ -24,8 +24,8 @@ type Set struct {
 // SetResult tells what Set did.
 type SetResult struct {
 	// ChangedAt is when the database took the new password. Nil when an earlier
-	// attempt had changed it, at a time that is not known, and with alternating
-	// users.
+	// attempt had changed it, at a time that is not known, and where nothing is
+	// refused meanwhile: with alternating users, and with keepPrevious.
 	ChangedAt *time.Time `json:"changedAt"`
 
 	// LoggedInWith is the label whose password the database accepted, or
@@ -79,7 +79,7 @@ func (s Set) open(ctx context.Context, plan Planned) (a attempt, err error) {
 	if a.pending, err = a.version(ctx, Version{ID: plan.VersionID, Label: Pending}, a.account); err != nil {
 		return attempt{}, err
 	}
-	a.database, err = s.Databases.For(a.current)
+	a.database, err = plan.databaseOf(s.Databases, a.current)
 	return a, err
 }
 
@@ -96,8 +96,12 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
 	}
-	if err := a.setPassword(ctx, session, a.pending); err != nil {
+	keep := a.plan.KeepPrevious && with != WithSuperuser // what nobody knows is not kept
+	if err := a.setPassword(ctx, session, a.pending, keep); err != nil {
 		return SetResult{}, err
+	}
+	if keep {
+		return SetResult{LoggedInWith: with}, nil
 	}
 	return SetResult{ChangedAt: new(a.now().UTC()), LoggedInWith: with}, nil
 }
@@ -110,7 +114,7 @@ func (a attempt) setAgain(ctx context.Context, session engine.Session) error {
 	if a.plan.checkOpen(a.now()) != nil {
 		return nil
 	}
-	err := a.setPassword(ctx, session, a.pending)
+	err := a.setPassword(ctx, session, a.pending, a.plan.KeepPrevious)
 	if err != nil && fault.CodeOf(err).Retryable() {
 		return err
 	}

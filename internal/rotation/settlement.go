@@ -74,7 +74,7 @@ func (s *settlement) read(ctx context.Context, databases Databases) error {
 	if s.current, err = secretdoc.Parse(value); err != nil {
 		return err
 	}
-	if s.database, err = databases.For(s.current); err != nil {
+	if s.database, err = s.plan.databaseOf(databases, s.current); err != nil {
 		return onlyFunctionKnows(err, s.plan, s.current)
 	}
 	if s.account, err = target(s.plan, s.current); err != nil {
@@ -154,7 +154,7 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 		return s.waitAndTry(ctx)
 	}
 	began := s.now()
-	err = s.setPassword(ctx, session, s.current)
+	err = s.setPassword(ctx, session, s.current, false)
 	if err != nil && s.plan.RecoverPassword && !fault.CodeOf(err).Retryable() { // the superuser's fault, perhaps
 		err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
 	}

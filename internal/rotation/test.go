@@ -33,7 +33,7 @@ func (t Test) Run(ctx context.Context, in StepInput) (TestResult, error) {
 	if err != nil {
 		return TestResult{}, err
 	}
-	database, err := t.Databases.For(pending)
+	database, err := in.Plan.databaseOf(t.Databases, pending)
 	if err != nil {
 		return TestResult{}, err
 	}

@@ -20,6 +20,7 @@ const (
 	errNotAllowed             = 1227
 	errMustChangePassword     = 1820
 	errStatementTimeout       = 1969
+	errWrongCurrentPassword   = 3891
 	errMissingCurrentPassword = 3892
 )
 

@@ -149,13 +149,11 @@ func (s *session) setOwn(ctx context.Context, srv *server, op string, w way, c e
 }
 
 func (s *session) setOwnByAlter(ctx context.Context, srv *server, op string, c engine.PasswordChange) error {
-	// To set the password that it is would make that one the previous one as well.
-	retain := c.KeepPrevious && !c.Password.Equal(s.password)
-	err := s.exec(ctx, ownPlainSQL(c.Password.Reveal(), "", retain))
-	if number(err) == errMissingCurrentPassword && srv.replaces() {
-		err = s.exec(ctx, ownPlainSQL(c.Password.Reveal(), s.password.Reveal(), retain))
+	if c.KeepPrevious {
+		return s.changed(s.retainOwn(ctx, c.Password), op)
 	}
-	if err != nil || c.KeepPrevious || !srv.keepsTwo() {
+	err := s.setPlain(ctx, srv, c.Password, s.password)
+	if err != nil || !srv.keepsTwo() {
 		return s.changed(err, op)
 	}
 	// Most users may not, and cannot see whether there is one: preflight says it.
@@ -163,6 +161,26 @@ func (s *session) setOwnByAlter(ctx context.Context, srv *server, op string, c e
 		return nil
 	}
 	return half(s.changed(err, op+", and discarding the second one"))
+}
+
+// setPlain sets the session's own password. A second one stays as it is.
+func (s *session) setPlain(ctx context.Context, srv *server, password, present redact.String) error {
+	err := s.exec(ctx, ownPlainSQL(password.Reveal(), "", false))
+	if number(err) == errMissingCurrentPassword && srv.replaces() {
+		err = s.exec(ctx, ownPlainSQL(password.Reveal(), present.Reveal(), false))
+	}
+	return err
+}
+
+// retainOwn keeps the password that has logged in as the second one. It may be that
+// already, after an attempt whose answer was lost: REPLACE tells, and then to retain
+// the first one would lose it.
+func (s *session) retainOwn(ctx context.Context, password redact.String) error {
+	err := s.exec(ctx, ownPlainSQL(password.Reveal(), s.password.Reveal(), !password.Equal(s.password)))
+	if number(err) == errWrongCurrentPassword {
+		return s.setPlain(ctx, s.server, password, password)
+	}
+	return err
 }
 
 // half is what it means that a further statement has failed.
