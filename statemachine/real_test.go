@@ -278,7 +278,11 @@ func TestRealRedriveAfterItHasFinishedItself(t *testing.T) {
 			way.given(e)
 			e.after("FinishSecret", "", once(e.stop))
 			a := e.run(way.request, "a")
-			e.wants(e.redrive(a), want{"FinishSecret" + announce + "Rotated", "unaffected", e.labels(), e.logIn()})
+			r := e.redrive(a) // what had been cut short was alerted; that it is settled is told, too
+			e.wants(r, want{"FinishSecret" + alert + "Rotated", "unaffected", e.labels(), e.logIn()})
+			if !strings.Contains(r.alert.Subject, "healed") || !strings.Contains(r.alert.Message, "Redriven, it succeeded") {
+				t.Errorf("%+v", r.alert)
+			}
 			e.heals(way.request, "b")
 		})
 	}
@@ -546,7 +550,7 @@ func TestRealRestoreFailsThroughout(t *testing.T) {
 				e.wants(r, want{upTo(state) + giveUp, "at risk", "CURRENT=v1 PENDING=a PREVIOUS=v0 hold=a", "app=a"})
 				for _, want := range []string{
 					"AWSPENDING may be the only password that works", "\nSecret:         " + secretARN, "tumbler rotate " + secretARN,
-					"docs/runbook.md#needsattention", "\nExecution:      " + arnOf("a"), "\nFailed:         PrivilegeMissing: ", "Then Restore with ",
+					"tumbler explain my-application-cannot-log-in-now", "\nExecution:      " + arnOf("a"), "\nFailed:         PrivilegeMissing: ", "Then Restore with ",
 				} {
 					if !strings.Contains(r.alert.Message, want) {
 						t.Errorf("the message does not say %q:\n%s", want, r.alert.Message)

@@ -171,6 +171,9 @@ func (d *deployment) environment(f function) map[string]any {
 	if f.name == "audit" || f.name == "preflight" && d.reachesStepFunctions() {
 		env["TUMBLER_STATE_MACHINE_ARN"] = d.stateMachineARN()
 	}
+	if url := d.cfg.Alerts.Runbook; url != "" && (f.name == "plan" || f.name == "restore" || f.name == "incident") {
+		env["TUMBLER_RUNBOOK"] = url
+	}
 	if d.hasRotator() && (f.name == "plan" || f.name == "preflight" || f.name == "listsecrets") {
 		env["TUMBLER_ROTATOR_ARN"] = d.rotatorARN()
 	}

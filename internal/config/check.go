@@ -15,6 +15,7 @@ import (
 var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	emailPattern    = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
+	pagePattern     = regexp.MustCompile(`^https?://[^\s#]+$`)
 	topicPattern    = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 	keyPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
 	policyPattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]{1,512}$`)
@@ -84,6 +85,7 @@ func (c *checker) alerts(a *Alerts) {
 		c.match(fmt.Sprintf("alerts.emails[%d]", i), email, emailPattern, "write an e-mail address such as oncall@example.com")
 	}
 	c.once("alerts.emails", a.Emails)
+	c.matchGiven("alerts.runbook", a.Runbook, pagePattern, "write the https:// address of a page, without a # in it")
 	if !c.given("alerts.severity") {
 		return
 	}

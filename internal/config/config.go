@@ -79,6 +79,9 @@ type Alerts struct {
 	Emails []string `yaml:"emails"`
 	// Severity is the least that is sent to Emails. Optional; everything.
 	Severity Severity `yaml:"severity"`
+	// Runbook is the address of the page that docs/runbook.md is published as, for
+	// links in alerts. Optional; alerts name the command that prints it.
+	Runbook string `yaml:"runbook"`
 }
 
 // Anybody reports whether somebody is known to listen.

@@ -65,7 +65,7 @@ func (c Create) Run(ctx context.Context, in StepInput) (Progress, error) {
 	if err := c.lookAgain(ctx, plan); err != nil {
 		return Progress{}, err
 	}
-	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1}, nil
+	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1, At: new(c.Now().UTC())}, nil
 }
 
 func functionFailed(plan Planned) error {

@@ -1,6 +1,9 @@
 package rotation
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // Planned is Plan's result and every later step's instructions. It travels
 // through the execution's state, so it holds no secret.
@@ -132,6 +135,9 @@ type Progress struct {
 	// Attempts counts how often CreateSecret has succeeded: each attempt of a
 	// rotation function begins with it.
 	Attempts int `json:"attempts"`
+
+	// At is when CreateSecret succeeded last: the database was not changed before.
+	At *time.Time `json:"at,omitempty"`
 }
 
 // What Progress says of the database. Anything but NotEntered, also nothing at

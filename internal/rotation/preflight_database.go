@@ -135,7 +135,7 @@ func (f *flight) openSuperuser(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	admin, err := connectSuperuser(ctx, f.database, superuser)
+	admin, err := f.connectSuperuser(ctx, superuser)
 	if err != nil {
 		return "", err
 	}

@@ -73,6 +73,18 @@ type Trigger struct {
 	Reason      string     `json:"reason,omitempty"`      // recorded, for people
 }
 
+// words says it to a person, "" when nobody said.
+func (t Trigger) words() string {
+	who := map[string]string{SourceManual: "somebody, by hand", SourceSchedule: "the schedule", SourceEvent: "an event"}[t.Source]
+	if t.ScheduledAt != nil {
+		who += ", for " + stamp(*t.ScheduledAt)
+	}
+	if t.Reason != "" {
+		who += ": " + t.Reason
+	}
+	return who
+}
+
 // Strategy is how the database's users are rotated. Source: AWS Secrets Manager
 // user guide, "Lambda function rotation strategies".
 type Strategy string

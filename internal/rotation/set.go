@@ -164,7 +164,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 	if err != nil {
 		return SetResult{}, err
 	}
-	admin, err := connectSuperuser(ctx, a.database, superuser)
+	admin, err := a.connectSuperuser(ctx, superuser)
 	if err != nil {
 		return SetResult{}, err
 	}
