@@ -180,6 +180,19 @@ func TestFunctionsExist(t *testing.T) {
 	}
 }
 
+// TestRunbook: the functions that write alerts know where the runbook is published.
+func TestRunbook(t *testing.T) {
+	tpl := synthYAML(t, "alerts: {emails: [a@b.c], runbook: 'https://wiki.example/r'}\nrotations: [{secret: a}]\n")
+	for name, want := range map[string]any{
+		"tumbler-plan": "https://wiki.example/r", "tumbler-restore": "https://wiki.example/r", "tumbler-incident": "https://wiki.example/r", "tumbler-setsecret": nil,
+	} {
+		f := tpl.named(t, "AWS::Lambda::Function", "FunctionName", name).Properties
+		if got := f["Environment"].(map[string]any)["Variables"].(map[string]any)["TUMBLER_RUNBOOK"]; got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestEnvironment: each function is told what internal/lambdaboot reads of it.
 func TestEnvironment(t *testing.T) {
 	example := templates[0]

@@ -18,6 +18,7 @@ func (f *flight) checkNetwork(ctx context.Context) (finding, error) {
 		return skip("not checked: only the rotation function knows its way to the database")
 	}
 	f.session, f.refusal = f.database.Connect(ctx, f.current)
+	f.tried = true
 	if f.refusal != nil {
 		f.session = nil // not an interface that holds a nil
 	}
