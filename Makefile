@@ -84,6 +84,10 @@ deploy: ## Deploy rotations.yaml to the AWS account you are logged in to (YES=1 
 	@echo "==> building the functions for the architecture in rotations.yaml, and deploying"
 	@$(NODE) npx --no-install cdk deploy $(if $(YES),--require-approval never)
 
+.PHONY: rollback
+rollback: ## Deploy an earlier source again, with rotations.yaml as it is (TO=TAG or commit, YES=1)
+	@$(NODE) YES=$(YES) scripts/rollback "$(TO)"
+
 .PHONY: lambdas
 lambdas:
 	@echo "==> building $(words $(FUNCTIONS)) Lambda functions for $(ARCH)"

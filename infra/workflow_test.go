@@ -79,7 +79,11 @@ func (w workflow) called(t *testing.T, resource string) (id string, f resource) 
 	if !ok {
 		t.Fatalf("%s: %s has no substitution", w.template, resource)
 	}
-	id = substitution["Fn::GetAtt"].([]any)[0].(string)
+	version := w.tpl.Resources[substitution["Ref"].(string)]
+	if version.Type != "AWS::Lambda::Version" {
+		t.Fatalf("%s: %s is not called at a version", w.template, resource)
+	}
+	id = version.Properties["FunctionName"].(map[string]any)["Ref"].(string)
 	return id, w.tpl.Resources[id]
 }
 
@@ -114,8 +118,8 @@ func TestEveryTaskIsGranted(t *testing.T) {
 		for name, task := range w.tasks {
 			switch {
 			case strings.HasPrefix(task.Resource, "${"):
-				id, _ := w.called(t, task.Resource)
-				functions = append(functions, "${"+w.tpl.readable(id)+".Arn}")
+				_, f := w.called(t, task.Resource)
+				functions = append(functions, "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"+f.Properties["FunctionName"].(string)+":*")
 				continue
 			case task.Resource == "arn:aws:states:::lambda:invoke":
 				if w.Properties["StateMachineName"] == "tumbler-reporting-rotation" {
