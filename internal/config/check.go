@@ -43,6 +43,7 @@ func (c *checker) config(cfg *Config) {
 	c.match("name", cfg.Name, namePattern, "use 1-32 small letters, digits and hyphens, a letter first")
 	c.oneOf("architecture", string(cfg.Architecture), string(ARM64), string(X8664))
 	c.retention(cfg.LogRetentionDays)
+	c.oneOf("removalPolicy", string(cfg.RemovalPolicy), string(Destroy), string(Retain))
 	c.matchGiven("logKmsKey", cfg.LogKMSKey, keyPattern, keyRemedy)
 	c.matchGiven("permissionsBoundary", cfg.PermissionsBoundary, policyPattern, "write the ARN of an IAM policy (arn:aws:iam::ACCOUNT:policy/NAME)")
 	c.tags("tags", cfg.Tags)

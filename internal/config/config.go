@@ -36,6 +36,9 @@ type Config struct {
 	// LogKMSKey is the ARN of a key that logs are encrypted with. Optional; the
 	// key of CloudWatch Logs.
 	LogKMSKey string `yaml:"logKmsKey"`
+	// RemovalPolicy is what becomes of logs, topic and queue when the stack is
+	// destroyed: destroy or retain. Optional; destroy.
+	RemovalPolicy RemovalPolicy `yaml:"removalPolicy"`
 	// LogExecutionData puts the inputs and outputs of states into the log of the
 	// state machine. They hold no secret value. Optional; false.
 	LogExecutionData bool `yaml:"logExecutionData"`
@@ -218,6 +221,15 @@ const (
 	X8664 Architecture = "x86_64"
 )
 
+// RemovalPolicy is what becomes of what a stack has made, when it is destroyed.
+type RemovalPolicy string
+
+// The removal policies.
+const (
+	Destroy RemovalPolicy = "destroy"
+	Retain  RemovalPolicy = "retain"
+)
+
 // Strategy is how the database's users are rotated. Source: AWS Secrets Manager
 // user guide, "Lambda function rotation strategies".
 type Strategy string
@@ -285,5 +297,5 @@ func Parse(file string, src []byte) (*Config, error) {
 }
 
 func defaults() Config {
-	return Config{Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true, RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"}}
+	return Config{Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, RemovalPolicy: Destroy, Tracing: true, RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"}}
 }

@@ -44,6 +44,7 @@ var mistakes = []mistake{
 	{"name", one + "name: Prod_1\n", `r.yaml:3:7: name: "Prod_1" is not valid here: use 1-32 small letters, digits and hyphens`},
 	{"architecture", one + "architecture: amd64\n", `r.yaml:3:15: architecture: "amd64" is not known: did you mean arm64? Use one of arm64, x86_64`},
 	{"runbook", one + "alerts: {runbook: docs/runbook.md}\n", `r.yaml:3:19: alerts.runbook: "docs/runbook.md" is not valid here: write the https:// address`},
+	{"removal policy", one + "removalPolicy: keep\n", `r.yaml:3:16: removalPolicy: "keep" is not known: `},
 	{"email", one + "alerts: {emails: [oncall]}\n", `r.yaml:3:19: alerts.emails[0]: "oncall" is not valid here: write an e-mail address`},
 	{"email twice", one + "alerts: {emails: [a@b.c, a@b.c]}\n", `r.yaml:3:26: alerts.emails[1]: "a@b.c" is listed twice: remove one of the two`},
 	{"no secret", "rotations:\n  - schedule: rate(1 day)\n", `r.yaml:2:5: rotations[0]: field secret is missing: add "secret:"`},
