@@ -323,6 +323,35 @@ func TestRealHostileValue(t *testing.T) {
 	}
 }
 
+// The same, stored while a rotation runs, in a secret that has had no other version
+// but the one which it has just lost AWSCURRENT to.
+func TestRealHostileValueMeanwhile(t *testing.T) {
+	for _, request := range []string{singleUser, recovering, alternating} {
+		for _, state := range []string{"CreateSecret", "SetSecret", "TestSecret", "FinishSecret", "Restore"} {
+			t.Run(request+"/"+state, func(t *testing.T) {
+				e := newEstate(t)
+				delete(e.app().values, "v0")
+				delete(e.app().labels, rotation.Previous)
+				if state == "Restore" {
+					e.breaks("TestSecret", fault.PrivilegesDiffer)
+				}
+				e.before(state, "", once(e.person(func() { e.store("h0", "victim", "chosen") })))
+				for _, name := range []string{"a", "b"} {
+					r := e.run(request, name)
+					if r.event.Outcome == rotation.Rotated {
+						t.Errorf("%s ended %s", name, r.event.Outcome)
+					}
+				}
+				for _, victim := range []string{"victim", "victim_clone", "master"} {
+					if account := e.server[victim]; account != nil && account.changed != nil {
+						t.Errorf("%s was changed by %s", victim, account.changed)
+					}
+				}
+			})
+		}
+	}
+}
+
 // Versions that name another account are the proof that a stored value is hostile, and
 // Secrets Manager forgets them in time. A user that the configuration names does not
 // depend on them: nobody else's password is set, and the user's own can be.

@@ -55,11 +55,12 @@ func (a attempt) provenByVersions(ctx context.Context) error {
 	}
 	older := 0
 	for _, id := range ids {
-		if id == a.plan.CurrentVersionID || id == a.plan.VersionID {
-			continue // the one says what is to be proven, and the other repeats it
+		if id == a.currentID {
+			continue // it says what is to be proven
 		}
 		_, err := a.version(ctx, Version{ID: id}, a.current)
 		switch {
+		case err == nil && id == a.plan.VersionID: // it repeats what AWSCURRENT said
 		case err == nil:
 			older++
 		case fault.Is(err, fault.VersionNotReady):

@@ -54,10 +54,11 @@ func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) 
 }
 
 func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
-	value, _, err := f.Secrets.Value(ctx, f.secret.ARN, Version{Label: Current})
+	value, id, err := f.Secrets.Value(ctx, f.secret.ARN, Version{Label: Current})
 	if err != nil {
 		return finding{}, err
 	}
+	f.currentID = id
 	if f.current, err = secretdoc.Parse(value); err != nil {
 		return finding{}, err
 	}

@@ -69,7 +69,7 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 
 // open reads what the step works on.
 func (s Set) open(ctx context.Context, plan Planned) (a attempt, err error) {
-	a = attempt{plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now}
+	a = attempt{plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now, currentID: plan.CurrentVersionID}
 	if a.current, err = readCurrent(ctx, s.Secrets, plan); err != nil {
 		return attempt{}, err
 	}

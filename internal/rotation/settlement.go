@@ -18,8 +18,7 @@ type settlement struct {
 	attempt
 	sleep func(context.Context, time.Duration) error
 
-	labels    map[string]string // staging label -> version id, as they were when it began
-	currentID string            // the version that is AWSCURRENT
+	labels map[string]string // staging label -> version id, as they were when it began
 
 	refused bool     // AWSCURRENT had been refused
 	reset   bool     // the superuser has changed a password
