@@ -112,7 +112,11 @@ func (s *session) enabled(ctx context.Context, op, name string) error {
 	if err != nil {
 		return s.StatementFault(err, op, pgwire.Reading)
 	}
-	row := results[len(results)-1][0]
+	rows := results[len(results)-1]
+	if len(rows) != 1 || len(rows[0]) != 2 { // there is no such user, as the change itself will say
+		return nil
+	}
+	row := rows[0]
 	u := user{Name: name, ValidUntil: validity(row[1])}
 	if u.expired(time.Now()) {
 		return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: the validity of its password is over (VALID UNTIL %s)", op, u.ValidUntil),
