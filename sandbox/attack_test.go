@@ -39,7 +39,9 @@ type arena struct {
 	create    func(user string, password redact.String)
 	drop      func(user string)
 	superuser secretdoc.Document
-	rogue     int // the port of the attacker's server
+	victim    string        // the names of all victims begin with it
+	theirs    redact.String // the victims' password
+	rogue     int           // the port of the attacker's server
 
 	mu    sync.Mutex
 	sent  []sentTo // what engines were told to log in with, or to set
@@ -57,21 +59,37 @@ type sentTo struct {
 // version is where.
 type attacker struct {
 	*arena
-	t                   *testing.T
-	api                 *secretsmanager.Client
-	secret, app, victim string
-	password, theirs    redact.String // the application's, and the victim's
-	runs                int
-	arn                 string          // of the execution that comes next
-	stored              map[string]bool // versions
+	t           *testing.T
+	api         *secretsmanager.Client
+	secret, app string
+	password    redact.String // the application's
+	runs        int
+	arn         string          // of the execution that comes next
+	stored      map[string]bool // versions
 }
 
 // own are accounts of the attacker's own in the database, with the password chosen.
-func (a *attacker) own() []string { return []string{a.app + "w_clone", a.app + "x"} }
+func (w *arena) own() []string { return []string{w.victim + "w_clone", w.victim + "x"} }
 
 // victims are accounts that it is after.
-func (a *attacker) victims() []string {
-	return []string{a.victim, a.victim + "_clone", a.app + "w", a.app + "x_clone"}
+func (w *arena) victims() []string {
+	return []string{w.victim, w.victim + "_clone", w.victim + "w", w.victim + "x_clone"}
+}
+
+// settle makes the accounts that all attacks are about.
+func (w *arena) settle() {
+	w.victim, w.theirs = "v"+w.db.User[5:11], dbtest.Password()
+	for _, user := range w.victims() {
+		w.create(user, w.theirs)
+	}
+	for _, user := range w.own() {
+		w.create(user, redact.New(chosen))
+	}
+	w.Cleanup(func() {
+		for _, user := range slices.Concat(w.victims(), w.own()) {
+			w.drop(user)
+		}
+	})
 }
 
 // chosen is the password that the attacker would like accounts to have.
@@ -135,10 +153,10 @@ var attempts = map[string]func(a *attacker){
 		a.put(a.keys(a.victim+"_clone", key("try", 2)), "")
 	},
 	"the superuser itself":                            func(a *attacker) { a.put(a.keys(a.superuser.Username, nil), "") },
-	"an account of its own that is called as a clone": func(a *attacker) { a.put(a.keys(a.app+"w_clone", nil), "") },
+	"an account of its own that is called as a clone": func(a *attacker) { a.put(a.keys(a.victim+"w_clone", nil), "") },
 	"an account of its own that a clone is called after": func(a *attacker) {
-		a.put(a.keys(a.app+"x_clone", nil), "", rotation.Previous)
-		a.put(a.keys(a.app+"x", nil), "")
+		a.put(a.keys(a.victim+"x_clone", nil), "", rotation.Previous)
+		a.put(a.keys(a.victim+"x", nil), "")
 	},
 	"as AWSPENDING": func(a *attacker) {
 		a.put(a.keys(a.victim, nil), "", rotation.Current)
@@ -300,22 +318,15 @@ func (w *arena) target(t *testing.T, configuration string, rotated int) (a *atta
 	w.made++
 	user := fmt.Sprintf("%s%d", w.db.User[5:11], w.made)
 	a = &attacker{
-		arena: w, t: t, secret: "fleet/" + user, app: user, victim: user + "v",
-		password: dbtest.Password(), theirs: dbtest.Password(), stored: map[string]bool{},
+		arena: w, t: t, secret: "fleet/" + user, app: user,
+		password: dbtest.Password(), stored: map[string]bool{},
 		api: secretsmanager.NewFromConfig(w.sandbox.AWS("attacker")),
 	}
 	a.next()
 	w.create(a.app, a.password)
-	for _, user := range a.victims() {
-		w.create(user, a.theirs)
-	}
-	for _, user := range a.own() {
-		w.create(user, redact.New(chosen))
-	}
 	t.Cleanup(func() {
-		for _, user := range slices.Concat(a.victims(), a.own(), []string{a.app, a.app + "_clone"}) {
-			w.drop(user)
-		}
+		w.drop(a.app)
+		w.drop(a.app + "_clone")
 	})
 	c := configurations[configuration]
 	request = strings.NewReplacer("SECRET", a.secret, "SUPER", w.superID, "APP", a.app).Replace(c.request)
@@ -363,14 +374,16 @@ func (a *attacker) looksForLoot() {
 		a.t.Errorf("the superuser has lost its password: %v", err)
 	}
 	for _, user := range a.victims() {
-		if err := a.login(a.document(user, a.theirs, nil)); err != nil {
-			a.t.Errorf("%s has lost its password: %v", user, err)
+		err := a.login(a.document(user, a.theirs, nil))
+		if err == nil {
+			continue
 		}
-	}
-	for _, user := range append(a.victims(), a.superuser.Username) {
+		a.t.Errorf("%s has lost its password: %v", user, err)
 		if a.login(a.document(user, redact.New(chosen), nil)) == nil {
 			a.t.Errorf("the attacker logs in as %s", user)
 		}
+		a.drop(user)
+		a.create(user, a.theirs)
 	}
 	// Every password that the real server has, or may get, is live.
 	live := map[string]string{a.password.Reveal(): "the application's first", a.theirs.Reveal(): "the victim's", a.superuser.Password.Reveal(): "the superuser's"}
@@ -496,6 +509,7 @@ func (w *arena) storeSuperuser() {
 	out, err := w.secrets.CreateSecret(w.Context(), &secretsmanager.CreateSecretInput{Name: &w.superID, SecretString: aws.String(w.superuser.Encode().Reveal())})
 	w.check(err)
 	w.superARN = aws.ToString(out.ARN)
+	w.settle()
 }
 
 func postgresArena(t *testing.T) *arena {
