@@ -284,13 +284,17 @@ func Parse(file string, src []byte) (*Config, error) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // a byte order mark
 	cfg := defaults()
 	d := &decoder{file: file, at: map[string]position{}, from: map[string]string{}}
-	if d.document(src, &cfg); len(d.problems) > 0 {
+	d.document(src, &cfg)
+	unknown := d.problems
+	if !unknown.onlyUnknown() {
 		return nil, d.problems.sorted()
 	}
 	c := &checker{decoder: d}
 	cfg.Authorities = c.authorities(cfg.CertificateAuthorities)
 	c.complete(&cfg)
-	if c.config(&cfg); len(d.problems) > 0 {
+	c.config(&cfg)
+	d.problems = d.problems.without(unknown, c.given)
+	if len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}
 	return &cfg, nil

@@ -170,6 +170,19 @@ func TestAllMistakesAtOnceInOrder(t *testing.T) {
 	}
 }
 
+// A field that there is not hides none of the other mistakes, and invents none.
+func TestUnknownFieldHidesNothing(t *testing.T) {
+	_, err := Parse("r.yaml", []byte("rotations:\n  - secret: a b\n    schedul: daily\narchitecture: arm\n"))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 3 || !strings.Contains(err.Error(), "did you mean schedule") {
+		t.Errorf("got %v, want three problems", err)
+	}
+	_, err = Parse("r.yaml", []byte("rotations:\n  - secert: a\n"))
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "did you mean secret") {
+		t.Errorf("got %v, want one problem", err)
+	}
+}
+
 // allFields lists the yaml names of every struct of the configuration.
 func allFields() []string {
 	var names []string
