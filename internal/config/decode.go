@@ -240,8 +240,10 @@ func (p Problems) onlyUnknown() bool {
 func (p Problems) without(unknown Problems, given func(string) bool) (rest Problems) {
 	block := func(field string) string { return field[:max(0, strings.LastIndexByte(field, '.'))] }
 	for _, one := range p {
-		follows := one.What != noSuchField && !given(one.Field) &&
-			slices.ContainsFunc(unknown, func(u Problem) bool { return block(u.Field) == block(one.Field) })
+		follows := one.What != noSuchField && slices.ContainsFunc(unknown, func(u Problem) bool {
+			return block(u.Field) == block(one.Field) && !given(one.Field) ||
+				block(u.Field) == one.Field && strings.Contains(one.What, "missing")
+		})
 		if !follows {
 			rest = append(rest, one)
 		}

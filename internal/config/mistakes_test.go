@@ -181,6 +181,10 @@ func TestUnknownFieldHidesNothing(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "did you mean secret") {
 		t.Errorf("got %v, want one problem", err)
 	}
+	_, err = Parse("r.yaml", []byte("rotatons:\n  - secret: a\n"))
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "did you mean rotations") {
+		t.Errorf("got %v, want one problem", err)
+	}
 }
 
 // allFields lists the yaml names of every struct of the configuration.
