@@ -58,6 +58,9 @@ type powers struct {
 	rights
 	// vague: roles make it uncertain what is missing.
 	vague bool
+	// passing: which roles it may pass on is certain, and takes ADMIN OPTION for each
+	// (MariaDB, without an active role).
+	passing bool
 }
 
 // effective reads them. MySQL shows the rights of active roles as the account's
@@ -68,11 +71,11 @@ func (s *session) effective(ctx context.Context, srv *server) (powers, error) {
 	if err != nil {
 		return powers{}, s.fault(err, op, reading)
 	}
-	var own powers
+	own := powers{passing: srv.mariadb}
 	for _, row := range rows {
 		rs, _, ours, err := parseGrant(row[0], srv.self)
 		if err != nil || !ours {
-			own.vague = true
+			own.vague, own.passing = true, false
 			continue
 		}
 		own.rights = append(own.rights, rs...)
@@ -104,10 +107,16 @@ func (p powers) onTables() bool {
 // these rights. To pass a privilege on it needs that one and GRANT OPTION, for
 // the same thing or for more.
 func (p powers) missing(grant rights) []string {
-	if p.vague {
-		return nil
-	}
 	var missing []string
+	for _, r := range grant {
+		admin := right{kind: roleAdmin, on: r.on}
+		if p.passing && (r.kind == role || r.kind == roleAdmin) && !p.has(admin) {
+			missing = append(missing, admin.String())
+		}
+	}
+	if p.vague {
+		return slices.Compact(missing)
+	}
 	if !p.holds("CREATE USER") && !p.onTables() {
 		missing = append(missing, "CREATE USER ON *.*")
 	}

@@ -66,6 +66,7 @@ func TestSuite(t *testing.T) {
 				s.Quietly("CREATE USER " + local + " IDENTIFIED BY " + dbtest.MySQLText(password.Reveal()))
 				return sync.OnceFunc(func() { s.Exec("DROP USER " + local) })
 			},
+			Scenes: s.scenes(), Catalogue: s.catalogue,
 			Marks:  s.newer(),
 			Log:    func(testing.TB) string { return s.Log() },
 			Logins: s.counters(t),
