@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 // Exit codes of the command.
@@ -21,6 +22,19 @@ const (
 	ExitError = 1 // it failed, a rotation did not end in Rotated, or something has to be looked at
 	ExitUsage = 2 // the command line is wrong
 )
+
+// cutShort is an execution that ended in no ending of ours.
+const cutShort = "cut short"
+
+// exitCodes tell how a rotation ended, where one was waited for.
+var exitCodes = map[string]int{
+	string(rotation.AlreadyRotating): 10,
+	string(rotation.WindowClosed):    11,
+	string(rotation.Refused):         12,
+	string(rotation.RestoredCleanly): 13,
+	string(rotation.NeedsAttention):  14,
+	cutShort:                         15,
+}
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
@@ -46,6 +60,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if _, usage := errors.AsType[usageError](err); usage {
 		fmt.Fprintln(stderr, "Run 'tumbler --help' for usage.")
 		return ExitUsage
+	}
+	if failed, ok := errors.AsType[notRotatedError](err); ok && exitCodes[failed.ending] != 0 {
+		return exitCodes[failed.ending]
 	}
 	return ExitError
 }

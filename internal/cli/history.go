@@ -27,7 +27,8 @@ It looks at the deployment's last 100 executions. Step Functions forgets executi
 90 days after their end.`,
 		Example: `  tumbler history prod/app
   tumbler history prod/app --json | jq '.[] | select(.outcome != "Rotated")'`,
-		Args: oneArg("secret"),
+		Args:              oneArg("secret"),
+		ValidArgsFunction: completeSecrets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := to.view(cmd.Context())
 			if err != nil {
@@ -41,7 +42,7 @@ It looks at the deployment's last 100 executions. Step Functions forgets executi
 				return writeJSON(cmd.OutOrStdout(), rotations)
 			}
 			if len(rotations) == 0 {
-				return fmt.Errorf("none of the last executions was about %s. Is it among those of: tumbler list", args[0])
+				return noneOf(args[0])
 			}
 			out := terminal.New(cmd.OutOrStdout())
 			writePasts(out, rotations)

@@ -24,6 +24,8 @@ func newList() *cobra.Command {
 		Long: `Lists the secrets that a deployment rotates: how, by which schedule, and when the
 next rotation window opens, in UTC. It shows what is deployed, which may not be
 what rotations.yaml says by now.`,
+		Example: `  tumbler list
+  tumbler list --name payments`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()

@@ -64,6 +64,7 @@ unless every AWSCURRENT logs in.`,
 			}
 			return oneArg("secret")(cmd, args)
 		},
+		ValidArgsFunction: completeSecrets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			v, err := to.view(cmd.Context())
 			if err != nil {
