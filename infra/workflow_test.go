@@ -79,7 +79,11 @@ func (w workflow) called(t *testing.T, resource string) (id string, f resource) 
 	if !ok {
 		t.Fatalf("%s: %s has no substitution", w.template, resource)
 	}
-	id = substitution["Fn::GetAtt"].([]any)[0].(string)
+	version := w.tpl.Resources[substitution["Ref"].(string)]
+	if version.Type != "AWS::Lambda::Version" {
+		t.Fatalf("%s: %s is not called at a version", w.template, resource)
+	}
+	id = version.Properties["FunctionName"].(map[string]any)["Ref"].(string)
 	return id, w.tpl.Resources[id]
 }
 
@@ -114,8 +118,8 @@ func TestEveryTaskIsGranted(t *testing.T) {
 		for name, task := range w.tasks {
 			switch {
 			case strings.HasPrefix(task.Resource, "${"):
-				id, _ := w.called(t, task.Resource)
-				functions = append(functions, "${"+w.tpl.readable(id)+".Arn}")
+				_, f := w.called(t, task.Resource)
+				functions = append(functions, "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"+f.Properties["FunctionName"].(string)+":*")
 				continue
 			case task.Resource == "arn:aws:states:::lambda:invoke":
 				if w.Properties["StateMachineName"] == "tumbler-reporting-rotation" {
@@ -176,6 +180,19 @@ func TestFunctionsExist(t *testing.T) {
 	for _, f := range stubbed {
 		if _, err := os.Stat(filepath.Join("..", "functions", f, "main.go")); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestRunbook: the functions that write alerts know where the runbook is published.
+func TestRunbook(t *testing.T) {
+	tpl := synthYAML(t, "alerts: {emails: [a@b.c], runbook: 'https://wiki.example/r'}\nrotations: [{secret: a}]\n")
+	for name, want := range map[string]any{
+		"tumbler-plan": "https://wiki.example/r", "tumbler-restore": "https://wiki.example/r", "tumbler-incident": "https://wiki.example/r", "tumbler-setsecret": nil,
+	} {
+		f := tpl.named(t, "AWS::Lambda::Function", "FunctionName", name).Properties
+		if got := f["Environment"].(map[string]any)["Variables"].(map[string]any)["TUMBLER_RUNBOOK"]; got != want {
+			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}
 }

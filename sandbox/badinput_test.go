@@ -299,12 +299,12 @@ func (tc badInput) checkAlert(w *world) {
 	if diff := cmp.Diff(want, attributes); diff != "" {
 		w.Errorf("the alert's attributes: %s", diff)
 	}
-	for _, says := range append([]string{"What to do", "docs/runbook.md", tc.err, "Execution"}, tc.says...) {
+	for _, says := range append([]string{"What to do", "tumbler explain ", tc.err, "Execution"}, tc.says...) {
 		if !strings.Contains(plain(alert.Body), says) {
 			w.Errorf("the alert does not say %q:\n%s", says, alert.Body)
 		}
 	}
-	risk, untouched := strings.Contains(alert.Body, "at risk"), strings.Contains(alert.Body, "whether AWSCURRENT logs in was not tried")
+	risk, untouched := strings.Contains(alert.Body, "at risk"), strings.Contains(alert.Body, "not changed by this rotation; ")
 	if atRisk := tc.ending == "NeedsAttention"; risk != atRisk || untouched == atRisk || strings.Contains(alert.Body, "unaffected") {
 		w.Errorf("the alert says the wrong thing about applications:\n%s", alert.Body)
 	}

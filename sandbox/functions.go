@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -103,9 +104,12 @@ func (f Function) call(ctx context.Context, payload []byte) ([]byte, *messages.I
 	return nil, &messages.InvokeResponse_Error{Type: "Lambda.Unknown", Message: "the function ended without an answer"}
 }
 
+// version is the one that the state machines point at.
+const version = ":1"
+
 // runTask runs a function for a Task state.
 func (fs functions) runTask(ctx context.Context, arn string, payload []byte) (json.RawMessage, error) {
-	f, ok := fs[arn]
+	f, ok := fs[strings.TrimSuffix(arn, version)]
 	if !ok {
 		return nil, &asl.Failure{Name: "Lambda.ResourceNotFoundException", Cause: "there is no function " + arn}
 	}

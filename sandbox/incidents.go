@@ -60,14 +60,24 @@ func (s *Sandbox) deadLetter(work *tasks, body string, attributes map[string]str
 	}}})
 }
 
-// report calls the function and does not wait for it: nor does EventBridge.
-func (s *Sandbox) report(work *tasks, event any) {
+// report calls the function and does not wait for it: nor does EventBridge. Lambda
+// calls it twice more; then the event is a dead letter, unless it was one already, which
+// waits in the queue. Source: Lambda developer guide, "How Lambda handles errors and
+// retries with asynchronous invocation".
+func (s *Sandbox) report(work *tasks, event map[string]any) {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return // strings and numbers
 	}
 	s.incidents.Go(func() {
-		// What it cannot report is in its log.
-		_, _ = work.functions.runTask(context.Background(), functionARN("incident"), payload)
+		var err error
+		for range 3 {
+			if _, err = work.functions.runTask(context.Background(), functionARN("incident"), payload); err == nil {
+				return
+			}
+		}
+		if event["Records"] == nil && s.policies.May("incident", iam.Request{Action: "sqs:SendMessage", Resource: queueARN}) == nil {
+			s.deadLetter(work, string(payload), map[string]string{"ERROR_CODE": "200", "ERROR_MESSAGE": err.Error()})
+		}
 	})
 }

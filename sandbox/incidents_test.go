@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,6 +62,28 @@ func TestOneAlertForAFailureAndOneWhenItHeals(t *testing.T) {
 	}
 	w.rotated() // as every day: nobody is told
 	w.messages(2)
+}
+
+// An incident that the function could not tell, and not at Lambda's retries either, waits
+// in the queue that it reads.
+func TestIncidentIsToldLater(t *testing.T) {
+	w := newWorld(t)
+	var calls atomic.Int32
+	w.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+		switch {
+		case call.Caller.AccessKeyID == "incident" && call.Operation == "Publish" && calls.Add(1) <= 3,
+			call.Caller.AccessKeyID == "stepfunctions" && call.Operation == "Publish": // the execution cannot tell itself
+			return &wire.Failure{Err: wire.Errorf("AuthorizationError", "no")}
+		case call.Caller.AccessKeyID == "plan":
+			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
+		}
+		return nil
+	})
+	w.rotate(`{"secretId":"prod/app"}`)
+	says(t, w.messages(1)[0], "AccessDenied")
+	if n := calls.Load(); n != 4 {
+		t.Errorf("the function tried %d times, want three and once from the queue", n)
+	}
 }
 
 // An execution that is stopped after the commit point cannot say so. What is said

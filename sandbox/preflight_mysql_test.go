@@ -25,8 +25,13 @@ const alternatingMaria = `{"secretId":"maria/app","strategy":"alternating-users"
 // of a superuser, who may do what grants says.
 func newMariaWorld(t *testing.T, grants ...string) (w *world, user string) {
 	t.Helper()
+	return newMySQLWorld(t, dbtest.MariaDB(t, "preflight", dbserver.MySQL{}), grants...)
+}
+
+func newMySQLWorld(t *testing.T, server *dbtest.MySQLServer, grants ...string) (w *world, user string) {
+	t.Helper()
 	w = newPreflightWorld(t, nil)
-	w.mysql = dbtest.MariaDB(t, "preflight", dbserver.MySQL{})
+	w.mysql = server
 	user, admin := w.mysql.Name()[:9], w.mysql.Name()
 	for name, id := range map[string]string{user: "maria/app", admin: "maria/admin"} {
 		password := dbtest.Password()
@@ -34,7 +39,7 @@ func newMariaWorld(t *testing.T, grants ...string) (w *world, user string) {
 		w.mysql.Quietly("CREATE USER " + account(name) + " IDENTIFIED BY " + dbtest.MySQLText(password.Reveal()))
 		t.Cleanup(func() { _ = w.mysql.Try("DROP USER " + account(name)) })
 		_, err := w.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
-			Name: &id, SecretString: aws.String(w.mysql.Document(name, password, nil).Encode().Reveal()),
+			Name: &id, SecretString: aws.String(w.mysql.Document(name, password, func(keys map[string]any) { keys["ssl"] = false }).Encode().Reveal()),
 		})
 		w.check(err)
 	}

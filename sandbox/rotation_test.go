@@ -158,7 +158,7 @@ func TestRestores(t *testing.T) {
 			w.currentLogsIn()
 			w.noPending()
 			alert := w.lastAlert()
-			for _, want := range []string{tc.error, tc.step, "Applications:   " + applications[tc.ending+tc.step], "What to do", "docs/runbook.md#" + strings.ToLower(tc.error)} {
+			for _, want := range []string{tc.error, tc.step, "Applications:   " + applications[tc.ending+tc.step], "What to do", "tumbler explain " + tc.error} {
 				if !strings.Contains(alert.Body, want) {
 					t.Errorf("the alert does not say %q:\n%s", want, alert.Body)
 				}

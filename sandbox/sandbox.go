@@ -210,12 +210,12 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 		return err
 	}
 	machine, err := asl.Load(statemachine.Rotation, map[string]string{
-		"PlanFunctionArn":         functionARN("plan"),
-		"CreateSecretFunctionArn": functionARN("createsecret"),
-		"SetSecretFunctionArn":    functionARN("setsecret"),
-		"TestSecretFunctionArn":   functionARN("testsecret"),
-		"FinishSecretFunctionArn": functionARN("finishsecret"),
-		"RestoreFunctionArn":      functionARN("restore"),
+		"PlanFunctionArn":         functionARN("plan") + version,
+		"CreateSecretFunctionArn": functionARN("createsecret") + version,
+		"SetSecretFunctionArn":    functionARN("setsecret") + version,
+		"TestSecretFunctionArn":   functionARN("testsecret") + version,
+		"FinishSecretFunctionArn": functionARN("finishsecret") + version,
+		"RestoreFunctionArn":      functionARN("restore") + version,
 		"AlertTopicArn":           aws.ToString(topic.TopicArn),
 		"EventBusName":            "default",
 	})

@@ -157,7 +157,7 @@ func (w *windowed) closed(nextWindow string) {
 	w.Helper()
 	alert := w.lastAlert()
 	for _, want := range []string{
-		"rotation window is closed", "Applications:   ", "The next window is from " + nextWindow, "--outside-window", "docs/runbook.md#windowclosed",
+		"rotation window is closed", "Applications:   ", "The next window is from " + nextWindow, "--outside-window", "tumbler explain WindowClosed",
 	} {
 		if !strings.Contains(alert.Body, want) {
 			w.Errorf("the alert does not say %q:\n%s", want, alert.Body)

@@ -103,7 +103,7 @@ func TestAnotherInterpreterAgrees(t *testing.T) {
 	}
 	input, err := json.Marshal(map[string]any{
 		"definition": m.Definition(), "scenarios": walks,
-		"context": map[string]any{"Execution": map[string]any{"Id": executionARN, "StartTime": "2026-03-01T12:00:00.000Z"}},
+		"context": map[string]any{"Execution": map[string]any{"Id": executionARN, "StartTime": "2026-03-01T12:00:00.000Z", "RedriveCount": 0}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -279,7 +279,11 @@ func TestRealRedriveAfterItHasFinishedItself(t *testing.T) {
 			way.given(e)
 			e.after("FinishSecret", "", once(e.stop))
 			a := e.run(way.request, "a")
-			e.wants(e.redrive(a), want{"FinishSecret" + announce + "Rotated", "unaffected", e.labels(), e.logIn()})
+			r := e.redrive(a) // what had been cut short was alerted; that it is settled is told, too
+			e.wants(r, want{"FinishSecret" + alert + "Rotated", "unaffected", e.labels(), e.logIn()})
+			if !strings.Contains(r.alert.Subject, "healed") || !strings.Contains(r.alert.Message, "Redriven, it succeeded") {
+				t.Errorf("%+v", r.alert)
+			}
 			e.heals(way.request, "b")
 		})
 	}
@@ -316,6 +320,35 @@ func TestRealHostileValue(t *testing.T) {
 					})
 				}
 			}
+		}
+	}
+}
+
+// The same, stored while a rotation runs, in a secret that has had no other version
+// but the one which it has just lost AWSCURRENT to.
+func TestRealHostileValueMeanwhile(t *testing.T) {
+	for _, request := range []string{singleUser, recovering, alternating} {
+		for _, state := range []string{"CreateSecret", "SetSecret", "TestSecret", "FinishSecret", "Restore"} {
+			t.Run(request+"/"+state, func(t *testing.T) {
+				e := newEstate(t)
+				delete(e.app().values, "v0")
+				delete(e.app().labels, rotation.Previous)
+				if state == "Restore" {
+					e.breaks("TestSecret", fault.PrivilegesDiffer)
+				}
+				e.before(state, "", once(e.person(func() { e.store("h0", "victim", "chosen") })))
+				for _, name := range []string{"a", "b"} {
+					r := e.run(request, name)
+					if r.event.Outcome == rotation.Rotated {
+						t.Errorf("%s ended %s", name, r.event.Outcome)
+					}
+				}
+				for _, victim := range []string{"victim", "victim_clone", "master"} {
+					if account := e.server[victim]; account != nil && account.changed != nil {
+						t.Errorf("%s was changed by %s", victim, account.changed)
+					}
+				}
+			})
 		}
 	}
 }
@@ -547,7 +580,7 @@ func TestRealRestoreFailsThroughout(t *testing.T) {
 				e.wants(r, want{upTo(state) + giveUp, "at risk", "CURRENT=v1 PENDING=a PREVIOUS=v0 hold=a", "app=a"})
 				for _, want := range []string{
 					"AWSPENDING may be the only password that works", "\nSecret:         " + secretARN, "tumbler rotate " + secretARN,
-					"docs/runbook.md#needsattention", "\nExecution:      " + arnOf("a"), "\nFailed:         PrivilegeMissing: ", "Then Restore with ",
+					"tumbler explain my-application-cannot-log-in-now", "\nExecution:      " + arnOf("a"), "\nFailed:         PrivilegeMissing: ", "Then Restore with ",
 				} {
 					if !strings.Contains(r.alert.Message, want) {
 						t.Errorf("the message does not say %q:\n%s", want, r.alert.Message)

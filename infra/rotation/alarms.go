@@ -41,8 +41,11 @@ type alarm struct {
 
 // alarms tell of what nobody else tells. A rotation that failed, was cut short or did
 // not take place, and a start that was not delivered, have an alert of their own,
-// which says more: another mail would be the second of one incident. What alerts is
-// itself watched here.
+// which says more: another mail would be the second of one incident. So the steps'
+// functions have no alarm for their errors, of which some are answers (WindowClosed),
+// and all end in one of these. What nobody calls from a workflow, and what alerts, is
+// watched here. Where a metric is not written, nothing has gone wrong; only what should
+// run each hour is missed.
 func (d *deployment) alarms(functions map[string]awslambda.CfnFunction) {
 	alarms := []alarm{
 		{
@@ -62,6 +65,18 @@ func (d *deployment) alarms(functions map[string]awslambda.CfnFunction) {
 		alarms = append(alarms, alarm{
 			id: "Drift", part: "drift", metric: d.own(metrics.Drift, "Maximum"), period: 3600,
 			description: "A database refuses AWSCURRENT, and no rotation is under way: somebody changed the password",
+		})
+	}
+	if d.hasHeartbeat() {
+		alarms = append(alarms, alarm{
+			id: "HeartbeatSilent", part: "heartbeat-silent", metric: functionMetric(functions["heartbeat"], "Invocations"), period: 3 * 3600, silence: true,
+			description: "The heartbeat has not run for three hours: nobody notices passwords that somebody changed",
+		})
+	}
+	if d.hasRotator() {
+		alarms = append(alarms, alarm{
+			id: "Errors-rotator", part: "rotator-errors", metric: functionMetric(functions["rotator"], "Errors"),
+			description: "Rotation by Secrets Manager fails, of which no workflow tells: see the log of the function rotator",
 		})
 	}
 	for _, f := range watchers {

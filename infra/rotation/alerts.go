@@ -36,6 +36,7 @@ func (s *shared) alerts(scope constructs.Construct) {
 		DisplayName:    jsii.String("Tumbler"),
 		KmsMasterKeyId: key,
 	})
+	s.keep(topic)
 	s.topicARN = topic.Ref()
 	statements := []statement{{
 		Deny:      true,
@@ -93,7 +94,7 @@ func (s *shared) subscribe(scope constructs.Construct) {
 // everywhere; what is not here can be added by whoever may PutKeyPolicy.
 func (s *shared) topicKey(scope constructs.Construct) awskms.CfnKey {
 	account := map[string]any{"AWS": "arn:" + *awscdk.Aws_PARTITION() + ":iam::" + *awscdk.Aws_ACCOUNT_ID() + ":root"}
-	return awskms.NewCfnKey(scope, jsii.String("AlertKey"), &awskms.CfnKeyProps{
+	made := awskms.NewCfnKey(scope, jsii.String("AlertKey"), &awskms.CfnKeyProps{
 		Description:       jsii.String("Tumbler: encrypts the alerts of " + s.cfg.Name),
 		EnableKeyRotation: jsii.Bool(true),
 		KeyPolicy: policy(
@@ -121,6 +122,8 @@ func (s *shared) topicKey(scope constructs.Construct) awskms.CfnKey {
 			},
 		),
 	})
+	s.keep(made)
+	return made
 }
 
 var withoutTLS = map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}}

@@ -1,7 +1,6 @@
 package rotation
 
 import (
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 
 	"github.com/tumbler-rotation/tumbler/statemachine"
@@ -9,10 +8,10 @@ import (
 
 // fleetMachine rotates many secrets, each by an execution of the rotation's
 // state machine.
-func (d *deployment) fleetMachine(called map[string]awslambda.CfnFunction) awsstepfunctions.CfnStateMachine {
+func (d *deployment) fleetMachine() awsstepfunctions.CfnStateMachine {
 	substitutions := d.announcements()
-	chooses := *called["listsecrets"].AttrArn()
-	substitutions["ListSecretsFunctionArn"] = &chooses
+	chooses := d.anyVersion("listsecrets")
+	substitutions["ListSecretsFunctionArn"] = d.versions["listsecrets"].Ref()
 	substitutions["RotationStateMachineArn"] = d.machine.Ref()
 	own := d.arn("states", "stateMachine:"+d.named("fleet"))
 	role := d.role("FleetRole", "Tumbler: what the rotation of many secrets may do",

@@ -140,6 +140,10 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 		},
 		Environment: &awslambda.CfnFunction_EnvironmentProperty{Variables: d.environment(f)},
 	}
+	if f.name == "incident" {
+		// What it could not tell after Lambda's retries waits where it looks again.
+		props.DeadLetterConfig = &awslambda.CfnFunction_DeadLetterConfigProperty{TargetArn: d.undelivered.AttrArn()}
+	}
 	if inVPC {
 		props.VpcConfig = d.place.config
 	}
@@ -149,7 +153,15 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 	if d.cfg.Tracing {
 		props.TracingConfig = &awslambda.CfnFunction_TracingConfigProperty{Mode: jsii.String("Active")}
 	}
-	return awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
+	if !f.isStep() {
+		return awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
+	}
+	revision := d.revision(props)
+	// Part of the configuration, so that Lambda publishes what has another revision.
+	props.Description = jsii.String(f.description + " (revision " + revision + ")")
+	made := awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
+	d.versions[f.name] = d.version(f, made, revision)
+	return made
 }
 
 // environment is what internal/lambdaboot reads, and no function is told more
@@ -170,6 +182,9 @@ func (d *deployment) environment(f function) map[string]any {
 	}
 	if f.name == "audit" || f.name == "preflight" && d.reachesStepFunctions() {
 		env["TUMBLER_STATE_MACHINE_ARN"] = d.stateMachineARN()
+	}
+	if url := d.cfg.Alerts.Runbook; url != "" && (f.name == "plan" || f.name == "restore" || f.name == "incident") {
+		env["TUMBLER_RUNBOOK"] = url
 	}
 	if d.hasRotator() && (f.name == "plan" || f.name == "preflight" || f.name == "listsecrets") {
 		env["TUMBLER_ROTATOR_ARN"] = d.rotatorARN()
@@ -202,5 +217,7 @@ func (d *deployment) logGroup(id, name string) awslogs.CfnLogGroup {
 	if d.cfg.LogKMSKey != "" {
 		props.KmsKeyId = jsii.String(d.cfg.LogKMSKey)
 	}
-	return awslogs.NewCfnLogGroup(d.scope, jsii.String(id), props)
+	group := awslogs.NewCfnLogGroup(d.scope, jsii.String(id), props)
+	d.keep(group)
+	return group
 }

@@ -165,6 +165,7 @@ func (d *deployment) incidentMay() []statement {
 			Why: "The names of executions are not known before.",
 		},
 	}
+	statements = append(statements, statement{Actions: []string{"sqs:SendMessage"}, Resources: []string{*d.undelivered.AttrArn()}})
 	if d.isMain() {
 		statements = append(statements, statement{
 			Actions:   []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},

@@ -109,6 +109,12 @@ type SecretProps struct {
 	Username *string `json:"username,omitempty"`
 	// RecoverPassword lets the superuser reset a password that is lost. Optional.
 	RecoverPassword *bool `json:"recoverPassword,omitempty"`
+	// KeepPrevious has the database accept the password before until the next
+	// rotation. Optional; single-user, MySQL from 8.0.14 on.
+	KeepPrevious *bool `json:"keepPrevious,omitempty"`
+	// SeparateOwnership makes a clone own what it creates. Optional;
+	// alternating-users, PostgreSQL.
+	SeparateOwnership *bool `json:"separateOwnership,omitempty"`
 	// Schedule is a rate() or cron() expression in UTC. Optional; on demand only.
 	Schedule *string `json:"schedule,omitempty"`
 	// Duration is of the window, as in 3h. Optional.

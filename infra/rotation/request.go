@@ -18,6 +18,8 @@ type request struct {
 	SuperuserSecretID string                    `json:"superuserSecretId,omitempty"`
 	Username          string                    `json:"username,omitempty"`
 	RecoverPassword   bool                      `json:"recoverPassword,omitempty"`
+	KeepPrevious      bool                      `json:"keepPrevious,omitempty"`
+	SeparateOwnership bool                      `json:"separateOwnership,omitempty"`
 	AlsoUpdate        []string                  `json:"alsoUpdate,omitempty"`
 	Password          *rotation.PasswordOptions `json:"password,omitempty"`
 	RotationFunction  string                    `json:"rotationFunction,omitempty"`
@@ -34,7 +36,8 @@ type trigger struct {
 func requestFor(r config.Rotation, t *trigger) request {
 	made := request{
 		SecretID: r.Secret, Strategy: string(r.Strategy), SuperuserSecretID: r.SuperuserSecret,
-		Username: r.Username, RecoverPassword: r.RecoverPassword, AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Trigger: t,
+		Username: r.Username, RecoverPassword: r.RecoverPassword, KeepPrevious: r.KeepPrevious, SeparateOwnership: r.SeparateOwnership,
+		AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Trigger: t,
 	}
 	if r.Schedule != "" {
 		made.Schedule = &rotation.Schedule{Expression: r.Schedule, Duration: r.Duration, Freeze: r.Freeze}

@@ -96,7 +96,9 @@ type deployment struct {
 	passes  *string             // ARN of the schedules' role
 	inChina awscdk.CfnCondition // nil where nothing differs there
 	machine awsstepfunctions.CfnStateMachine
-	fleet   awsstepfunctions.CfnStateMachine // nil for a single secret
+	// versions are those of the steps, by the function's name.
+	versions map[string]awslambda.CfnVersion
+	fleet    awsstepfunctions.CfnStateMachine // nil for a single secret
 }
 
 // checkPlace refuses the secrets of another account or Region, which the stack's
@@ -170,7 +172,7 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 func (s *shared) deployments() []*deployment {
 	var all []*deployment
 	for _, set := range s.cfg.Sets() {
-		d := &deployment{shared: s, name: s.cfg.Name, set: set.Name, rotations: set.Rotations, network: set.Network}
+		d := &deployment{shared: s, name: s.cfg.Name, set: set.Name, rotations: set.Rotations, network: set.Network, versions: map[string]awslambda.CfnVersion{}}
 		if set.Name != "" {
 			d.name += "-" + set.Name
 		}
@@ -187,9 +189,9 @@ func (s *shared) deployments() []*deployment {
 func (d *deployment) deploy() *Rotation {
 	d.place = d.newPlace()
 	functions := d.functions()
-	d.machine = d.stateMachine(functions)
+	d.machine = d.stateMachine()
 	if d.hasFleet() {
-		d.fleet = d.fleetMachine(functions)
+		d.fleet = d.fleetMachine()
 	}
 	schedules := d.schedules()
 	d.rotateNow()
@@ -221,6 +223,14 @@ func (d *deployment) deploy() *Rotation {
 		made.RotatorArn = jsii.String(d.rotatorARN())
 	}
 	return made
+}
+
+// keep has a resource outlive the stack, if the configuration says so: what an audit
+// wants to read.
+func (s *shared) keep(r awscdk.CfnResource) {
+	if s.cfg.RemovalPolicy == config.Retain {
+		r.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
+	}
 }
 
 // hasFleet: rotating one secret as a fleet would say the same in more words.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
 	"github.com/aws/jsii-runtime-go"
 
@@ -15,15 +14,14 @@ import (
 // eventBusName is the bus on which outcomes are announced.
 const eventBusName = "default"
 
-func (d *deployment) stateMachine(called map[string]awslambda.CfnFunction) awsstepfunctions.CfnStateMachine {
+func (d *deployment) stateMachine() awsstepfunctions.CfnStateMachine {
 	substitutions := d.announcements()
 	var functionARNs []string
 	for _, f := range functions() {
 		placeholder := f.id + "FunctionArn"
 		if strings.Contains(string(statemachine.Rotation), "${"+placeholder+"}") {
-			arn := called[f.name].AttrArn()
-			substitutions[placeholder] = arn
-			functionARNs = append(functionARNs, *arn)
+			substitutions[placeholder] = d.versions[f.name].Ref()
+			functionARNs = append(functionARNs, d.anyVersion(f.name))
 		}
 	}
 	functionARNs = append(functionARNs, d.rotationFunctions()...)
@@ -77,7 +75,10 @@ func (d *deployment) newMachine(id, part string, definition []byte, substitution
 // workflowMay invoke what it calls, tell people and machines, and log.
 func (d *deployment) workflowMay(functionARNs []string) []statement {
 	statements := []statement{
-		{Actions: []string{"lambda:InvokeFunction"}, Resources: functionARNs},
+		{
+			Actions: []string{"lambda:InvokeFunction"}, Resources: functionARNs,
+			Why: "An execution goes on with the versions of the functions that it began with.",
+		},
 		{Actions: []string{"events:PutEvents"}, Resources: []string{d.arn("events", "event-bus/"+eventBusName)}},
 		{
 			// Source: Step Functions developer guide, "Logging using CloudWatch Logs".

@@ -41,5 +41,6 @@ func (s *shared) queue(scope constructs.Construct) {
 			},
 		),
 	})
+	s.keep(queue)
 	s.undelivered = queue
 }

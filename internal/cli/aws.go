@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -25,10 +27,12 @@ import (
 type target struct {
 	name         string
 	stateMachine string
+	named        func() bool // whether --name was given
 }
 
 func (t *target) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+	t.named = func() bool { return cmd.Flags().Changed("name") }
 	cmd.Flags().StringVar(&t.stateMachine, "state-machine", "", "ARN of the state machine, instead of looking it up by name")
 }
 
@@ -40,10 +44,28 @@ func environment(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
+	if err := checkEndpoints(os.Environ()); err != nil {
+		return aws.Config{}, err
+	}
 	if cfg.Region == "" {
 		return aws.Config{}, errors.New("no AWS Region is set. Set AWS_REGION, or for the sandbox the variables that 'tumbler sandbox' prints")
 	}
 	return cfg, nil
+}
+
+// checkEndpoints finds what the SDK would report as an error of its own insides.
+func checkEndpoints(environ []string) error {
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		if !strings.HasPrefix(name, "AWS_ENDPOINT_URL") || value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("%s is %q, which is no address. Write it as http://HOST:PORT, as 'tumbler sandbox' prints it", name, value)
+		}
+	}
+	return nil
 }
 
 // connect returns a Step Functions client for the environment.
@@ -53,6 +75,14 @@ func connect(ctx context.Context) (*sfn.Client, error) {
 		return nil, err
 	}
 	return sfn.NewFromConfig(cfg), nil
+}
+
+// exclusive refuses a name that would be dropped in silence.
+func (t *target) exclusive() error {
+	if t.stateMachine != "" && t.named() {
+		return usageError{errors.New("--name and --state-machine exclude each other")}
+	}
+	return nil
 }
 
 // find returns the ARN of the state machine.
@@ -158,7 +188,10 @@ func (t *target) elsewhere(ctx context.Context, cfg aws.Config, code, secret str
 
 // explain adds a remedy to what commonly goes wrong with an AWS call.
 func explain(doing string, err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Errorf("%s: the name %s cannot be resolved. Check the network and its DNS, AWS_REGION, and AWS_ENDPOINT_URL if it is set", doing, dns.Name)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && op.Addr != nil {
 		return fmt.Errorf("%s: nothing answers at %s. Is the endpoint in AWS_ENDPOINT_URL right, and the sandbox running?", doing, op.Addr)
 	}
 	if strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "no EC2 IMDS role found") {

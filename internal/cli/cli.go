@@ -8,8 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 // Exit codes of the command.
@@ -18,6 +22,19 @@ const (
 	ExitError = 1 // it failed, a rotation did not end in Rotated, or something has to be looked at
 	ExitUsage = 2 // the command line is wrong
 )
+
+// cutShort is an execution that ended in no ending of ours.
+const cutShort = "cut short"
+
+// exitCodes tell how a rotation ended, where one was waited for.
+var exitCodes = map[string]int{
+	string(rotation.AlreadyRotating): 10,
+	string(rotation.WindowClosed):    11,
+	string(rotation.Refused):         12,
+	string(rotation.RestoredCleanly): 13,
+	string(rotation.NeedsAttention):  14,
+	cutShort:                         15,
+}
 
 // usageError is a mistake in the command line.
 type usageError struct{ error }
@@ -29,9 +46,13 @@ func (e usageError) Unwrap() error { return e.error }
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	out := &terminal.Checked{W: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.Err != nil {
+		err = fmt.Errorf("writing the output: %w", out.Err)
+	}
 	if err == nil {
 		return ExitOK
 	}
@@ -39,6 +60,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if _, usage := errors.AsType[usageError](err); usage {
 		fmt.Fprintln(stderr, "Run 'tumbler --help' for usage.")
 		return ExitUsage
+	}
+	if failed, ok := errors.AsType[notRotatedError](err); ok && exitCodes[failed.ending] != 0 {
+		return exitCodes[failed.ending]
 	}
 	return ExitError
 }
@@ -57,16 +81,38 @@ To see it work without an AWS account: tumbler demo`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newInit(), newValidate(), newList(), newStatus(), newPreflight(), newRotate(), newWatch(), newSchedule(), newSandbox(), newDemo())
+	root.AddCommand(newInit(), newValidate(), newList(), newStatus(), newHistory(), newExplain(), newPreflight(), newRotate(), newWatch(), newSchedule(), newSandbox(), newDemo(), newVersion())
+	root.SetHelpCommand(newHelp())
 	return root
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("unknown command or argument %q for %q", args[0], cmd.CommandPath())}
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	text := fmt.Sprintf("unknown command or argument %q for %q", args[0], cmd.CommandPath())
+	if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 && !cmd.HasParent() {
+		text += ". Did you mean " + strings.Join(meant, " or ") + "?"
+	}
+	return usageError{errors.New(text)}
+}
+
+// newHelp is cobra's help, which fails for a command that there is not.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "Help about a command",
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return noArgs(cmd.Root(), args)
+			}
+			return found.Help()
+		},
+	}
 }
 
 // oneArg wants exactly one argument, called what.

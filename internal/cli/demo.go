@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tumbler-rotation/tumbler/sandbox/demo"
@@ -18,7 +20,11 @@ needed.
 Exit code 0 means that every claim held.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return demo.Run(cmd.Context(), cmd.OutOrStdout())
+			err := demo.Run(cmd.Context(), cmd.OutOrStdout())
+			if err != nil && cmd.Context().Err() != nil { // whatever it says comes of that
+				return errors.New("the demo was stopped. Nothing is left behind")
+			}
+			return err
 		},
 	}
 }

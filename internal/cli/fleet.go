@@ -170,7 +170,7 @@ func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, 
 		RotatorARN: rotatorARN(machine),
 	}
 	out := terminal.New(cmd.OutOrStdout())
-	plan, err := makePlan(ctx, source, request)
+	plan, err := makePlan(ctx, source, registry.New(scheduler.NewFromConfig(cfg), to.name), request)
 	if err != nil {
 		return explainFault("looking for the secrets", err)
 	}
@@ -179,7 +179,7 @@ func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, 
 		return plan.nothing()
 	}
 	if !f.yes {
-		if err := confirm(cmd.InOrStdin(), cmd.OutOrStdout(), plan.Total); err != nil {
+		if err := confirm(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), plan.Total); err != nil {
 			return err
 		}
 	}
@@ -189,9 +189,12 @@ func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, 
 	}
 	out.Say("Started %s", arn)
 	if detach {
-		return nil
+		return plan.complete()
 	}
-	return followFleet(ctx, api, out, arn, plan.Total)
+	if err := followFleet(ctx, api, out, arn, plan.Total); err != nil {
+		return err
+	}
+	return plan.complete()
 }
 
 // rotatorARN is Tumbler's own native rotation function, next to the state

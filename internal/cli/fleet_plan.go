@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -15,20 +14,63 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
+	"github.com/tumbler-rotation/tumbler/internal/watch/audit"
 )
 
 // plan is what a fleet would do.
 type plan struct {
 	fleet.Survey
 	request fleet.Request
+	missing []string // configured, and not there; known of a fleet of all secrets only
 }
 
 // shown is how many secrets a plan names, of those that come first.
 const shown = 10
 
-func makePlan(ctx context.Context, source fleet.Source, r fleet.Request) (plan, error) {
+func makePlan(ctx context.Context, source fleet.Source, configured audit.Registry, r fleet.Request) (plan, error) {
+	there := map[string]bool{}
+	source.Secrets = noting{source.Secrets, there}
 	survey, err := source.Survey(ctx, r, "", max(*r.Canary, shown))
-	return plan{survey, r}, err
+	p := plan{Survey: survey, request: r}
+	if err != nil || !r.Select.All {
+		return p, err
+	}
+	entries, err := configured.List(ctx)
+	for _, e := range entries {
+		if !there[nameOf(e.SecretID)] {
+			p.missing = append(p.missing, e.SecretID)
+		}
+	}
+	slices.Sort(p.missing)
+	return p, err
+}
+
+// noting notes the secrets that are there.
+type noting struct {
+	fleet.Lister
+	there map[string]bool // by name
+}
+
+// List implements [fleet.Lister].
+func (n noting) List(ctx context.Context, s fleet.Selection, each func(fleet.Secret) error) error {
+	return n.Lister.List(ctx, s, func(secret fleet.Secret) error {
+		n.there[secret.Name] = n.there[secret.Name] || !secret.Deleted
+		return each(secret)
+	})
+}
+
+// complete is an error when what rotations.yaml names is not there: all secrets were
+// asked for.
+func (p plan) complete() error {
+	if len(p.missing) == 0 {
+		return nil
+	}
+	are := "are"
+	if len(p.missing) == 1 {
+		are = "is"
+	}
+	return fmt.Errorf("not all were rotated: %s of rotations.yaml %s not there or scheduled for deletion: %s. Restore what is missing, or remove it from rotations.yaml and deploy",
+		secrets(len(p.missing)), are, strings.Join(p.missing[:min(len(p.missing), shown)], ", "))
 }
 
 // What a rotation takes, for the estimate, and the state machine's pause.
@@ -50,6 +92,9 @@ func (p plan) show(out *terminal.Printer) {
 	}
 	for _, why := range slices.Sorted(maps.Keys(p.Skipped)) {
 		out.Say("%d left out: %s", p.Skipped[why], why)
+	}
+	for _, name := range p.missing {
+		out.Check(false, "%s is in rotations.yaml, and there is no such secret, or it is scheduled for deletion", name)
 	}
 	if p.Total == 0 {
 		return
@@ -81,6 +126,8 @@ func secrets(n int) string {
 // nothing explains a plan without secrets.
 func (p plan) nothing() error {
 	switch {
+	case len(p.missing) > 0:
+		return p.complete()
 	case p.Earlier > 0:
 		return nil // all that was left has been done meanwhile
 	case p.Skipped[fleet.SkipNotConfigured] > 0:
@@ -90,18 +137,20 @@ func (p plan) nothing() error {
 }
 
 // confirm asks on a terminal. Elsewhere nobody could answer.
-func confirm(in io.Reader, out io.Writer, n int) error {
+func confirm(ctx context.Context, in io.Reader, out io.Writer, n int) error {
 	if f, ok := in.(*os.File); !ok || !term.IsTerminal(f.Fd()) {
 		return fmt.Errorf("%w: there is no terminal to ask on. Read the plan above, then run it again with --yes", errStopped)
 	}
-	return ask(in, out, n)
+	return ask(ctx, in, out, n)
 }
 
-func ask(in io.Reader, out io.Writer, n int) error {
-	fmt.Fprintf(out, "\nRotate %s? [y/N] ", secrets(n))
-	answer, _ := bufio.NewReader(in).ReadString('\n') // an end of input is a no
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
+func ask(ctx context.Context, in io.Reader, out io.Writer, n int) error {
+	answer, err := newPrompt(ctx, in, out).ask(fmt.Sprintf("\nRotate %s? [y/N] ", secrets(n)))
+	if err != nil {
+		return err
+	}
+	if answer = strings.ToLower(answer); answer == "y" || answer == "yes" {
 		return nil
 	}
-	return errStopped
+	return errStopped // an end of input is a no
 }

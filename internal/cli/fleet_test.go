@@ -23,7 +23,7 @@ func (w *world) fleet(ts *testscript.TestScript, _ []string) {
 func TestAsk(t *testing.T) {
 	for answer, want := range map[string]error{"y\n": nil, "YES\n": nil, "n\n": errStopped, "\n": errStopped, "": errStopped, "yo\n": errStopped} {
 		var out bytes.Buffer
-		if err := ask(strings.NewReader(answer), &out, 43); !errors.Is(err, want) {
+		if err := ask(t.Context(), strings.NewReader(answer), &out, 43); !errors.Is(err, want) {
 			t.Errorf("%q: %v", answer, err)
 		}
 		if !strings.Contains(out.String(), "Rotate 43 secrets? [y/N]") {

@@ -1,12 +1,14 @@
 package cli
 
 import (
-	"bufio"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,8 +53,11 @@ written from the flags; without, you are asked. What is written passes
 			if len(args) == 1 {
 				file = args[0]
 			}
+			if err := a.consistent(toStdout, force); err != nil {
+				return usageError{err}
+			}
 			if len(a.secrets) == 0 {
-				if err := a.ask(cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
+				if err := a.ask(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
 					return err
 				}
 			}
@@ -109,27 +114,23 @@ func writeNew(file, src string, force bool) error {
 }
 
 // ask asks for what most configurations need. An empty line takes the default.
-func (a *answers) ask(in io.Reader, out io.Writer) error {
-	lines := bufio.NewScanner(in)
+func (a *answers) ask(ctx context.Context, in io.Reader, out io.Writer) (err error) {
+	p := newPrompt(ctx, in, out)
 	question := func(text, fallback string) string {
-		fmt.Fprint(out, text)
-		if fallback != "" {
-			fmt.Fprintf(out, " [%s]", fallback)
-		}
-		fmt.Fprint(out, ": ")
-		if !lines.Scan() {
-			fmt.Fprintln(out)
+		if err != nil {
 			return fallback
 		}
-		if answer := strings.TrimSpace(lines.Text()); answer != "" {
-			return answer
+		if fallback != "" {
+			text += " [" + fallback + "]"
 		}
-		return fallback
+		var answer string
+		answer, err = p.ask(text + ": ")
+		return cmp.Or(answer, fallback)
 	}
 	list := func(text string) []string {
 		return strings.FieldsFunc(question(text, ""), func(r rune) bool { return r == ',' || r == ' ' })
 	}
-	if a.secrets = list("Secrets to rotate, by name or ARN, separated by spaces"); len(a.secrets) == 0 {
+	if a.secrets = list("Secrets to rotate, by name or ARN, separated by spaces"); len(a.secrets) == 0 && err == nil {
 		return usageError{errors.New("no secret is named. Answer the first question, or use --secret")}
 	}
 	a.strategy = question("single-user or alternating-users", string(config.SingleUser))
@@ -146,7 +147,33 @@ func (a *answers) ask(in io.Reader, out io.Writer) error {
 		a.endpoints = question("Is there a way to Secrets Manager (none: yes; create: make endpoints)", string(config.NoEndpoints))
 	}
 	a.email = question("Who is told of failures, by e-mail, or none", config.None)
-	return lines.Err()
+	return err
+}
+
+// consistent refuses what would be dropped in silence.
+func (a *answers) consistent(toStdout, force bool) error {
+	if slices.Contains(a.secrets, "") {
+		return errors.New("--secret is empty: give it the name or ARN of a secret")
+	}
+	for _, f := range []struct {
+		flag  string
+		given bool
+		needs string
+		there bool
+	}{
+		{"--duration", a.duration != "", "--schedule", a.schedule != ""},
+		{"--subnet", len(a.subnets) > 0, "--vpc", a.vpc != ""},
+		{"--database-group", len(a.databaseGroups) > 0, "--vpc", a.vpc != ""},
+		{"--endpoints", a.endpoints != "", "--vpc", a.vpc != ""},
+	} {
+		if f.given && !f.there {
+			return fmt.Errorf("%s means nothing without %s", f.flag, f.needs)
+		}
+	}
+	if toStdout && force {
+		return errors.New("--stdout and --force exclude each other: no file is written")
+	}
+	return nil
 }
 
 // yaml writes what was answered, and says where the rest is explained.
@@ -195,6 +222,9 @@ func (a answers) yaml() string {
 
 // scalar quotes what YAML would read as something else than this text.
 func scalar(value string) string {
+	if value == "" {
+		return `""`
+	}
 	plain := strings.IndexFunc(value, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/_+=.@-()*?# ,:", r))
 	}) < 0 && !strings.Contains(value, ": ") && !strings.Contains(value, " #") &&

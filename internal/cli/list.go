@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/spf13/cobra"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/window"
@@ -24,6 +24,8 @@ func newList() *cobra.Command {
 		Long: `Lists the secrets that a deployment rotates: how, by which schedule, and when the
 next rotation window opens, in UTC. It shows what is deployed, which may not be
 what rotations.yaml says by now.`,
+		Example: `  tumbler list
+  tumbler list --name payments`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -58,13 +60,13 @@ func explainFault(doing string, err error) error {
 }
 
 func writeEntries(w io.Writer, entries []registry.Entry, now time.Time) error {
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "SECRET\tSTRATEGY\tSCHEDULE\tNEXT WINDOW")
+	var rows [][]string
 	for _, e := range entries {
 		strategy, schedule, next := describeEntry(e, now)
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", e.SecretID, strategy, schedule, next)
+		rows = append(rows, []string{e.SecretID, strategy, schedule, next})
 	}
-	return table.Flush()
+	terminal.New(w).Table([]string{"SECRET", "STRATEGY", "SCHEDULE", "NEXT WINDOW"}, rows)
+	return nil
 }
 
 func describeEntry(e registry.Entry, now time.Time) (strategy, schedule, next string) {

@@ -21,9 +21,10 @@ func newPreflight() *cobra.Command {
 		name          string
 		asJSON        bool
 		wait, outside bool
+		all           bool
 	)
 	cmd := &cobra.Command{
-		Use:   "preflight SECRET",
+		Use:   "preflight SECRET | --all",
 		Short: "Tell whether a secret would rotate, and what would change; change nothing",
 		Long: `Looks at everything that a rotation of the secret needs, from where a rotation
 would run: the configuration, the credentials, the window, the network, TLS, the
@@ -33,13 +34,29 @@ what the rotation would change, and changes nothing. SECRET is a name or an ARN.
 It logs in with AWSCURRENT, once, and with what a rotation would try next only if
 that is refused.
 
+With --all it looks at every secret of the deployment, whatever the window, and says of
+each what stands in the way first.
+
 Exit code 0 means that 'tumbler rotate' would rotate the secret now. Everything
 else is exit code 1. "–" marks what could not be checked.`,
 		Example: `  tumbler preflight prod/app
   tumbler preflight prod/app --outside-window
+  tumbler preflight --all
   tumbler preflight prod/app --json | jq '.checks[] | select(.ok | not)'`,
-		Args: oneArg("secret"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if !all {
+				return oneArg("secret")(cmd, args)
+			}
+			if len(args) > 0 || wait {
+				return usageError{errors.New("--all excludes a secret's name and --at-next-window")}
+			}
+			return nil
+		},
+		ValidArgsFunction: completeSecrets,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if all {
+				return preflightAll(cmd, name, asJSON)
+			}
 			request := rotation.Request{SecretID: args[0], Trigger: rotation.Trigger{Source: rotation.SourceManual}}
 			switch {
 			case wait && outside:
@@ -65,6 +82,7 @@ else is exit code 1. "–" marks what could not be checked.`,
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+	cmd.Flags().BoolVar(&all, "all", false, "look at every secret of the deployment")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.Flags().BoolVar(&wait, "at-next-window", false, "for a rotation that waits for the next window")
 	cmd.Flags().BoolVar(&outside, "outside-window", false, "for a rotation that disregards the window")

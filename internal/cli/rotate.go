@@ -44,8 +44,9 @@ With --tag, --prefix or --all many secrets are rotated (docs/fleet.md): the plan
 shown first, then a few canaries are rotated, then the others, until too many
 have failed.
 
-Exit code 0 means that the secret was rotated, or all of many. Everything else, also a secret
-that another execution is rotating, is exit code 1 with the reason.`,
+The exit code tells how it ended: 0 Rotated (or all of many), 10 AlreadyRotating,
+11 WindowClosed, 12 Refused, 13 RestoredCleanly, 14 NeedsAttention, 15 cut short; 1 for
+everything else, also when some of many failed, and 2 for a mistake in the command line.`,
 		Example: `  tumbler rotate prod/app --watch
   tumbler rotate prod/app --outside-window --reason "laptop stolen, INC-4711"
   tumbler rotate prod/app --at-next-window --detach
@@ -54,9 +55,13 @@ that another execution is rotating, is exit code 1 with the reason.`,
 			_, err := fleet.many(cmd, args)
 			return err
 		},
+		ValidArgsFunction: completeSecrets,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fleet.run(cmd, to, request.Trigger.Reason, outside, detach)
+			}
+			if err := to.exclusive(); err != nil {
+				return err
 			}
 			if watch && detach {
 				return usageError{errors.New("--watch and --detach exclude each other")}
@@ -162,13 +167,17 @@ func report(cmd *cobra.Command, api *sfn.Client, arn string, watch bool) error {
 // notRotated says how an execution ended that did not rotate the secret.
 func notRotated(e follow.Ending) error {
 	if e.Status != types.ExecutionStatusFailed {
-		return fmt.Errorf("the rotation did not end: the execution is %s in state %s. "+
-			"The secret may be half-way; rotate again to repair it", e.Status, e.State)
+		return notRotatedError{"", cutShort, fmt.Sprintf("the rotation did not end: the execution is %s in state %s. "+
+			"The secret may be half-way; rotate again to repair it", e.Status, e.State)}
 	}
-	return notRotatedError{e.Error, fmt.Sprintf("not rotated: %s: %s: %s", e.State, e.Error, e.Cause)}
+	text := "not rotated: " + e.State
+	if e.Error != e.State {
+		text += ": " + e.Error
+	}
+	return notRotatedError{e.Error, e.State, text + ": " + strings.TrimPrefix(e.Cause, e.Error+": ")}
 }
 
-// notRotatedError is an execution that failed, by its error's name.
-type notRotatedError struct{ code, text string }
+// notRotatedError is an execution that failed, by its error's name and its ending.
+type notRotatedError struct{ code, ending, text string }
 
 func (e notRotatedError) Error() string { return e.text }

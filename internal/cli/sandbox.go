@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,8 +39,10 @@ func newSandbox() *cobra.Command {
 		Use:   "sandbox",
 		Short: "Run a local AWS with Tumbler and a real database",
 		Long: `Runs a local AWS on 127.0.0.1 with Tumbler deployed in it, and a real PostgreSQL
-server with one user whose credentials are a secret. The AWS CLI, boto3 and every
-SDK work against it with the variables that it prints.
+server with one user whose credentials are a secret. The AWS CLI (2.13 and newer),
+boto3 (1.28 and newer) and the SDKs of that time work against it with the variables
+that it prints. Older ones ignore AWS_ENDPOINT_URL and would call AWS: give them the
+endpoint with --endpoint-url, or endpoint_url in boto3.
 
 With --schedule the secret is rotated by itself, too, and with --speed it is not
 long until then: time runs so many times faster for schedules and waits. What a
@@ -53,6 +56,12 @@ Everything is in memory and gone with Ctrl-C.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			configured := rotation.Request{SecretID: sample.SecretID}
+			if port < 0 || port > 65535 {
+				return usageError{fmt.Errorf("--port %d: a port is 1 to 65535, or 0 for a free one", port)}
+			}
+			if schedule.Expression == "" && schedule.Duration != "" {
+				return usageError{errors.New("--duration means nothing without --schedule")}
+			}
 			if schedule.Expression != "" {
 				if _, err := window.Parse(schedule.Expression, schedule.Duration); err != nil {
 					return usageError{err}
@@ -143,6 +152,8 @@ Everything is in memory and gone with Ctrl-C.`,
 			out.Say("")
 			out.Command("%s rotate %s --watch", os.Args[0], secret)
 			out.Command("aws secretsmanager get-secret-value --secret-id %s", secret)
+			out.Aside("An AWS CLI before 2.13, such as Debian 12's, ignores AWS_ENDPOINT_URL and would call AWS:")
+			out.Command("aws --endpoint-url %s secretsmanager get-secret-value --secret-id %s", running.URL, secret)
 			out.Say("")
 			out.Say("Alerts, and rotations that nobody at a keyboard began, appear below. Ctrl-C ends the sandbox.")
 			writing.Unlock()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -47,6 +48,9 @@ A rate counts from the last rotation; name its day with --anchor.`,
 			}
 			if schedule.Anchor, err = timeFlag("anchor", anchor, start); err != nil {
 				return err
+			}
+			if anchor != "" && !schedule.ByAnchor() {
+				return usageError{errors.New("--anchor is for a rate in days: this schedule opens at times of its own")}
 			}
 			if count < 1 || count > mostWindows {
 				return usageError{fmt.Errorf("--count %d: list 1 to %d windows", count, mostWindows)}

@@ -87,9 +87,11 @@ func TestScripts(t *testing.T) {
 			"configure": inWorld((*world).configure),
 			"asked":     inWorld((*world).asked),
 			"fleet":     inWorld((*world).fleet),
+			"executed":  inWorld((*world).executed),
 			"deployed":  inWorld((*world).deployed),
 			"freeport":  freePort,
 			"reach":     reach,
+			"break":     breakSecret,
 		},
 	})
 }
@@ -201,6 +203,13 @@ func (w *world) deployed(ts *testscript.TestScript, machines []string) {
 	ts.Setenv("AWS_ENDPOINT_URL", front.URL)
 }
 
+// executed: "executed" sets EXECUTION to the ARN of the last execution.
+func (w *world) executed(ts *testscript.TestScript, _ []string) {
+	list, err := sfn.NewFromConfig(w.sandbox.AWS("test")).ListExecutions(w.t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &w.sandbox.StateMachineARN, MaxResults: 1})
+	ts.Check(err)
+	ts.Setenv("EXECUTION", aws.ToString(list.Executions[0].ExecutionArn))
+}
+
 // deny: "deny FUNCTION OPERATION" takes a permission away, and ends a hold.
 func (w *world) deny(_ *testscript.TestScript, args []string) {
 	w.intercept(func(_ context.Context, call wire.Call) *wire.Failure {
@@ -245,6 +254,19 @@ func (w *world) hold(ts *testscript.TestScript, _ []string) {
 
 // allow: "allow" lets everything pass again.
 func (w *world) allow(*testscript.TestScript, []string) { w.intercept(nil) }
+
+// breakSecret: "break SECRET" stores what is no JSON in the sandbox of the environment.
+func breakSecret(ts *testscript.TestScript, _ bool, args []string) {
+	url := ts.Getenv("AWS_ENDPOINT_URL")
+	client := secretsmanager.New(secretsmanager.Options{
+		BaseEndpoint: &url, Region: sandbox.Region, HTTPClient: http.DefaultClient,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "x"}, nil
+		}),
+	})
+	_, err := client.PutSecretValue(context.Background(), &secretsmanager.PutSecretValueInput{SecretId: &args[0], SecretString: aws.String(`{"engine"`)})
+	ts.Check(err)
+}
 
 // freePort: "freeport NAME" sets a variable to a port that nobody uses.
 func freePort(ts *testscript.TestScript, _ bool, args []string) {

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
@@ -56,8 +56,7 @@ Exit code 0 means that it can be deployed.`,
 // writeConfig says what would be deployed.
 func writeConfig(w io.Writer, file string, cfg *config.Config, now time.Time) error {
 	fmt.Fprintf(w, "%s is valid. It deploys %s:\n\n", file, cfg.Name)
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "SECRET\tSTRATEGY\tSCHEDULE\tNEXT WINDOW\tDEPLOYMENT")
+	var rows [][]string
 	for _, set := range cfg.Sets() {
 		name := cfg.Name
 		if set.Name != "" {
@@ -68,12 +67,10 @@ func writeConfig(w io.Writer, file string, cfg *config.Config, now time.Time) er
 			if schedule, freeze, ok := r.Timetable(); ok {
 				when, next = schedule.String(), schedule.NextUnfrozen(now, freeze).String()
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", r.Secret, r.Strategy, when, next, name)
+			rows = append(rows, []string{r.Secret, string(r.Strategy), when, next, name})
 		}
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
+	terminal.New(w).Table([]string{"SECRET", "STRATEGY", "SCHEDULE", "NEXT WINDOW", "DEPLOYMENT"}, rows)
 	fmt.Fprintln(w)
 	for _, l := range cfg.Limits() {
 		fmt.Fprintln(w, l)

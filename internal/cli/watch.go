@@ -1,22 +1,70 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
+)
 
 func newWatch() *cobra.Command {
-	return &cobra.Command{
-		Use:   "watch EXECUTION",
-		Short: "Show an execution's states as they run",
-		Long: `Show an execution's states as they run, from its start to its end. EXECUTION is
-the ARN that 'tumbler rotate', an alert or the console shows.
+	var to target
+	cmd := &cobra.Command{
+		Use:   "watch SECRET|EXECUTION",
+		Short: "Show a rotation's states as they run",
+		Long: `Shows a rotation's states as they run, from its start to its end: of the secret's
+running execution, or else of its last one, or of EXECUTION, which is the ARN that
+'tumbler rotate', an alert or the console shows.
 
 The exit code is that of 'tumbler rotate'.`,
-		Args: oneArg("execution"),
+		Example: `  tumbler watch prod/app
+  tumbler watch arn:aws:states:eu-central-1:111122223333:execution:tumbler-rotation:NAME`,
+		Args:              oneArg("secret or execution"),
+		ValidArgsFunction: completeSecrets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := connect(cmd.Context())
+			if strings.Contains(args[0], ":execution:") {
+				api, err := connect(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return report(cmd, api, args[0], true)
+			}
+			v, err := to.view(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return report(cmd, api, args[0], true)
+			arn, err := v.latest(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), arn)
+			return report(cmd, v.api, arn, true)
 		},
 	}
+	to.flags(cmd)
+	return cmd
+}
+
+// latest is the secret's running execution, or its last one.
+func (v *view) latest(ctx context.Context, secret string) (arn string, err error) {
+	if v.history, err = executions.New(v.api).Outcomes(ctx, v.machine); err != nil {
+		return "", explainFault("looking at the executions", err)
+	}
+	of := v.of(secret)
+	if len(of) == 0 {
+		return "", noneOf(secret)
+	}
+	for _, o := range of {
+		if o.Running {
+			return o.Execution, nil
+		}
+	}
+	return of[0].Execution, nil
+}
+
+func noneOf(secret string) error {
+	return fmt.Errorf("none of the last executions was about %s. Is it among those of: tumbler list", secret)
 }

@@ -15,6 +15,7 @@ import (
 var (
 	namePattern     = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 	emailPattern    = regexp.MustCompile(`^[^@\s]+@[^@\s]+\.[^@\s]+$`)
+	pagePattern     = regexp.MustCompile(`^https?://[^\s#]+$`)
 	topicPattern    = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
 	keyPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$`)
 	policyPattern   = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]{1,512}$`)
@@ -42,6 +43,7 @@ func (c *checker) config(cfg *Config) {
 	c.match("name", cfg.Name, namePattern, "use 1-32 small letters, digits and hyphens, a letter first")
 	c.oneOf("architecture", string(cfg.Architecture), string(ARM64), string(X8664))
 	c.retention(cfg.LogRetentionDays)
+	c.oneOf("removalPolicy", string(cfg.RemovalPolicy), string(Destroy), string(Retain))
 	c.matchGiven("logKmsKey", cfg.LogKMSKey, keyPattern, keyRemedy)
 	c.matchGiven("permissionsBoundary", cfg.PermissionsBoundary, policyPattern, "write the ARN of an IAM policy (arn:aws:iam::ACCOUNT:policy/NAME)")
 	c.tags("tags", cfg.Tags)
@@ -84,6 +86,7 @@ func (c *checker) alerts(a *Alerts) {
 		c.match(fmt.Sprintf("alerts.emails[%d]", i), email, emailPattern, "write an e-mail address such as oncall@example.com")
 	}
 	c.once("alerts.emails", a.Emails)
+	c.matchGiven("alerts.runbook", a.Runbook, pagePattern, "write the https:// address of a page, without a # in it")
 	if !c.given("alerts.severity") {
 		return
 	}
@@ -173,6 +176,12 @@ func (c *checker) superuser(field string, r *Rotation) {
 	at := field + ".superuserSecret"
 	if r.RecoverPassword && r.Strategy == AlternatingUsers {
 		c.problem(field+".recoverPassword", "is about the strategy single-user", "remove it: with alternating-users the superuser sets the password anyway")
+	}
+	if r.KeepPrevious && r.Strategy == AlternatingUsers {
+		c.problem(field+".keepPrevious", "is about the strategy single-user", "remove it: with alternating-users both users' passwords stay valid anyway")
+	}
+	if r.SeparateOwnership && r.Strategy != AlternatingUsers {
+		c.problem(field+".separateOwnership", "is about the strategy alternating-users", "remove it: a single user has no clone")
 	}
 	if c.given(at) {
 		c.secret(at, r.SuperuserSecret)

@@ -36,6 +36,9 @@ type Config struct {
 	// LogKMSKey is the ARN of a key that logs are encrypted with. Optional; the
 	// key of CloudWatch Logs.
 	LogKMSKey string `yaml:"logKmsKey"`
+	// RemovalPolicy is what becomes of logs, topic and queue when the stack is
+	// destroyed: destroy or retain. Optional; destroy.
+	RemovalPolicy RemovalPolicy `yaml:"removalPolicy"`
 	// LogExecutionData puts the inputs and outputs of states into the log of the
 	// state machine. They hold no secret value. Optional; false.
 	LogExecutionData bool `yaml:"logExecutionData"`
@@ -79,6 +82,9 @@ type Alerts struct {
 	Emails []string `yaml:"emails"`
 	// Severity is the least that is sent to Emails. Optional; everything.
 	Severity Severity `yaml:"severity"`
+	// Runbook is the address of the page that docs/runbook.md is published as, for
+	// links in alerts. Optional; alerts name the command that prints it.
+	Runbook string `yaml:"runbook"`
 }
 
 // Anybody reports whether somebody is known to listen.
@@ -126,6 +132,12 @@ type Rotation struct {
 	Username string `yaml:"username"`
 	// RecoverPassword lets the superuser reset a password that is lost. Optional.
 	RecoverPassword bool `yaml:"recoverPassword"`
+	// KeepPrevious has the database accept the password before as well, until the
+	// next rotation. Optional; single-user, MySQL from 8.0.14 on.
+	KeepPrevious bool `yaml:"keepPrevious"`
+	// SeparateOwnership makes a clone own what it creates. Optional;
+	// alternating-users, PostgreSQL.
+	SeparateOwnership bool `yaml:"separateOwnership"`
 	// Schedule is a rate() or cron() expression in UTC, or none. Optional; without
 	// it the secret is rotated on demand only.
 	Schedule string `yaml:"schedule"`
@@ -209,6 +221,15 @@ const (
 	X8664 Architecture = "x86_64"
 )
 
+// RemovalPolicy is what becomes of what a stack has made, when it is destroyed.
+type RemovalPolicy string
+
+// The removal policies.
+const (
+	Destroy RemovalPolicy = "destroy"
+	Retain  RemovalPolicy = "retain"
+)
+
 // Strategy is how the database's users are rotated. Source: AWS Secrets Manager
 // user guide, "Lambda function rotation strategies".
 type Strategy string
@@ -263,18 +284,22 @@ func Parse(file string, src []byte) (*Config, error) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff")) // a byte order mark
 	cfg := defaults()
 	d := &decoder{file: file, at: map[string]position{}, from: map[string]string{}}
-	if d.document(src, &cfg); len(d.problems) > 0 {
+	d.document(src, &cfg)
+	unknown := d.problems
+	if !unknown.onlyUnknown() {
 		return nil, d.problems.sorted()
 	}
 	c := &checker{decoder: d}
 	cfg.Authorities = c.authorities(cfg.CertificateAuthorities)
 	c.complete(&cfg)
-	if c.config(&cfg); len(d.problems) > 0 {
+	c.config(&cfg)
+	d.problems = d.problems.without(unknown, c.given)
+	if len(d.problems) > 0 {
 		return nil, d.problems.sorted()
 	}
 	return &cfg, nil
 }
 
 func defaults() Config {
-	return Config{Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true, RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"}}
+	return Config{Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, RemovalPolicy: Destroy, Tracing: true, RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"}}
 }

@@ -19,7 +19,7 @@ func TestMinimal(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, Tracing: true,
+		Name: "tumbler", Architecture: ARM64, LogRetentionDays: 90, RemovalPolicy: Destroy, Tracing: true,
 		RotateNow: RotateNow{Enabled: true, MinimumInterval: "1h"},
 		Rotations: []Rotation{{Secret: "prod/app", Strategy: SingleUser}},
 	}

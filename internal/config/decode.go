@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -195,7 +196,7 @@ func (d *decoder) mapping(n ast.Node, dst reflect.Value, field string) {
 			continue
 		}
 		d.mark(path, e.Key)
-		d.problem(path, "there is no such field", suggest(name, fieldNames(dst.Type())))
+		d.problem(path, noSuchField, suggest(name, fieldNames(dst.Type())))
 	}
 }
 
@@ -224,6 +225,30 @@ func (d *decoder) block(n ast.Node, field string) ([]*ast.MappingValueNode, bool
 		return []*ast.MappingValueNode{v}, true
 	}
 	return nil, false
+}
+
+const noSuchField = "there is no such field"
+
+// onlyUnknown reports whether all that is wrong is fields that there are not, so that
+// the others can be checked nevertheless.
+func (p Problems) onlyUnknown() bool {
+	return !slices.ContainsFunc(p, func(one Problem) bool { return one.What != noSuchField })
+}
+
+// without leaves out what may only follow from an unknown field: that another one of the
+// same block is not given.
+func (p Problems) without(unknown Problems, given func(string) bool) (rest Problems) {
+	block := func(field string) string { return field[:max(0, strings.LastIndexByte(field, '.'))] }
+	for _, one := range p {
+		follows := one.What != noSuchField && slices.ContainsFunc(unknown, func(u Problem) bool {
+			return block(u.Field) == block(one.Field) && !given(one.Field) ||
+				block(u.Field) == one.Field && strings.Contains(one.What, "missing")
+		})
+		if !follows {
+			rest = append(rest, one)
+		}
+	}
+	return rest
 }
 
 // describe says what stands there, quoting it when it is short.

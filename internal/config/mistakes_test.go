@@ -43,6 +43,8 @@ var mistakes = []mistake{
 	{"retention too long", one + "logRetentionDays: 9999\n", "r.yaml:3:19: logRetentionDays: CloudWatch Logs cannot keep logs for 9999 days: use 3653"},
 	{"name", one + "name: Prod_1\n", `r.yaml:3:7: name: "Prod_1" is not valid here: use 1-32 small letters, digits and hyphens`},
 	{"architecture", one + "architecture: amd64\n", `r.yaml:3:15: architecture: "amd64" is not known: did you mean arm64? Use one of arm64, x86_64`},
+	{"runbook", one + "alerts: {runbook: docs/runbook.md}\n", `r.yaml:3:19: alerts.runbook: "docs/runbook.md" is not valid here: write the https:// address`},
+	{"removal policy", one + "removalPolicy: keep\n", `r.yaml:3:16: removalPolicy: "keep" is not known: `},
 	{"email", one + "alerts: {emails: [oncall]}\n", `r.yaml:3:19: alerts.emails[0]: "oncall" is not valid here: write an e-mail address`},
 	{"email twice", one + "alerts: {emails: [a@b.c, a@b.c]}\n", `r.yaml:3:26: alerts.emails[1]: "a@b.c" is listed twice: remove one of the two`},
 	{"no secret", "rotations:\n  - schedule: rate(1 day)\n", `r.yaml:2:5: rotations[0]: field secret is missing: add "secret:"`},
@@ -75,6 +77,8 @@ var mistakes = []mistake{
 	{"backstop with an own function", one + "    nativeBackstop: 90d\n    rotationFunction: arn:aws:lambda:eu-west-1:111122223333:function:f\n", "r.yaml:3:21: rotations[0].nativeBackstop: rotates through Tumbler's own function, and this rotation has a rotationFunction: remove one of the two"},
 	{"rotation function", one + "    rotationFunction: db2\n", `r.yaml:3:23: rotations[0].rotationFunction: "db2" is not valid here: write the function's ARN`},
 	{"recover without superuser", one + "    recoverPassword: true\n", "r.yaml:3:22: rotations[0].recoverPassword: needs a superuserSecret: add superuserSecret"},
+	{"keep with two users", one + "    keepPrevious: true\n    strategy: alternating-users\n    superuserSecret: admin\n", "r.yaml:3:19: rotations[0].keepPrevious: is about the strategy single-user: remove it"},
+	{"separate with one user", one + "    separateOwnership: true\n", "r.yaml:3:24: rotations[0].separateOwnership: is about the strategy alternating-users: remove it"},
 	{"recover with two users", one + "    recoverPassword: true\n    strategy: alternating-users\n    superuserSecret: admin\n", "r.yaml:3:22: rotations[0].recoverPassword: is about the strategy single-user: remove it"},
 	{"superuser's key without superuser", one + "    superuserKmsKey: arn:aws:kms:eu-west-1:111122223333:key/mrk-1234567890abcdef1234567890abcdef\n", "r.yaml:3:22: rotations[0].superuserKmsKey: there is no superuserSecret: add superuserSecret, or remove superuserKmsKey"},
 	{"password length", one + "    password: {length: 4}\n", "r.yaml:3:24: rotations[0].password.length: 4 is no length for a password: use 8 to 128"},
@@ -163,6 +167,23 @@ func TestAllMistakesAtOnceInOrder(t *testing.T) {
 		if problems[i].Line != line {
 			t.Errorf("problem %d is at line %d, want %d", i, problems[i].Line, line)
 		}
+	}
+}
+
+// A field that there is not hides none of the other mistakes, and invents none.
+func TestUnknownFieldHidesNothing(t *testing.T) {
+	_, err := Parse("r.yaml", []byte("rotations:\n  - secret: a b\n    schedul: daily\narchitecture: arm\n"))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 3 || !strings.Contains(err.Error(), "did you mean schedule") {
+		t.Errorf("got %v, want three problems", err)
+	}
+	_, err = Parse("r.yaml", []byte("rotations:\n  - secert: a\n"))
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "did you mean secret") {
+		t.Errorf("got %v, want one problem", err)
+	}
+	_, err = Parse("r.yaml", []byte("rotatons:\n  - secret: a\n"))
+	if !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), "did you mean rotations") {
+		t.Errorf("got %v, want one problem", err)
 	}
 }
 

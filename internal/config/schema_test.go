@@ -120,7 +120,7 @@ var beyondSchema = []string{
 	"secret twice", "secret by name and ARN", "no superuser", "own superuser",
 	"duration too long", "duration without schedule", "schedule below four hours", "schedule on an impossible date",
 	"freeze", "freeze without schedule", "no room for the run", "backstop in front of the schedule",
-	"backstop with an own function", "recover without superuser", "recover with two users",
+	"backstop with an own function", "recover without superuser", "recover with two users", "keep with two users", "separate with one user",
 	"superuser's key without superuser", "password of nothing", "no such network", "no networks",
 	"second network without a name", "another Region", "sender of no events", "no authority",
 	"no main network", "main network of nobody", "pattern of nothing", "secret without a pattern", "too long for IAM", "too many", "too many resources", "too long for an event pattern",

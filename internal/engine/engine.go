@@ -105,7 +105,7 @@ type CloneRequest struct {
 	Clone    string        // Required.
 	Password redact.String // the clone's new password; empty: leave it, the clone exists
 	Mark     string        // the secret's ARN, left on the clone where the engine can. Required.
-	Proven   bool          // versions of this secret name both accounts: the pair is the secret's
+	Proven   bool          // a version of this secret has logged in as the clone: the pair is the secret's
 
 	// Database is the one that the user works in. A session in another one enters
 	// it only where rights are kept by database: it is the tenant's, and so may be
@@ -121,6 +121,13 @@ type CloneResult struct {
 	// password and no hash. Empty when the clone was level already.
 	Changes []string
 
+	// Notes tell, for people, where the call could not look.
+	Notes []string
+
 	// Privileges is what [Session.Privileges] lists for both accounts now.
 	Privileges []string
+
+	// Accounts is what it lists for a session of each of the accounts that the
+	// clone consists of, where those are several (MySQL has one for each host).
+	Accounts [][]string
 }

@@ -21,6 +21,10 @@ type InspectRequest struct {
 	// session's own. Empty: nobody's.
 	SetPassword string
 
+	// Own and KeepPrevious are those of the [PasswordChange]. Optional.
+	Own          Session
+	KeepPrevious bool
+
 	// Clone is what EnsureClone would be called with; its password goes nowhere.
 	// Nil: it would not be called.
 	Clone *CloneRequest

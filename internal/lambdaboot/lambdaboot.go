@@ -57,6 +57,8 @@ type Deployment struct {
 
 	EventInterval time.Duration // TUMBLER_EVENT_INTERVAL, default 1h: how old AWSCURRENT is at least before an event rotates it
 
+	Runbook string // TUMBLER_RUNBOOK: where the runbook is published, for alerts
+
 	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the functions incident and audit send alerts
 	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the functions audit and preflight look at
 }
@@ -68,6 +70,8 @@ func deployment(getenv func(string) string) Deployment {
 		RotatorARN:    getenv("TUMBLER_ROTATOR_ARN"),
 		ScheduleGroup: getenv("TUMBLER_SCHEDULE_GROUP"),
 		Strategy:      rotation.Strategy(getenv("TUMBLER_STRATEGY")),
+
+		Runbook: getenv("TUMBLER_RUNBOOK"),
 
 		AlertTopicARN: getenv("TUMBLER_ALERT_TOPIC_ARN"), StateMachineARN: getenv("TUMBLER_STATE_MACHINE_ARN"),
 	}
@@ -118,7 +122,7 @@ func ClientOptions(o *config.LoadOptions) error {
 func Plan(e Env) lambda.Handler {
 	return handler(e, "plan", rotation.Plan{
 		Secrets: e.secrets(), Executions: e.executions(), Registry: e.registry(), Open: e.Open, Region: e.AWS.Region,
-		RotatorARN: e.RotatorARN, Functions: e.Functions, EventInterval: e.EventInterval, Now: e.Now,
+		RotatorARN: e.RotatorARN, Functions: e.Functions, EventInterval: e.EventInterval, Runbook: e.Runbook, Now: e.Now,
 	}.Run)
 }
 
@@ -154,7 +158,7 @@ func FinishSecret(e Env) lambda.Handler {
 func Restore(engines engine.Table) Builder {
 	return func(e Env) lambda.Handler {
 		restore := rotation.Restore{
-			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Now: e.Now, Sleep: e.Sleep,
+			Secrets: e.secrets(), Databases: e.servers().Direct(engines), Servers: e.servers(), Runbook: e.Runbook, Now: e.Now, Sleep: e.Sleep,
 		}
 		return readyOr(handler(e, "restore", restore.Ready), handler(e, "restore", restore.Run))
 	}

@@ -17,7 +17,7 @@ import (
 
 // Incident builds the function incident.
 func Incident(e Env) lambda.Handler {
-	return handler(e, "incident", incident.Reporter{Executions: e.executions(), Secrets: e.secrets(), Topic: e.topic(), Now: e.Now}.Run)
+	return handler(e, "incident", incident.Reporter{Executions: e.executions(), Secrets: e.secrets(), Topic: e.topic(), Runbook: e.Runbook, Now: e.Now}.Run)
 }
 
 // Audit builds the function audit.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/runbook"
 )
 
 // headlines are the alert's first words.
@@ -51,7 +53,7 @@ func (r run) alert(e Ending, did string) string {
 	l.WriteString(effect(e.Outcome, e.Event.Applications) + "\n\n")
 	l.add("Severity", e.Severity)
 	l.add("Secret", e.Secret)
-	l.add("Applications", inWords[e.Event.Applications])
+	l.add("Applications", knownOf(e.Event.Applications, e.Error))
 	l.add("Failed step", r.step)
 	l.add("Error", e.Error)
 	l.add("Cause", e.Cause)
@@ -61,7 +63,9 @@ func (r run) alert(e Ending, did string) string {
 		l.add("Tumbler did", did)
 	}
 	l.add("What to do", cmp.Or(r.advice, advice[e.Outcome]))
-	l.add("Runbook", "docs/runbook.md#"+anchor(e.Error))
+	l.add("Explained", explained(e.Error))
+	l.add("Runbook", r.runbookLine(e.Error))
+	l.add("Asked for by", r.request.Trigger.words())
 	l.add("Since", r.since())
 	l.add("Execution", r.execution.ARN)
 	l.add("Console", consoleLink(r.execution.ARN))
@@ -82,12 +86,12 @@ func (r run) giveUp() string {
 	if r.plan.Applications == notChanged {
 		kept = " No step of it had run."
 	}
-	l.WriteString("NEEDS ATTENTION: a rotation failed, and so did finding out which password the database accepts." + kept + "\n\n")
+	l.WriteString("The rotation failed, and so did finding out which password the database accepts." + kept + "\n\n")
 	l.add("Severity", severityCritical)
 	l.add("Secret", r.plan.SecretARN)
 	l.add("Applications", inWords[r.plan.Applications])
 	l.add("What to do", advice[NeedsAttention])
-	l.add("Runbook", "docs/runbook.md#needsattention")
+	l.add("Runbook", r.runbookLine(cannotLogIn))
 	l.add("Since", stamp(r.execution.StartedAt)+" at the earliest")
 	l.add("Execution", r.execution.ARN)
 	l.add("Console", consoleLink(r.execution.ARN))
@@ -95,13 +99,22 @@ func (r run) giveUp() string {
 	return l.String()
 }
 
-// anchor is the runbook's section. The errors of Step Functions and Lambda, which
-// have a dot, share one.
-func anchor(code string) string {
-	if strings.Contains(code, ".") {
-		return "errors-of-step-functions-and-lambda"
+// cannotLogIn is the runbook's page for the worst case.
+const cannotLogIn = "my-application-cannot-log-in-now"
+
+// explained is what the runbook says of an error: nobody on call has to find it first.
+func explained(code string) string {
+	s, _ := runbook.Find(code)
+	return s.Line()
+}
+
+// runbookLine tells where to read on.
+func (r run) runbookLine(about string) string {
+	command := "tumbler explain " + about
+	if r.runbook == "" {
+		return command
 	}
-	return strings.ToLower(code)
+	return strings.TrimRight(r.runbook, "/#") + "#" + runbook.Anchor(about) + " or " + command
 }
 
 // since tells from when on applications may have been affected.
@@ -161,7 +174,7 @@ var advice = map[Outcome]string{
 // tellSuccess makes a success worth a message when it settles what was alerted
 // before, or when the superuser has reset a password.
 func (r run) tellSuccess(e *Ending, recovered bool) {
-	settles := r.plan.settles()
+	settles := r.plan.settles() || r.redriven
 	if !settles && !recovered {
 		return
 	}
@@ -170,6 +183,9 @@ func (r run) tellSuccess(e *Ending, recovered bool) {
 	var l lines
 	headline, what, todo := "healed", "An earlier rotation of this secret had not finished. This one succeeded and left nothing over: AWSCURRENT logs in.",
 		"nothing; what was alerted before about this secret is settled."
+	if r.redriven {
+		what = "This rotation had been cut short. Redriven, it succeeded and left nothing over: AWSCURRENT logs in."
+	}
 	if recovered {
 		e.Severity = severityWarning
 		headline = "rotated, after the superuser reset a password"
@@ -182,6 +198,7 @@ func (r run) tellSuccess(e *Ending, recovered bool) {
 	l.add("Secret", e.Secret)
 	l.add("Applications", inWords[e.Event.Applications])
 	l.add("What to do", todo)
+	l.add("Asked for by", r.request.Trigger.words())
 	l.add("Rotated at", stamp(r.now))
 	l.add("Execution", r.execution.ARN)
 	l.add("Console", consoleLink(r.execution.ARN))

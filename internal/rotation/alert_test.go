@@ -199,6 +199,59 @@ func TestHeals(t *testing.T) {
 	}
 }
 
+// Whoever types a request is told at the keyboard, and nobody is woken. A schedule's and
+// an event's failures are alerted, and so is what only a person can put right.
+func TestWhoTypesIsTold(t *testing.T) {
+	for _, tc := range []struct {
+		request, step, code string
+		alert               bool
+	}{
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "Plan", "SecretNotFound", false},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "Plan", "NotConfigured", false},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "Plan", "InvalidRequest", false},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "Plan", "WindowClosed", false},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "Plan", "AlreadyRotating", false},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "CreateSecret", "AlreadyRotating", false},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "CreateSecret", "WindowClosed", true},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"},"outsideWindow":"wait"}`, "Plan", "WindowClosed", true},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "Plan", "SecretDeleted", true},
+		{`{"secretId":"prod/app","trigger":{"source":"manual"}}`, "SetSecret", "LoginRefused", true},
+		{`{"secretId":"prod/app","trigger":{"source":"schedule"}}`, "Plan", "SecretNotFound", true},
+		{`{"secretId":"prod/app","trigger":{"source":"event"}}`, "Plan", "AlreadyRotating", true},
+		{`{"secretId":"prod/app"}`, "Plan", "WindowClosed", true},
+	} {
+		v := newVault()
+		v.stored(document("pending"))
+		in := failedAt(v, tc.step)
+		in.Request, in.Failure.Error = json.RawMessage(tc.request), tc.code
+		if tc.step == "Plan" {
+			in.Plan = rotation.Planned{}
+		}
+		e, _, err := restore(t, v, &server{answers: map[string]fault.Code{"current": ""}}, in)
+		skipped := tc.code == "AlreadyRotating"
+		if err != nil || e.Alert != tc.alert || (e.DetailType == "Rotation Skipped") != skipped || e.Severity == "critical" {
+			t.Errorf("%+v: alert %v, %s, %s, %v", tc, e.Alert, e.DetailType, e.Severity, err)
+		}
+	}
+}
+
+// Where the cause tells of applications, too, the alert does not hide behind "not
+// tried"; and where a runbook is published, it leads there.
+func TestWhatIsKnownOfApplications(t *testing.T) {
+	for code, want := range map[string]string{
+		"SecretDeleted": "applications cannot read it either", "SecretNotFound": "applications cannot read a secret that is not there",
+		"InvalidSecret": "applications cannot read AWSCURRENT either", "AccessDenied": "whether AWSCURRENT logs in was not tried",
+	} {
+		in := failedAt(newVault(), "Plan")
+		in.Plan, in.Failure.Error = rotation.Planned{}, code
+		e, err := rotation.Restore{Secrets: newVault(), Now: atNoon, Runbook: "https://wiki.example/runbook/"}.Run(t.Context(), in)
+		link := "https://wiki.example/runbook#" + strings.ToLower(code)
+		if err != nil || !strings.Contains(e.Message, "Applications:   not changed by this rotation; "+want) || !strings.Contains(e.Message, link) || strings.Contains(e.Message, "unaffected") {
+			t.Errorf("%s: %v\n%s", code, err, e.Message)
+		}
+	}
+}
+
 // The link leads to the partition that the execution is in.
 func TestConsoleLinks(t *testing.T) {
 	for partition, want := range map[string]string{

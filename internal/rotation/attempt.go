@@ -20,9 +20,10 @@ type attempt struct {
 	database engine.Engine
 	now      func() time.Time
 
-	current secretdoc.Document
-	account secretdoc.Document // AWSCURRENT for the user whose password changes; the same with a single user
-	pending secretdoc.Document // what this execution has stored
+	current   secretdoc.Document
+	currentID string             // the version that current is of
+	account   secretdoc.Document // AWSCURRENT for the user whose password changes; the same with a single user
+	pending   secretdoc.Document // what this execution has stored
 }
 
 // candidate is a version whose password may let somebody in.

@@ -32,6 +32,9 @@ type Created struct {
 	// Attempts counts how often it has succeeded: each attempt of an existing
 	// rotation function begins with it.
 	Attempts int `json:"attempts"`
+
+	// At is when it succeeded last: the database was not changed before.
+	At *time.Time `json:"at,omitempty"`
 }
 
 // Run makes the version. It may be repeated: the version keeps the password
@@ -72,7 +75,7 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err := c.lookAgain(ctx, plan); err != nil {
 		return Created{}, err
 	}
-	return Created{Attempts: in.Create.Attempts + 1}, nil
+	return Created{Attempts: in.Create.Attempts + 1, At: new(c.Now().UTC())}, nil
 }
 
 func functionFailed(plan Planned) error {
@@ -159,11 +162,16 @@ func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current
 			return err
 		}
 	}
-	next, err := current.WithCredentials(account.Username, password, plan.AlsoUpdate...)
+	next, err := plan.next(current, account, password)
 	if err != nil {
 		return err
 	}
 	return secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), next.Encode())
+}
+
+// next is what the version is to hold.
+func (p Planned) next(current, account secretdoc.Document, password redact.String) (secretdoc.Document, error) {
+	return current.WithCredentials(account.Username, password, p.AlsoUpdate...)
 }
 
 // claim attaches AWSPENDING. Of several executions that try, one wins; the others

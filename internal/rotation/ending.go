@@ -66,6 +66,26 @@ var inWords = map[string]string{
 	atRisk:     "at risk: AWSCURRENT may be refused",
 }
 
+// unread continues notChanged where the cause tells of applications, too.
+var unread = map[fault.Code]string{
+	fault.SecretNotFound: "applications cannot read a secret that is not there",
+	fault.SecretDeleted:  "applications cannot read it either while it is scheduled for deletion",
+	fault.InvalidSecret:  "applications cannot read AWSCURRENT either if they need what is wrong with it",
+	fault.KeyUnusable:    "applications cannot read it either if the key is unusable for them, too",
+
+	fault.DatabaseUnreachable: "the database did not answer Tumbler, and may not answer applications",
+	fault.DatabaseUnavailable: "the database lets nobody in at the moment, or not Tumbler",
+	fault.LoginRefused:        "the database refuses AWSCURRENT",
+}
+
+// knownOf says of applications what is known when a rotation ends with this error.
+func knownOf(affected, code string) string {
+	if more := unread[fault.Code(code)]; more != "" && affected == notChanged {
+		return "not changed by this rotation; " + more
+	}
+	return inWords[affected]
+}
+
 // applications is what an outcome says where nothing more is known.
 var applications = map[Outcome]string{
 	Rotated:         unaffected,
@@ -131,6 +151,21 @@ type Event struct {
 	// absent when it is not known, because the answer to the change was lost, and
 	// with alternating users, where there is none.
 	CredentialGapMs *int64 `json:"credentialGapMs,omitempty"`
+
+	// CredentialGapAtMostMs stands in for it where the answer to the change was lost:
+	// the time since the first moment at which the database can have been changed.
+	CredentialGapAtMostMs *int64 `json:"credentialGapAtMostMs,omitempty"`
+}
+
+// gap tells how long AWSCURRENT was refused, until now. A rotation that found another
+// one's remains does not know: the gap may have begun with that one.
+func (e *Event) gap(plan Planned, changedAt, notBefore *time.Time, now time.Time) {
+	switch {
+	case changedAt != nil:
+		e.CredentialGapMs = new(now.Sub(*changedAt).Milliseconds())
+	case notBefore != nil && plan.Strategy != AlternatingUsers && len(plan.leftovers()) == 0:
+		e.CredentialGapAtMostMs = new(now.Sub(*notBefore).Milliseconds())
+	}
 }
 
 // Failure is an error as Step Functions hands it to a Catch.
@@ -176,6 +211,9 @@ type run struct {
 
 	// What differs from case to case within an outcome. Default: the outcome's.
 	applications, advice string
+
+	redriven bool   // it had been cut short, which was alerted
+	runbook  string // where the runbook is published. Optional.
 }
 
 // rotated describes a success.
@@ -201,7 +239,26 @@ func (r run) rotatedAfterAll(in RestoreInput) Ending {
 
 // notChanged describes a rotation that has not gone to the database.
 func (r run) notChanged(failure Failure, did string) Ending {
-	return r.end(outcomeFor(fault.Code(failure.Error), Refused), failure, did)
+	e := r.end(outcomeFor(fault.Code(failure.Error), Refused), failure, did)
+	e.Alert = !r.toldAtTheKeyboard(fault.Code(failure.Error))
+	return e
+}
+
+// toldAtTheKeyboard reports whether whoever typed the request has been told all of it,
+// and nobody else needs to know: a name that is mistyped, a window that is closed,
+// another rotation that is at work. Who asked for a rotation in a later window has
+// gone.
+func (r run) toldAtTheKeyboard(code fault.Code) bool {
+	if r.request.Trigger.Source != SourceManual || r.request.OutsideWindow == OutsideWait {
+		return false
+	}
+	switch code {
+	case fault.AlreadyRotating:
+		return true
+	case fault.InvalidRequest, fault.NotConfigured, fault.SecretNotFound, fault.WindowClosed:
+		return r.step == "Plan"
+	}
+	return false
 }
 
 // restored describes a rotation that failed and after which AWSCURRENT has logged
@@ -214,8 +271,12 @@ func (r run) restored(in RestoreInput, s settlement) Ending {
 	}
 	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))
 	e.Event.Recovered = s.reset
-	if in.Set != nil && in.Set.ChangedAt != nil {
-		e.Event.CredentialGapMs = new(r.now.Sub(*in.Set.ChangedAt).Milliseconds())
+	if r.applications == restored {
+		var changedAt *time.Time
+		if in.Set != nil {
+			changedAt = in.Set.ChangedAt
+		}
+		e.Event.gap(in.Plan, changedAt, in.Create.At, r.now)
 	}
 	return e
 }
@@ -259,6 +320,9 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		e.Subject = subject("rotated", cmp.Or(r.plan.SecretName, secret))
 		e.Message = "The credentials of " + secret + " were rotated."
 		return e
+	}
+	if outcome == AlreadyRotating {
+		e.DetailType = "Rotation Skipped" // the other one reports how it ended
 	}
 	e.Error = cmp.Or(failure.Error, string(fault.Internal)) // as above
 	e.Cause = failure.Words()

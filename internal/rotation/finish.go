@@ -39,9 +39,9 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 			return Ending{}, err
 		}
 	}
-	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt}.rotated(in.Set)
-	if moved && in.Set.ChangedAt != nil {
-		ending.Event.CredentialGapMs = new(movedAt.Sub(*in.Set.ChangedAt).Milliseconds())
+	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt, redriven: in.Redrives > 0}.rotated(in.Set)
+	if moved {
+		ending.Event.gap(plan, in.Set.ChangedAt, in.Create.At, movedAt)
 	}
 	if plan.Replicated && moved { // what an earlier attempt moved may have arrived long ago
 		f.reportLag(ctx, plan, movedAt, &ending.Event)

@@ -18,6 +18,7 @@ type Interruption struct {
 	Failure   Failure           // Step Functions' own. Optional.
 	Labels    map[string]string // staging label -> version id, as they are now; nil: could not be read
 	Now       time.Time
+	Runbook   string // where the runbook is published. Optional.
 }
 
 // Ending says what it means for applications, as far as the labels tell, and what
@@ -34,7 +35,7 @@ func (i Interruption) Ending() Ending {
 	}
 	return run{
 		request: i.Request, execution: i.Execution, plan: i.Plan, step: i.Step, now: i.Now,
-		applications: affected, advice: advice,
+		applications: affected, advice: advice, runbook: i.Runbook,
 	}.end(CutShort, Failure{Error: string(fault.RotationCutShort), Cause: cause}, left)
 }
 
@@ -72,10 +73,11 @@ type Undelivered struct {
 	By      string // what asked, such as "schedule ARN"
 	Reason  string
 	At      time.Time
+	Runbook string // where the runbook is published. Optional.
 }
 
 // Ending says so.
 func (u Undelivered) Ending() Ending {
 	cause := u.By + " could not start the state machine: " + u.Reason
-	return run{request: u.Request, now: u.At}.end(NotStarted, Failure{Error: string(fault.RotationNotStarted), Cause: cause}, "")
+	return run{request: u.Request, now: u.At, runbook: u.Runbook}.end(NotStarted, Failure{Error: string(fault.RotationNotStarted), Cause: cause}, "")
 }

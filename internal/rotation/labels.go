@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -42,6 +43,12 @@ func VersionID(executionARN string) string {
 	sum := sha256.Sum256([]byte(executionARN))
 	return hex.EncodeToString(sum[:])
 }
+
+var madeByRotation = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// MadeByRotation reports whether a version's id is one that [VersionID] makes. People,
+// SDKs and Secrets Manager itself make UUIDs.
+func MadeByRotation(versionID string) bool { return madeByRotation.MatchString(versionID) }
 
 // unfinished picks the labels that other rotations have left.
 func unfinished(labels map[string]string, own string) map[string]string {

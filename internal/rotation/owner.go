@@ -3,7 +3,6 @@ package rotation
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -56,11 +55,12 @@ func (a attempt) provenByVersions(ctx context.Context) error {
 	}
 	older := 0
 	for _, id := range ids {
-		if id == a.plan.CurrentVersionID || id == a.plan.VersionID {
-			continue // the one says what is to be proven, and the other repeats it
+		if id == a.currentID {
+			continue // it says what is to be proven
 		}
 		_, err := a.version(ctx, Version{ID: id}, a.current)
 		switch {
+		case err == nil && id == a.plan.VersionID: // it repeats what AWSCURRENT said
 		case err == nil:
 			older++
 		case fault.Is(err, fault.VersionNotReady):
@@ -163,17 +163,18 @@ func (a attempt) superuser(ctx context.Context) (engine.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return connectSuperuser(ctx, a.database, doc)
+	return a.connectSuperuser(ctx, doc)
 }
 
-// connectSuperuser logs in as the superuser. A refusal is not the application's:
-// it is SuperuserInvalid.
-func connectSuperuser(ctx context.Context, database engine.Engine, superuser secretdoc.Document) (engine.Session, error) {
-	session, err := database.Connect(ctx, superuser)
+// connectSuperuser logs in as the superuser. A refusal is not the application's: it is
+// SuperuserInvalid, and names the secret that is at fault.
+func (a attempt) connectSuperuser(ctx context.Context, superuser secretdoc.Document) (engine.Session, error) {
+	session, err := a.database.Connect(ctx, superuser)
 	if fault.Is(err, fault.LoginRefused, fault.AccountDisabled, fault.PasswordExpired) {
 		why := fault.From(err)
-		return nil, fault.Wrap(err, fault.SuperuserInvalid, "as the superuser: "+why.Op,
-			strings.TrimSpace("The secret of the superuser is at fault, and not the application's. "+why.Hint))
+		id, _ := superuserSecret(a.plan, a.current) // it has been read
+		return nil, fault.Wrap(err, fault.SuperuserInvalid, "as the superuser of the superuser's secret "+id+": "+why.Op,
+			"That secret is at fault, and not the application's: store in "+id+" what the database accepts")
 	}
 	return session, err
 }

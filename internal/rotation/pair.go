@@ -25,12 +25,16 @@ func pairOf(current secretdoc.Document) (pair, error) {
 	if current.Traits().Family == "oracle" {
 		suffix = "_CLONE" // unquoted names are upper case
 	}
-	if original, isClone := strings.CutSuffix(current.Username, suffix); isClone && original != "" {
-		return pair{original: original, clone: current.Username, target: original}, nil
+	name, end := current.Username, ""
+	if inner, quoted := strings.CutSuffix(name, `"`); quoted && current.Traits().Family == "oracle" {
+		name, end = inner, `"` // a quoted name keeps its case, and the suffix stands inside of the quotes
 	}
-	p := pair{original: current.Username, clone: current.Username + suffix}
+	if original, isClone := strings.CutSuffix(name, suffix); isClone && strings.Trim(original, `"`) != "" {
+		return pair{original: original + end, clone: current.Username, target: original + end}, nil
+	}
+	p := pair{original: current.Username, clone: name + suffix + end}
 	p.target = p.clone
-	if n, limit := utf8.RuneCountInString(p.clone), current.Traits().UsernameLimit; n > limit {
+	if n, limit := utf8.RuneCountInString(p.clone)-2*len(end), current.Traits().UsernameLimit; n > limit {
 		return pair{}, fault.New(fault.InvalidSecret,
 			fmt.Sprintf("key \"username\" is %q: with %s its clone's name has %d characters, and %s allows %d", current.Username, suffix, n, current.Engine, limit),
 			"Use a shorter user name, or the strategy single-user")

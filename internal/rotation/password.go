@@ -95,27 +95,27 @@ var characterTypes = []struct {
 
 // possible checks that there are passwords of this kind, without asking for one:
 // who only looks needs no right to call GetRandomPassword, and no password comes
-// to be that nobody uses. It returns of how many characters they are made.
+// to be that nobody uses. It returns the characters of which they are made.
 // Source: AWS Secrets Manager API reference, "GetRandomPassword".
-func (p PasswordPolicy) possible() (alphabet int, err error) {
+func (p PasswordPolicy) possible() (alphabet string, err error) {
 	for _, t := range characterTypes {
 		if t.excluded(p) {
 			continue
 		}
-		left := 0
+		left := ""
 		for _, c := range t.characters {
 			if !strings.ContainsRune(p.ExcludeCharacters, c) {
-				left++
+				left += string(c)
 			}
 		}
-		if left == 0 && p.RequireEachType {
-			return 0, invalidRequest("field password.excludeCharacters leaves none of the "+t.name+", of which each password has to have one",
+		if left == "" && p.RequireEachType {
+			return "", invalidRequest("field password.excludeCharacters leaves none of the "+t.name+", of which each password has to have one",
 				"Exclude fewer characters, or the whole type, or set requireEachIncludedType to false")
 		}
 		alphabet += left
 	}
-	if alphabet < 2 {
-		return 0, invalidRequest("field password leaves no characters to make passwords of", "Exclude fewer characters")
+	if len(alphabet) < 2 {
+		return "", invalidRequest("field password leaves no characters to make passwords of", "Exclude fewer characters")
 	}
 	return alphabet, nil
 }

@@ -25,6 +25,8 @@ type Plan struct {
 	Functions  []string                     // ARNs of the rotation functions that a request may name
 	Now        func() time.Time
 
+	Runbook string // where the runbook is published, for alerts. Optional.
+
 	EventInterval time.Duration // how old AWSCURRENT is at least before an event rotates it. 0: any age
 }
 
@@ -66,7 +68,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	if plan, err = plan.inWindow(request, now); err != nil {
 		return Planned{}, err
 	}
-	plan.GiveUp = run{execution: in.Execution, plan: plan}.giveUp()
+	plan.GiveUp = run{execution: in.Execution, plan: plan, runbook: p.Runbook}.giveUp()
 	return plan, nil
 }
 

@@ -1,6 +1,8 @@
 package rotation
 
-import "slices"
+import (
+	"slices"
+)
 
 // Planned is Plan's result and every later step's instructions. It travels
 // through the execution's state, so it holds no secret.
@@ -21,6 +23,8 @@ type Planned struct {
 	SuperuserSecretID string            `json:"superuserSecretId,omitempty"` // default: masterarn in the secret
 	Username          string            `json:"username,omitempty"`          // whom the secret has to be for, as configured
 	RecoverPassword   bool              `json:"recoverPassword,omitempty"`
+	KeepPrevious      bool              `json:"keepPrevious,omitempty"`
+	SeparateOwnership bool              `json:"separateOwnership,omitempty"`
 	RotationFunction  string            `json:"rotationFunction,omitempty"` // runs the set and test steps
 	Password          *PasswordOptions  `json:"password,omitempty"`
 	AlsoUpdate        []string          `json:"alsoUpdate,omitempty"` // further keys that hold user and password
@@ -58,6 +62,8 @@ func planFor(request Request, secret Metadata, versionID string) Planned {
 		SuperuserSecretID: request.SuperuserSecretID,
 		Username:          request.Username,
 		RecoverPassword:   request.RecoverPassword,
+		KeepPrevious:      request.KeepPrevious,
+		SeparateOwnership: request.SeparateOwnership,
 		RotationFunction:  request.RotationFunction,
 		Password:          request.Password,
 		AlsoUpdate:        request.AlsoUpdate,

@@ -63,7 +63,8 @@ type PreflightResult struct {
 	SecretName  string   `json:"secretName,omitempty"`
 	Strategy    Strategy `json:"strategy,omitempty"`
 	WouldRotate bool     `json:"wouldRotate"`
-	Summary     string   `json:"summary"` // a sentence
+	Login       string   `json:"login,omitempty"` // what the login with AWSCURRENT showed: "logs in", "refused", or "" when it was not tried
+	Summary     string   `json:"summary"`         // a sentence
 	Checks      []Check  `json:"checks"`
 	Changes     []string `json:"changes,omitempty"` // what the rotation would change, as far as it can be told
 }
@@ -97,7 +98,20 @@ func (p Preflight) Run(ctx context.Context, in PreflightInput) (PreflightResult,
 		f.result.Checks = append(f.result.Checks, f.check(ctx, c))
 	}
 	f.summarize()
+	f.result.Login = f.login()
 	return f.result, nil
+}
+
+func (f *flight) login() string {
+	switch {
+	case !f.tried:
+		return ""
+	case f.refusal == nil:
+		return "logs in"
+	case fault.Is(f.refusal, fault.LoginRefused, fault.AccountDisabled, fault.PasswordExpired):
+		return "refused"
+	}
+	return ""
 }
 
 // The checks, in their order, which is that of a rotation. Each needs what
@@ -152,6 +166,7 @@ type flight struct {
 	request Request
 	users   pair           // of alternating users
 	left    redact.String  // the password of a dead rotation
+	tried   bool           // to log in with AWSCURRENT
 	refusal error          // of the connection
 	session engine.Session // of the user; nil when the superuser has to reset its password
 	admin   engine.Session // of the superuser; nil when none is needed

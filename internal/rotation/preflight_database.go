@@ -18,6 +18,7 @@ func (f *flight) checkNetwork(ctx context.Context) (finding, error) {
 		return skip("not checked: only the rotation function knows its way to the database")
 	}
 	f.session, f.refusal = f.database.Connect(ctx, f.current)
+	f.tried = true
 	if f.refusal != nil {
 		f.session = nil // not an interface that holds a nil
 	}
@@ -117,7 +118,8 @@ func (f *flight) checkSuperuser(ctx context.Context) (finding, error) {
 		return found("none is needed")
 	}
 	message, err := f.openSuperuser(ctx)
-	if err != nil && f.session != nil && f.plan.Strategy != AlternatingUsers {
+	_, always := f.session.(engine.PasswordChanger)
+	if err != nil && f.session != nil && !always && f.plan.Strategy != AlternatingUsers {
 		why := fault.From(err)
 		return finding{"not needed now, and useless if the password were lost: " + why.Op, why.Hint, false}, nil
 	}
@@ -129,7 +131,7 @@ func (f *flight) openSuperuser(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	admin, err := connectSuperuser(ctx, f.database, superuser)
+	admin, err := f.connectSuperuser(ctx, superuser)
 	if err != nil {
 		return "", err
 	}
@@ -142,9 +144,14 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 	if f.database == nil {
 		return skip("not checked: only the rotation function knows what it does")
 	}
-	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username}
+	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username, KeepPrevious: f.plan.KeepPrevious}
 	if session == nil {
 		session = f.admin // of a single user whose password is lost
+	}
+	if _, ok := session.(engine.PasswordChanger); !ok && f.plan.KeepPrevious {
+		return finding{}, keepsOne(f.current)
+	} else if ok && f.session != nil && f.admin != nil { // as in setPassword
+		session, request.Own = f.admin, f.session
 	}
 	if f.plan.Strategy == AlternatingUsers {
 		session, request = f.admin, f.cloneRequest()

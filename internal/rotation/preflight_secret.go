@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
@@ -52,10 +54,11 @@ func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) 
 }
 
 func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
-	value, _, err := f.Secrets.Value(ctx, f.secret.ARN, Version{Label: Current})
+	value, id, err := f.Secrets.Value(ctx, f.secret.ARN, Version{Label: Current})
 	if err != nil {
 		return finding{}, err
 	}
+	f.currentID = id
 	if f.current, err = secretdoc.Parse(value); err != nil {
 		return finding{}, err
 	}
@@ -76,7 +79,7 @@ func (f *flight) checkEngine(context.Context) (_ finding, err error) {
 	if err := f.plan.canTalkTo(f.current); err != nil {
 		return finding{}, err
 	}
-	if f.database, err = f.Databases.For(f.current); err != nil {
+	if f.database, err = f.plan.databaseOf(f.Databases, f.current); err != nil {
 		return finding{}, err
 	}
 	return found("Tumbler talks to %s", f.current.Engine)
@@ -151,5 +154,34 @@ func (f *flight) checkPolicy(context.Context) (finding, error) {
 	if err != nil {
 		return finding{}, err
 	}
-	return found("%d characters of %d different ones", policy.Length, alphabet)
+	hint, err := f.wouldStore(policy, alphabet)
+	if err != nil {
+		return finding{}, err
+	}
+	return finding{message: fmt.Sprintf("%d characters of %d different ones", policy.Length, len(alphabet)), hint: hint}, nil
+}
+
+// wouldStore makes what CreateSecret would store, with passwords that stand for the
+// new one: of each character alone, which takes between one byte and several there.
+func (f *flight) wouldStore(policy PasswordPolicy, alphabet string) (hint string, err error) {
+	account, err := target(f.plan, f.current)
+	if err != nil {
+		return "", nil // the check of user names says it
+	}
+	var refused error
+	fits := false
+	for _, c := range alphabet {
+		if _, err := f.plan.next(f.current, account, redact.New(strings.Repeat(string(c), policy.Length))); err != nil {
+			refused = err
+		} else {
+			fits = true
+		}
+	}
+	switch {
+	case refused == nil:
+		return "", nil
+	case !fits:
+		return "", refused
+	}
+	return "It depends on the new password: " + fault.From(refused).Op, nil
 }

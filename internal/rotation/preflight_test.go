@@ -212,3 +212,37 @@ func TestPreflightAnswersEverything(t *testing.T) {
 		}
 	})
 }
+
+// Issue 11, case 5: preflight makes what CreateSecret would store, by the same code.
+func TestPreflightMakesTheNextVersion(t *testing.T) {
+	document := func(more string) string {
+		return strings.Replace(document("current"), "{", "{"+more+",", 1)
+	}
+	filled := func(bytes int) string { // a document of this length
+		rest := bytes - len(document(`"note":""`))
+		return document(`"note":"` + strings.Repeat("n", rest) + `"`)
+	}
+	for name, tc := range map[string]struct {
+		value, request string
+		says           string // of the error; "" if it would rotate
+		hint           string
+	}{
+		"just short enough":     {filled(65536 - 2*32 + len("current")), `{"secretId":"prod/app"}`, "", ""},
+		"depends on characters": {filled(65536 - 32 + len("current")), `{"secretId":"prod/app","password":{"excludeCharacters":""}}`, "", "depends on the new password"},
+		"too long":              {filled(65536), `{"secretId":"prod/app"}`, "65,536 bytes", ""},
+		"too long with _clone":  {filled(65536 - 2*32 + len("current") - len("_clone") + 1 + 32), `{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"prod/admin"}`, "65,536 bytes", ""},
+		"another password in alsoUpdate": {
+			document(`"url":"postgres://app:other@db.example/x"`), `{"secretId":"prod/app","alsoUpdate":["url"]}`, "does not hold the user and the password", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault()
+			v.values["v-current"] = tc.value
+			s := &server{answers: map[string]fault.Code{"current": ""}}
+			got := checkOf(t, fly(t, newPreflight(v, s), tc.request), "password policy")
+			if got.OK != (tc.says == "") || !strings.Contains(got.Message, tc.says) || !strings.Contains(got.Hint, tc.hint) || (tc.hint == "" && got.OK && got.Hint != "") {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}

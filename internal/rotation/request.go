@@ -38,6 +38,15 @@ type Request struct {
 	// when none that the secret knows logs in any more.
 	RecoverPassword bool `json:"recoverPassword,omitempty"`
 
+	// KeepPrevious has the database accept a single user's password until the next
+	// rotation, too, so that no login is refused: where the server keeps two (MySQL
+	// from 8.0.14 on). Whoever knows a password that has leaked can use it until then.
+	KeepPrevious bool `json:"keepPrevious,omitempty"`
+
+	// SeparateOwnership makes the clone of a pair an account in its own right, which
+	// owns what it creates, instead of another name of its original (PostgreSQL).
+	SeparateOwnership bool `json:"separateOwnership,omitempty"`
+
 	// AlsoUpdate lists further keys of the secret in which user and password are
 	// replaced, such as that of a connection string.
 	AlsoUpdate []string `json:"alsoUpdate,omitempty"`
@@ -62,6 +71,18 @@ type Trigger struct {
 	Source      string     `json:"source,omitempty"`      // schedule, manual or event. Optional.
 	ScheduledAt *time.Time `json:"scheduledAt,omitempty"` // when the schedule meant it to start
 	Reason      string     `json:"reason,omitempty"`      // recorded, for people
+}
+
+// words says it to a person, "" when nobody said.
+func (t Trigger) words() string {
+	who := map[string]string{SourceManual: "somebody, by hand", SourceSchedule: "the schedule", SourceEvent: "an event"}[t.Source]
+	if t.ScheduledAt != nil {
+		who += ", for " + stamp(*t.ScheduledAt)
+	}
+	if t.Reason != "" {
+		who += ": " + t.Reason
+	}
+	return who
 }
 
 // Strategy is how the database's users are rotated. Source: AWS Secrets Manager
@@ -144,6 +165,12 @@ func (r *Request) complete() error {
 	if r.RecoverPassword && r.Strategy == AlternatingUsers {
 		return invalidRequest("field recoverPassword is true with the strategy alternating-users", "Leave it out: the superuser sets the password there anyway")
 	}
+	if r.KeepPrevious && r.Strategy == AlternatingUsers {
+		return invalidRequest("field keepPrevious is true with the strategy alternating-users", "Leave it out: both users' passwords stay valid there anyway")
+	}
+	if r.SeparateOwnership && r.Strategy != AlternatingUsers {
+		return invalidRequest("field separateOwnership is true with the strategy single-user", "Leave it out: it is about the clone of a pair")
+	}
 	if len(r.AlsoUpdate) == 0 {
 		r.AlsoUpdate = nil // [] says the same as nothing
 	}
@@ -176,6 +203,8 @@ func namesOnly(raw json.RawMessage) error {
 		{"superuserSecretId", r.SuperuserSecretID != ""},
 		{"username", r.Username != ""},
 		{"recoverPassword", r.RecoverPassword},
+		{"keepPrevious", r.KeepPrevious},
+		{"separateOwnership", r.SeparateOwnership},
 		{"password", r.Password != nil},
 		{"rotationFunction", r.RotationFunction != ""},
 	} {
@@ -224,7 +253,7 @@ func oneOf(name, value string, allowed []string) error {
 // describeDecodeError turns an error of encoding/json into one that names the
 // field. A request holds no secret, so its text may be quoted.
 func describeDecodeError(err error) error {
-	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, username, recoverPassword, alsoUpdate, password and rotationFunction (docs/guide.md)"
+	const fields = "The fields of a request are secretId, trigger, strategy, outsideWindow, schedule, window, superuserSecretId, username, recoverPassword, keepPrevious, separateOwnership, alsoUpdate, password and rotationFunction (docs/guide.md)"
 	if typeErr, ok := err.(*json.UnmarshalTypeError); ok {
 		return invalidRequest(fmt.Sprintf("field %s is a %s", orRoot(typeErr.Field), typeErr.Value), fields)
 	}

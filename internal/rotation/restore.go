@@ -19,6 +19,7 @@ type Restore struct {
 	}
 	Databases Databases
 	Servers   Servers
+	Runbook   string // where the runbook is published, for alerts. Optional.
 	Now       func() time.Time
 	Sleep     func(ctx context.Context, d time.Duration) error // Default: the machine's clock.
 }
@@ -45,7 +46,7 @@ type RestoreInput struct {
 func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	in.Plan = in.Plan.made()
 	request, _ := ParseRequest(in.Request) // Plan has reported what is wrong with it
-	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now()}
+	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now(), runbook: r.Runbook}
 	if in.Plan.Decision != Rotate {
 		if secret, err := r.Secrets.Describe(ctx, request.SecretID); err == nil {
 			end.plan.SecretARN, end.plan.SecretName = secret.ARN, secret.Name // to name it in full

@@ -344,22 +344,29 @@ func TestRestoreTellsOfTheGap(t *testing.T) {
 		failure string
 		works   string
 		want    string
-		gap     bool
+		gap     string // ms; "<" and the most that it can be, where the answer was lost
 	}{
-		"the statement was refused":   {nil, "PrivilegeMissing", "current", "unaffected", false},
-		"the answer was lost":         {nil, "OutcomeUnknown", "current", "restored", false},
-		"the function died":           {nil, "Sandbox.Timedout", "current", "restored", false},
-		"it was found changed":        {nil, "PrivilegeMissing", "pending", "restored", false},
-		"it was set and did not test": {&rotation.SetResult{ChangedAt: &changedAt}, "CertificateRejected", "pending", "restored", true},
+		"the statement was refused":   {nil, "PrivilegeMissing", "current", "unaffected", ""},
+		"the answer was lost":         {nil, "OutcomeUnknown", "current", "restored", "<90000"},
+		"the function died":           {nil, "Sandbox.Timedout", "current", "restored", "<90000"},
+		"it was found changed":        {nil, "PrivilegeMissing", "pending", "restored", "<90000"},
+		"it was set and did not test": {&rotation.SetResult{ChangedAt: &changedAt}, "CertificateRejected", "pending", "restored", "60000"},
 	} {
 		v, s := newVault(), &server{answers: map[string]fault.Code{tc.works: ""}}
 		in := failedAt(v, "SetSecret")
 		v.stored(document("pending"))
 		in.Set, in.Failure.Error = tc.set, tc.failure
+		in.Create.At = new(noon.Add(-90 * time.Second))
 		e, _, err := restore(t, v, s, in)
-		gap := e.Event.CredentialGapMs
-		if err != nil || e.Event.Applications != tc.want || (gap != nil) != tc.gap || gap != nil && *gap != 60_000 {
-			t.Errorf("%s: %s, gap %v, %v", name, e.Event.Applications, gap, err)
+		gap := ""
+		if ms := e.Event.CredentialGapMs; ms != nil {
+			gap = fmt.Sprint(*ms)
+		}
+		if ms := e.Event.CredentialGapAtMostMs; ms != nil {
+			gap += fmt.Sprint("<", *ms)
+		}
+		if err != nil || e.Event.Applications != tc.want || gap != tc.gap {
+			t.Errorf("%s: %s, gap %q, %v", name, e.Event.Applications, gap, err)
 		}
 		if again := strings.Contains(e.Subject, "again"); again != (tc.want == "restored") {
 			t.Errorf("%s: the subject is %q", name, e.Subject)

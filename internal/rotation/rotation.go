@@ -123,9 +123,10 @@ type StepInput struct {
 	SecretID           string    `json:"SecretId"`
 	ClientRequestToken string    `json:"ClientRequestToken"`
 	Plan               Planned   `json:"plan"`
-	Create             Created   `json:"create"`    // for createSecret
+	Create             Created   `json:"create"`    // for createSecret and finishSecret
 	Set                SetResult `json:"set"`       // for testSecret and finishSecret
 	Request            Request   `json:"request"`   // for finishSecret
+	Redrives           int       `json:"redrives"`  // for finishSecret: how often the execution was redriven
 	Execution          Execution `json:"execution"` // for createSecret and finishSecret
 }
 

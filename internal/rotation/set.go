@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,8 @@ type Set struct {
 // SetResult tells what Set did.
 type SetResult struct {
 	// ChangedAt is when the database took the new password. Nil when an earlier
-	// attempt had changed it, at a time that is not known, and with alternating
-	// users.
+	// attempt had changed it, at a time that is not known, and where nothing is
+	// refused meanwhile: with alternating users, and with keepPrevious.
 	ChangedAt *time.Time `json:"changedAt"`
 
 	// LoggedInWith is the label whose password the database accepted, or
@@ -36,10 +37,11 @@ type SetResult struct {
 	Repaired bool `json:"repaired,omitempty"`
 
 	// Changes lists what was granted to and revoked from the clone to bring it
-	// level with the original.
+	// level with the original, and where nobody could look.
 	Changes []string `json:"changes,omitempty"`
 
-	// Privileges is a digest of what the clone and the original may do.
+	// Privileges is a digest of what the clone and the original may do; one for each
+	// of their accounts where a user has several, with spaces between.
 	Privileges string `json:"privileges,omitempty"`
 }
 
@@ -67,7 +69,7 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 
 // open reads what the step works on.
 func (s Set) open(ctx context.Context, plan Planned) (a attempt, err error) {
-	a = attempt{plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now}
+	a = attempt{plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now, currentID: plan.CurrentVersionID}
 	if a.current, err = readCurrent(ctx, s.Secrets, plan); err != nil {
 		return attempt{}, err
 	}
@@ -77,7 +79,7 @@ func (s Set) open(ctx context.Context, plan Planned) (a attempt, err error) {
 	if a.pending, err = a.version(ctx, Version{ID: plan.VersionID, Label: Pending}, a.account); err != nil {
 		return attempt{}, err
 	}
-	a.database, err = s.Databases.For(a.current)
+	a.database, err = plan.databaseOf(s.Databases, a.current)
 	return a, err
 }
 
@@ -94,8 +96,12 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
 	}
-	if err := session.SetPassword(commit(ctx), a.pending.Username, a.pending.Password); err != nil {
+	keep := a.plan.KeepPrevious && with != WithSuperuser // what nobody knows is not kept
+	if err := a.setPassword(ctx, session, a.pending, keep); err != nil {
 		return SetResult{}, err
+	}
+	if keep {
+		return SetResult{LoggedInWith: with}, nil
 	}
 	return SetResult{ChangedAt: new(a.now().UTC()), LoggedInWith: with}, nil
 }
@@ -108,7 +114,7 @@ func (a attempt) setAgain(ctx context.Context, session engine.Session) error {
 	if a.plan.checkOpen(a.now()) != nil {
 		return nil
 	}
-	err := session.SetPassword(commit(ctx), a.pending.Username, a.pending.Password)
+	err := a.setPassword(ctx, session, a.pending, a.plan.KeepPrevious)
 	if err != nil && fault.CodeOf(err).Retryable() {
 		return err
 	}
@@ -155,7 +161,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 	if err != nil {
 		return SetResult{}, err
 	}
-	admin, err := connectSuperuser(ctx, a.database, superuser)
+	admin, err := a.connectSuperuser(ctx, superuser)
 	if err != nil {
 		return SetResult{}, err
 	}
@@ -169,7 +175,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 			return SetResult{}, err
 		}
 	}
-	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: level.Changes, Privileges: digest(level.Privileges)}, nil
+	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
 }
 
 // ensureCurrent proves that AWSCURRENT logs in, which applications use until the
@@ -212,6 +218,18 @@ func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (e
 	}
 	request.Proven = true
 	return admin.EnsureClone(commit(ctx), request)
+}
+
+// digests are what [Test] may find an account of the user to have.
+func digests(level engine.CloneResult) string {
+	if len(level.Accounts) == 0 {
+		return digest(level.Privileges)
+	}
+	var list []string
+	for _, privileges := range level.Accounts {
+		list = append(list, digest(privileges))
+	}
+	return strings.Join(list, " ")
 }
 
 // digest is a short form of a list of privileges, so that the execution's state

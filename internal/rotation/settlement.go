@@ -18,8 +18,7 @@ type settlement struct {
 	attempt
 	sleep func(context.Context, time.Duration) error
 
-	labels    map[string]string // staging label -> version id, as they were when it began
-	currentID string            // the version that is AWSCURRENT
+	labels map[string]string // staging label -> version id, as they were when it began
 
 	refused bool     // AWSCURRENT had been refused
 	reset   bool     // the superuser has changed a password
@@ -74,7 +73,7 @@ func (s *settlement) read(ctx context.Context, databases Databases) error {
 	if s.current, err = secretdoc.Parse(value); err != nil {
 		return err
 	}
-	if s.database, err = databases.For(s.current); err != nil {
+	if s.database, err = s.plan.databaseOf(databases, s.current); err != nil {
 		return onlyFunctionKnows(err, s.plan, s.current)
 	}
 	if s.account, err = target(s.plan, s.current); err != nil {
@@ -154,7 +153,10 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 		return s.waitAndTry(ctx)
 	}
 	began := s.now()
-	err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
+	err = s.setPassword(ctx, session, s.current, false)
+	if err != nil && s.plan.RecoverPassword && !fault.CodeOf(err).Retryable() { // the superuser's fault, perhaps
+		err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
+	}
 	session.Close()
 	switch {
 	case err != nil && (s.refused || fault.CodeOf(err).Retryable()):

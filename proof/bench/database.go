@@ -58,7 +58,15 @@ func startPostgres(ctx context.Context) (*database, error) {
 }
 
 func startMariaDB(ctx context.Context) (*database, error) {
-	s, err := dbserver.StartMariaDB(ctx, dbserver.MySQL{GeneralLog: true})
+	return startFamily(ctx, "mariadb", dbserver.StartMariaDB)
+}
+
+func startMySQL(ctx context.Context) (*database, error) {
+	return startFamily(ctx, "mysql", dbserver.StartMySQL)
+}
+
+func startFamily(ctx context.Context, engine string, start func(context.Context, dbserver.MySQL) (*dbserver.MySQLServer, error)) (*database, error) {
+	s, err := start(ctx, dbserver.MySQL{GeneralLog: true})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +77,7 @@ func startMariaDB(ctx context.Context) (*database, error) {
 	}
 	version, _, _ := strings.Cut(s.Version, "-")
 	return &database{
-		name: "MariaDB " + version, engine: "mariadb", host: s.Host, port: s.Port, log: s.GeneralLogPath,
+		name: s.Product + " " + version, engine: engine, host: s.Host, port: s.Port, log: s.GeneralLogPath,
 		stop:  func() { closeQuietly(db); s.Stop() },
 		admin: s.AdminUser, adminPassword: s.AdminPassword, createUser: "CREATE USER %u@'%' IDENTIFIED BY '%p'",
 		exec: func(ctx context.Context, sql string) error {
@@ -96,6 +104,9 @@ func (d *database) createSecret(ctx context.Context, client aws.Config, user str
 	}
 	store := func(name, user, password, superuser string) (string, error) {
 		keys := map[string]any{"engine": d.engine, "host": d.host, "port": d.port, "username": user, "password": password}
+		if d.engine == "mysql" {
+			keys["ssl"] = false // its own certificate is nobody's
+		}
 		if superuser != "" {
 			keys["masterarn"] = superuser
 		}
@@ -136,7 +147,7 @@ func (d *database) during(f func() error) (counts, error) {
 	news := text[before.Size():]
 	count := func(r *regexp.Regexp) int { return len(r.FindAll(news, -1)) }
 	c := counts{count(d.accepted), count(d.refused), count(d.statement)}
-	if d.engine == "mariadb" { // its log has a refused login as one that came and one that was denied
+	if d.engine != "postgres" { // its log has a refused login as one that came and one that was denied
 		c.accepted -= c.refused
 	}
 	return c, nil

@@ -55,10 +55,28 @@ type subject struct {
 	*database
 
 	strategy               rotation.Strategy
+	keep                   bool // keepPrevious
 	secretID               string
 	first                  counts // of a pair's first rotation, which makes the clone
 	cold, warm             measured
 	coldProbed, warmProbed probed
+}
+
+// way is the strategy, for people.
+func (s *subject) way() string {
+	if s.keep {
+		return "keepPrevious"
+	}
+	return string(s.strategy)
+}
+
+// request is the input of a rotation. The secret names the superuser's.
+func (s *subject) request() string {
+	more := ""
+	if s.keep {
+		more = `,"recoverPassword":true,"keepPrevious":true`
+	}
+	return fmt.Sprintf(`{"secretId":%q,"strategy":%q%s}`, s.secretID, s.strategy, more)
 }
 
 // bench is a sandbox with the functions as processes.
@@ -89,18 +107,22 @@ func run(ctx context.Context) error {
 
 	var subjects []*subject
 	var missing []string
-	for _, start := range []func(context.Context) (*database, error){startPostgres, startMariaDB} {
+	for _, start := range []func(context.Context) (*database, error){startPostgres, startMariaDB, startMySQL} {
 		d, err := start(ctx)
 		if err != nil {
 			missing = append(missing, err.Error())
 			continue
 		}
 		defer d.stop()
-		for _, strategy := range []rotation.Strategy{rotation.SingleUser, rotation.AlternatingUsers} {
-			fmt.Fprintf(os.Stderr, "==> measuring %s, %s\n", d.name, strategy)
-			s := &subject{database: d, strategy: strategy, secretID: "bench_" + string(strategy[:6])}
+		ways := []*subject{{strategy: rotation.SingleUser}, {strategy: rotation.AlternatingUsers}}
+		if d.engine == "mysql" {
+			ways = []*subject{{strategy: rotation.SingleUser}, {strategy: rotation.SingleUser, keep: true}}
+		}
+		for i, s := range ways {
+			fmt.Fprintf(os.Stderr, "==> measuring %s, %s\n", d.name, s.way())
+			s.database, s.secretID = d, fmt.Sprintf("bench_%d", i)
 			if err := b.measure(ctx, s); err != nil {
-				return fmt.Errorf("%s, %s: %w", d.name, strategy, err)
+				return fmt.Errorf("%s, %s: %w", d.name, s.way(), err)
 			}
 			subjects = append(subjects, s)
 		}
@@ -193,7 +215,7 @@ func (b *bench) rotate(ctx context.Context, s *subject) (measured, error) {
 func (m *measured) run(ctx context.Context, box *sandbox.Sandbox, s *subject) error {
 	states := sfn.NewFromConfig(box.AWS("bench"))
 	started, err := states.StartExecution(ctx, &sfn.StartExecutionInput{
-		StateMachineArn: &box.StateMachineARN, Input: aws.String(fmt.Sprintf(`{"secretId":%q,"strategy":%q}`, s.secretID, s.strategy)),
+		StateMachineArn: &box.StateMachineARN, Input: aws.String(s.request()),
 	})
 	if err != nil {
 		return err

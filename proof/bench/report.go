@@ -48,7 +48,7 @@ func compare(subjects []*subject) {
 		t.row(cells...)
 	}
 	line("ONE ROTATION", func(s *subject) any { return s.name })
-	line("", func(s *subject) any { return s.strategy })
+	line("", func(s *subject) any { return s.way() })
 	line("database logins accepted / refused", func(s *subject) any { return fmt.Sprintf("%d / %d", s.warm.accepted, s.warm.refused) })
 	line("statements, by the server's log", func(s *subject) any {
 		if s.strategy == rotation.AlternatingUsers {

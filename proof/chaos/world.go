@@ -138,6 +138,7 @@ func (w *World) Kills() int { return int(w.kills.Load()) }
 func (w *World) task(next asl.TaskFunc) asl.TaskFunc {
 	return func(ctx context.Context, t asl.Task) (json.RawMessage, error) {
 		_, function, _ := strings.Cut(t.Resource, ":function:tumbler-")
+		function, _, _ = strings.Cut(function, ":") // without the version
 		w.function.Store(&function)
 		died := w.events.enter(t.State)
 		ctx, cancel := context.WithCancel(ctx)

@@ -61,6 +61,16 @@ type Target struct {
 	Locks   []Lock
 	Waiting func(t testing.TB) int
 
+	// Namesake makes a second account of a user's name, which the server chooses for
+	// the suite's logins until drop is called. Nil when a name is one account.
+	Namesake func(t testing.TB, user string, password redact.String) (drop func())
+
+	// Scenes are accounts as people have them, and Catalogue lists what an account
+	// may do by the server's own catalogue, without the account's name. Nil when there
+	// is none.
+	Scenes    []Scene
+	Catalogue func(t testing.TB, user string, password redact.String) []string
+
 	// TLS describes the server's TLS. Nil when it has none.
 	TLS *TLS
 
@@ -166,7 +176,7 @@ func Run(t *testing.T, target Target) {
 // groups lists all cases, in order.
 func (s *suite) groups() [][]testCase {
 	return [][]testCase{
-		s.connectCases(), s.passwordCases(), s.lateCases(), s.cloneCases(), s.hostileCases(), s.logCases(),
+		s.connectCases(), s.passwordCases(), s.namesakeCases(), s.lateCases(), s.cloneCases(), s.sceneCases(), s.hostileCases(), s.logCases(),
 	}
 }
 

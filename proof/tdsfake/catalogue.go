@@ -23,6 +23,7 @@ var queries = map[string]query{
 	tsql.Self:             (*Server).self,
 	tsql.Login:            (*Server).describeLogin,
 	tsql.Databases:        (*Server).listDatabases,
+	tsql.Closed:           (*Server).listClosed,
 	tsql.Users:            (*Server).describeUsers,
 	tsql.ServerRights():   (*Server).serverRights,
 	tsql.DatabaseRights(): (*Server).databaseRights,
@@ -68,6 +69,17 @@ func (s *Server) listDatabases(who *identity, _ []any) *result {
 				containment = 1
 			}
 			r.values = append(r.values, []any{name, containment})
+		}
+	}
+	slices.SortFunc(r.values, func(a, b []any) int { return cmp.Compare(a[0].(string), b[0].(string)) })
+	return r
+}
+
+func (s *Server) listClosed(who *identity, _ []any) *result {
+	r := &result{columns: []byte{typeText}}
+	for name, d := range s.databases {
+		if !s.access(who, d) {
+			r.values = append(r.values, []any{name})
 		}
 	}
 	slices.SortFunc(r.values, func(a, b []any) int { return cmp.Compare(a[0].(string), b[0].(string)) })

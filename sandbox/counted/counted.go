@@ -48,6 +48,12 @@ type counted struct {
 	counter *Counter
 }
 
+// Separate implements [engine.Separating].
+func (e counted) Separate() (engine.Engine, bool) {
+	separate, ok := engine.Separate(e.Engine)
+	return counted{separate, e.counter}, ok
+}
+
 func (e counted) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	session, err := e.Engine.Connect(ctx, doc)
 	e.counter.mu.Lock()

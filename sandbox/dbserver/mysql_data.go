@@ -23,6 +23,9 @@ const firstLoginName = "first-login.sql"
 func (cfg MySQL) arguments(f flavour, prog program, s *MySQLServer) []string {
 	args := []string{
 		"--no-defaults", "--basedir=" + prog.home, "--datadir=" + filepath.Join(s.Dir, dataName),
+		// Not the machine's: each server that starts removes temporary tables there, of
+		// whatever server.
+		"--tmpdir=" + filepath.Join(s.Dir, dataName),
 		"--bind-address=" + s.Host, "--port=" + strconv.Itoa(s.Port),
 		// Relative to the data directory: a path may have 107 bytes at most.
 		"--socket=mysql.sock", "--pid-file=mysql.pid",

@@ -46,6 +46,7 @@ func (f *Functions) Connect(s *sandbox.Sandbox) {
 func (f *Functions) Wrap(next asl.TaskFunc) asl.TaskFunc {
 	return func(ctx context.Context, task asl.Task) (json.RawMessage, error) {
 		_, function, isLambda := strings.Cut(task.Resource, ":function:tumbler-")
+		function, _, _ = strings.Cut(function, ":") // without the version
 		if !isLambda {
 			return next(ctx, task)
 		}

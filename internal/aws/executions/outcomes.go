@@ -9,13 +9,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Outcome is how an execution ended.
+// Outcome is what became of an execution, or that it runs.
 type Outcome struct {
-	SecretID string // as the request names it
-	What     string // Rotated, an error's name, or Step Functions' status
-	EndedAt  time.Time
+	Execution string // ARN
+	SecretID  string // as the request names it
+	Trigger   rotation.Trigger
+	Running   bool
+	What      string // the ending, such as Rotated; or Step Functions' status where there is none
+	Error     string // "" when Rotated
+	Cause     string // in words
+	StartedAt time.Time
+	EndedAt   time.Time
+	Event     *rotation.Event // what a success announced. Optional.
 }
 
 const (
@@ -23,9 +32,9 @@ const (
 	parallel = 8
 )
 
-// Outcomes returns how the most recent executions of a state machine ended, the
-// latest first. ListExecutions does not tell what an execution was asked, so that
-// it takes a call for each.
+// Outcomes returns the most recent executions of a state machine, the latest first.
+// ListExecutions does not tell what an execution was asked, so that it takes a call
+// for each, and one more for each that failed.
 func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcome, error) {
 	page, err := c.api.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &stateMachineARN, MaxResults: recent})
 	if err != nil {
@@ -38,43 +47,75 @@ func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcom
 		workers  sync.WaitGroup
 	)
 	for i, e := range page.Executions {
-		if e.Status == types.ExecutionStatusRunning || e.Status == types.ExecutionStatusPendingRedrive {
-			continue
-		}
 		slots <- struct{}{}
 		workers.Go(func() {
-			outcomes[i], failures[i] = c.outcome(ctx, aws.ToString(e.ExecutionArn))
+			outcomes[i], failures[i] = c.Outcome(ctx, aws.ToString(e.ExecutionArn))
 			<-slots
 		})
 	}
 	workers.Wait()
-	var ended []Outcome
+	var named []Outcome
 	for i, o := range outcomes {
 		if failures[i] != nil {
 			return nil, failures[i]
 		}
 		if o.SecretID != "" {
-			ended = append(ended, o)
+			named = append(named, o)
 		}
 	}
-	return ended, nil
+	return named, nil
 }
 
-func (c *Client) outcome(ctx context.Context, arn string) (Outcome, error) {
+// Outcome is one execution. Codes: those of DescribeExecution and GetExecutionHistory.
+func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 	out, err := c.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if err != nil {
 		return Outcome{}, classifyCall(err, "DescribeExecution: cannot tell what became of a rotation", "states:DescribeExecution on the executions of the state machine")
 	}
 	var request struct {
-		SecretID string `json:"secretId"`
+		SecretID string           `json:"secretId"`
+		Trigger  rotation.Trigger `json:"trigger"`
 	}
 	_ = json.Unmarshal([]byte(aws.ToString(out.Input)), &request) // a request that names no secret is nobody's outcome
-	o := Outcome{SecretID: request.SecretID, What: string(out.Status), EndedAt: aws.ToTime(out.StopDate)}
+	o := Outcome{
+		Execution: arn, SecretID: request.SecretID, Trigger: request.Trigger, What: string(out.Status),
+		StartedAt: aws.ToTime(out.StartDate), EndedAt: aws.ToTime(out.StopDate),
+	}
 	switch out.Status {
+	case types.ExecutionStatusRunning, types.ExecutionStatusPendingRedrive:
+		o.Running = true
 	case types.ExecutionStatusSucceeded:
-		o.What = "Rotated"
+		var ending struct{ Event *rotation.Event }
+		_ = json.Unmarshal([]byte(aws.ToString(out.Output)), &ending) // what it announced is an extra
+		o.What, o.Event = string(rotation.Rotated), ending.Event
 	case types.ExecutionStatusFailed:
-		o.What = aws.ToString(out.Error)
+		o.Error = aws.ToString(out.Error)
+		o.Cause = rotation.Failure{Error: o.Error, Cause: aws.ToString(out.Cause)}.Words()
+		if o.What, err = c.ending(ctx, arn); err != nil {
+			return Outcome{}, err
+		}
+	default:
+		o.Error = aws.ToString(out.Error)
 	}
 	return o, nil
+}
+
+// ending is the last state that an execution has entered: its Fail state, or the one in
+// which Step Functions gave it up.
+func (c *Client) ending(ctx context.Context, arn string) (string, error) {
+	page, err := c.api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
+		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 5, IncludeExecutionData: aws.Bool(false),
+	})
+	if err != nil {
+		return "", classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
+	}
+	for _, event := range page.Events {
+		if d := event.StateEnteredEventDetails; d != nil {
+			if event.Type != types.HistoryEventTypeFailStateEntered {
+				return "FAILED in " + aws.ToString(d.Name), nil
+			}
+			return aws.ToString(d.Name), nil
+		}
+	}
+	return string(types.ExecutionStatusFailed), nil
 }

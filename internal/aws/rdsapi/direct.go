@@ -68,6 +68,12 @@ type direct struct {
 	resolver Resolver
 }
 
+// Separate implements [engine.Separating].
+func (d direct) Separate() (engine.Engine, bool) {
+	separate, ok := engine.Separate(d.Engine)
+	return direct{separate, d.resolver}, ok
+}
+
 func (d direct) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	doc, err := d.behind(ctx, doc)
 	if err != nil {

@@ -31,6 +31,22 @@ var (
 	cyan   = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
 )
 
+// Checked is a stream that keeps the first error of a write, so that a command whose
+// output was lost does not end well.
+type Checked struct {
+	W   io.Writer
+	Err error
+}
+
+// Write implements [io.Writer].
+func (c *Checked) Write(b []byte) (int, error) {
+	n, err := c.W.Write(b)
+	if c.Err == nil {
+		c.Err = err
+	}
+	return n, err
+}
+
 // Printer writes to one stream. It is not safe for concurrent use.
 type Printer struct {
 	w       io.Writer
@@ -42,8 +58,14 @@ type Printer struct {
 // New returns a Printer for w. Colours are reduced to what the terminal can
 // show, and left out where there is none or NO_COLOR is set.
 func New(w io.Writer) *Printer {
-	p := &Printer{w: colorprofile.NewWriter(w, os.Environ())}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) {
+	behind := w
+	if c, ok := w.(*Checked); ok {
+		behind = c.W
+	}
+	colours := colorprofile.NewWriter(behind, os.Environ())
+	colours.Forward = w
+	p := &Printer{w: colours}
+	if f, ok := behind.(*os.File); ok && term.IsTerminal(f.Fd()) {
 		p.live = os.Getenv("TERM") != "dumb"
 		p.columns = func() int {
 			columns, _, err := term.GetSize(f.Fd())

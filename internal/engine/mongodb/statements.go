@@ -57,8 +57,9 @@ func setPasswordCommand(user string, password redact.String) bson.D {
 	return bson.D{{Key: "updateUser", Value: user}, {Key: "pwd", Value: password.Reveal()}}
 }
 
-// usersInfoCommand asks for one user, in the form that AWS's own rotation
-// function uses.
+// usersInfoCommand asks for one user. With its database, since a name alone means the
+// database that the command is sent to. Source: MongoDB manual, "usersInfo", of which
+// DocumentDB serves these two keys.
 func usersInfoCommand(user string) bson.D {
 	return bson.D{{Key: "usersInfo", Value: bson.D{{Key: "user", Value: user}, {Key: "db", Value: adminDB}}}}
 }

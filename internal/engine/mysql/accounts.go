@@ -17,7 +17,15 @@ type stored struct {
 	account
 	plugin string
 	hash   string
+	second string // the hash of a second password (RETAIN CURRENT PASSWORD), if any
 	mark   string
+}
+
+// accepts reports whether the account takes one of the passwords, as its hashes say.
+func (a stored) accepts(passwords ...redact.String) bool {
+	return slices.ContainsFunc(passwords, func(p redact.String) bool {
+		return matches(a.plugin, a.hash, p) || matches(a.plugin, a.second, p)
+	})
 }
 
 // markKey is the attribute that holds a clone's mark.
@@ -40,10 +48,11 @@ func (s *session) accounts(ctx context.Context, srv *server, user string) ([]sto
 	var list []stored
 	for _, row := range rows {
 		hash, err := hex.DecodeString(row[2])
-		if err != nil {
+		second, err2 := hex.DecodeString(row[3])
+		if err != nil || err2 != nil {
 			return nil, s.fault(errAnswer, "reading mysql.user on "+s.target.Address(), reading)
 		}
-		a := stored{account: account{user, row[0]}, plugin: row[1], hash: string(hash), mark: row[3]}
+		a := stored{account: account{user, row[0]}, plugin: row[1], hash: string(hash), second: string(second), mark: row[4]}
 		if a.plugin == "" { // MySQL 5.6
 			a.plugin = nativePassword
 		}
@@ -56,6 +65,7 @@ func (s *session) accounts(ctx context.Context, srv *server, user string) ([]sto
 type description struct {
 	rights  rights
 	options accountOptions
+	gone    rights // on columns that there are no more: nobody can grant them
 }
 
 // list is the canonical form: see [engine.Session].Privileges.
@@ -108,8 +118,45 @@ func (s *session) describe(ctx context.Context, srv *server, other *account) (de
 		d.rights = append(d.rights, d.options.roles...)
 	}
 	d.rights = d.rights.sorted()
-	return d, nil
+	return d, s.dropGone(ctx, &d, op)
 }
+
+// dropGone takes the rights out that are on columns which there are no more: the
+// server goes on listing them, and grants them to nobody else.
+func (s *session) dropGone(ctx context.Context, d *description, op string) error {
+	columns := map[string][]string{} // of each table with rights on columns; nil: it is gone
+	for _, r := range d.rights {
+		if _, known := columns[r.on]; known || !r.isOnColumn() {
+			continue
+		}
+		rows, err := s.query(ctx, columnsSQL(r.on))
+		switch number(err) {
+		case 0:
+			if err != nil {
+				return s.fault(err, op, reading)
+			}
+			columns[r.on] = []string{}
+			for _, row := range rows {
+				columns[r.on] = append(columns[r.on], identifier(row[0]))
+			}
+		case errNoSuchTable, errNoSuchSchema:
+			columns[r.on] = nil
+		default: // it is there, and not to be seen
+			columns[r.on] = []string{anyColumn}
+		}
+	}
+	d.rights, d.gone = split(d.rights, func(r right) bool {
+		if !r.isOnColumn() || slices.Contains(columns[r.on], anyColumn) {
+			return true
+		}
+		return slices.ContainsFunc(columns[r.on], func(column string) bool {
+			return strings.HasSuffix(strings.ToLower(r.name), "("+strings.ToLower(column)+")")
+		})
+	})
+	return nil
+}
+
+const anyColumn = "*"
 
 // withoutHash cuts off of a line of SHOW GRANTS what could be a hash.
 func withoutHash(line string) string {
@@ -147,6 +194,12 @@ func factorsFor(srv *server, a stored, o accountOptions, password redact.String)
 		return nil, unknownPlugin(a.account, factors[0].plugin)
 	}
 	return factors, nil
+}
+
+// settable reports whether factorsFor knows the account's plugin.
+func settable(srv *server, a stored) bool {
+	_, known := hashFor(a.plugin, redact.New("any"), "")
+	return known && (srv.mariadb || srv.ownByAlter() || a.plugin == nativePassword)
 }
 
 func unknownPlugin(a account, plugin string) error {

@@ -60,6 +60,8 @@ type cloning struct {
 	dry bool
 	// lacking collects the rights that the clone is to be given, when dry.
 	lacking rights
+	// gone are the originals' rights on columns that there are no more.
+	gone rights
 }
 
 // look reads everything about the original, and changes nothing: a right that
@@ -87,9 +89,15 @@ func (c *cloning) look(ctx context.Context) (err error) {
 			return err
 		}
 		c.wanted[o.host] = d
+		c.gone = append(c.gone, d.gone...)
 		hosts, all = append(hosts, o.host), append(all, d)
 	}
 	c.result.Privileges = listing(hosts, all)
+	if len(all) > 1 {
+		for i, d := range all {
+			c.result.Accounts = append(c.result.Accounts, listing(hosts[i:i+1], []description{d}))
+		}
+	}
 	return nil
 }
 
@@ -142,9 +150,18 @@ func (c *cloning) levelOne(ctx context.Context, original stored) error {
 		return err
 	}
 	if exists && !c.request.Password.IsEmpty() {
-		return c.do(ctx, step{sql: c.srv.passwordSQL(login{a, c.factors[a.host]})[0]}, a)
+		return c.setPassword(ctx, c.clones[i])
 	}
 	return nil
+}
+
+// setPassword gives an account that exists the new password, and no other.
+func (c *cloning) setPassword(ctx context.Context, a stored) error {
+	err := c.do(ctx, step{sql: c.srv.passwordSQL(login{a.account, c.factors[a.host]})[0]}, a.account)
+	if err != nil || a.second == "" {
+		return err
+	}
+	return half(c.do(ctx, step{sql: discardSQL(a.account), change: "discarded its second password"}, a.account))
 }
 
 // identify decides how each account of the clone logs in: in the ways of its

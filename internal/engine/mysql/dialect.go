@@ -72,6 +72,10 @@ func (d dialect) showsCreateUser() bool {
 // marks: accounts have attributes.
 func (d dialect) marks() bool { return d.mysqlFrom(8, 0, 21) }
 
+// keepsTwo: an account may have a second password. Source: MySQL reference manual,
+// "Password Management", "Dual Password Support".
+func (d dialect) keepsTwo() bool { return d.mysqlFrom(8, 0, 14) }
+
 // replaces: ALTER USER knows REPLACE 'current password'.
 func (d dialect) replaces() bool { return d.mysqlFrom(8, 0, 13) }
 

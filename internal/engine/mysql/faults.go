@@ -15,9 +15,12 @@ import (
 // Error numbers that are treated one by one. Source: MySQL 8.4 error message
 // reference; MariaDB error codes.
 const (
+	errNoSuchSchema           = 1049
 	errNoSuchTable            = 1146
+	errNotAllowed             = 1227
 	errMustChangePassword     = 1820
 	errStatementTimeout       = 1969
+	errWrongCurrentPassword   = 3891
 	errMissingCurrentPassword = 3892
 )
 

@@ -54,6 +54,12 @@ func cachingSHA2Hash(password redact.String, salt string, rounds int) string {
 	return fmt.Sprintf("$A$%03X$%s%s", rounds, salt, sha256Crypt(password.Reveal(), salt, rounds*1000))
 }
 
+// sha256Hash is what sha256_password stores: "$5$", a salt, "$" and the SHA-256
+// crypt. Source: MySQL reference manual, "SHA-256 Pluggable Authentication".
+func sha256Hash(password redact.String, salt string) string {
+	return "$5$" + salt + "$" + sha256Crypt(password.Reveal(), salt, 5000)
+}
+
 // parseCachingSHA2 returns the thousands of rounds and the salt of a stored hash.
 func parseCachingSHA2(stored string) (rounds int, salt string, ok bool) {
 	parts := strings.SplitN(stored, "$", 4)
@@ -82,6 +88,8 @@ func hashFor(plugin string, password redact.String, now string) (string, bool) {
 			rounds = 5 // the default of MySQL 8
 		}
 		return cachingSHA2Hash(password, rand.Text()[:20], rounds), true
+	case sha256Plugin:
+		return sha256Hash(password, rand.Text()[:20]), true
 	}
 	return "", false
 }
@@ -92,13 +100,20 @@ func matches(plugin, stored string, password redact.String) bool {
 		return false
 	}
 	want := ""
-	if plugin == cachingSHA2 {
+	switch plugin {
+	case cachingSHA2:
 		rounds, salt, ok := parseCachingSHA2(stored)
 		if !ok {
 			return false
 		}
 		want = cachingSHA2Hash(password, salt, rounds)
-	} else {
+	case sha256Plugin:
+		salt, _, ok := strings.Cut(strings.TrimPrefix(stored, "$5$"), "$")
+		if !ok {
+			return false
+		}
+		want = sha256Hash(password, salt)
+	default:
 		want, _ = hashFor(plugin, password, "")
 	}
 	return subtle.ConstantTimeCompare([]byte(want), []byte(stored)) == 1

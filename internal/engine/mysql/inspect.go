@@ -2,12 +2,14 @@ package mysql
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
 var _ engine.Inspector = (*session)(nil)
@@ -29,7 +31,7 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 		return found, err
 	}
 	if r.SetPassword != "" {
-		if err := s.maySetPassword(ctx, srv, own, r.SetPassword); err != nil {
+		if found.Notes, err = s.maySetPassword(ctx, srv, own, r); err != nil {
 			return found, err
 		}
 	}
@@ -44,6 +46,9 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 		return found, s.lacks(fmt.Sprintf("bringing clone %q level on %s", r.Clone.Clone, s.target.Address()), missing)
 	}
 	found.Changes = c.result.Changes
+	for _, r := range c.gone {
+		found.Notes = append(found.Notes, fmt.Sprintf("%s is left out: it is a right on columns, and there are none of that name any more", r))
+	}
 	return found, nil
 }
 
@@ -53,6 +58,9 @@ type powers struct {
 	rights
 	// vague: roles make it uncertain what is missing.
 	vague bool
+	// passing: which roles it may pass on is certain, and takes ADMIN OPTION for each
+	// (MariaDB, without an active role).
+	passing bool
 }
 
 // effective reads them. MySQL shows the rights of active roles as the account's
@@ -63,11 +71,11 @@ func (s *session) effective(ctx context.Context, srv *server) (powers, error) {
 	if err != nil {
 		return powers{}, s.fault(err, op, reading)
 	}
-	var own powers
+	own := powers{passing: srv.mariadb}
 	for _, row := range rows {
 		rs, _, ours, err := parseGrant(row[0], srv.self)
 		if err != nil || !ours {
-			own.vague = true
+			own.vague, own.passing = true, false
 			continue
 		}
 		own.rights = append(own.rights, rs...)
@@ -99,10 +107,16 @@ func (p powers) onTables() bool {
 // these rights. To pass a privilege on it needs that one and GRANT OPTION, for
 // the same thing or for more.
 func (p powers) missing(grant rights) []string {
-	if p.vague {
-		return nil
-	}
 	var missing []string
+	for _, r := range grant {
+		admin := right{kind: roleAdmin, on: r.on}
+		if p.passing && (r.kind == role || r.kind == roleAdmin) && !p.has(admin) {
+			missing = append(missing, admin.String())
+		}
+	}
+	if p.vague {
+		return slices.Compact(missing)
+	}
 	if !p.holds("CREATE USER") && !p.onTables() {
 		missing = append(missing, "CREATE USER ON *.*")
 	}
@@ -123,7 +137,7 @@ func (p powers) missing(grant rights) []string {
 
 // covers reports whether the session has a privilege for a thing or for more.
 func (p powers) covers(name, on string) bool {
-	schema, _, _ := strings.Cut(on, ".")
+	schema := schemaOf(on)
 	return slices.ContainsFunc(p.rights, func(r right) bool {
 		if r.kind != privilege || r.name != name && (r.name != allPrivileges || name == grantOption) {
 			return false
@@ -131,6 +145,14 @@ func (p powers) covers(name, on string) bool {
 		wildcard := strings.HasSuffix(r.on, ".*") && strings.ContainsAny(r.on, "%_")
 		return r.on == "*.*" || r.on == on || r.on == schema+".*" || wildcard
 	})
+}
+
+// schemaOf returns the schema, quoted, that a table or a routine is in.
+func schemaOf(on string) string {
+	start := max(strings.IndexByte(on, '`'), 0) // behind PROCEDURE and the like
+	s := &scanner{rest: on[start:]}
+	name, _ := s.quoted('`')
+	return identifier(name)
 }
 
 // writable makes sure that the server takes changes from this session.
@@ -147,47 +169,43 @@ func (s *session) writable(ctx context.Context, own powers) error {
 	return nil
 }
 
-// maySetPassword goes the way of SetPassword.
-func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, user string) error {
-	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", user, s.target.Address())
-	if user == s.target.User {
-		return s.maySetOwn(ctx, srv, op, user)
-	}
-	list, err := s.accounts(ctx, srv, user)
+// maySetPassword goes the way of ChangePassword. It returns what is worth knowing.
+func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, r engine.InspectRequest) ([]string, error) {
+	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", r.SetPassword, s.target.Address())
+	// The password goes nowhere.
+	w, err := s.way(ctx, srv, op, engine.PasswordChange{User: r.SetPassword, Password: redact.New(rand.Text()), Own: r.Own, KeepPrevious: r.KeepPrevious})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(list) == 0 {
-		return fault.New(fault.DatabaseError, op+": there is no such user", "Correct the user name in the secret")
+	if missing := own.missing(nil); !w.own && len(missing) > 0 {
+		return nil, s.lacks(op, missing)
 	}
-	if missing := own.missing(nil); len(missing) > 0 {
-		return s.lacks(op, missing)
+	const second = "APPLICATION_PASSWORD_ADMIN"
+	maySecond := own.vague || own.holds(second, "CREATE USER")
+	if w.own && r.KeepPrevious && !maySecond {
+		return nil, s.lacks(op, []string{second + " ON *.*, which keepPrevious takes"})
 	}
-	return nil
+	return s.notes(srv, w, r.SetPassword, maySecond), nil
 }
 
-func (s *session) maySetOwn(ctx context.Context, srv *server, op, user string) error {
-	if srv.self.user != user {
-		return wrongAccount(op, srv)
+// notes tells what becomes of the accounts that are not changed.
+func (s *session) notes(srv *server, w way, user string, maySecond bool) (notes []string) {
+	const remedy = "with superuserSecret and recoverPassword the superuser sees to it"
+	for _, a := range w.others {
+		notes = append(notes, fmt.Sprintf("Account %s has another password, so that it is left alone", a.account))
 	}
-	if srv.ownByAlter() {
-		return s.mayBeRead() // and everybody may
+	if w.own && w.unseen {
+		notes = append(notes, fmt.Sprintf("Only %s is changed, and whether user %q has accounts for other hosts it may not see itself: %s", srv.self, user, remedy))
 	}
-	if !srv.showsCreateUser() {
-		return nil
+	if w.own && srv.keepsTwo() && !maySecond {
+		notes = append(notes, "A second password that the account has kept (RETAIN CURRENT PASSWORD) would go on being accepted: "+remedy)
 	}
-	d, err := s.describe(ctx, srv, nil)
-	if err != nil {
-		return err
+	for _, a := range w.accounts {
+		if a.second != "" {
+			notes = append(notes, fmt.Sprintf("Account %s has a second password, which is discarded", a.account))
+		}
 	}
-	plugin, err := onlyPlugin(srv.self, d.options.factors)
-	if err != nil {
-		return err
-	}
-	if _, known := hashFor(plugin, s.password, ""); !known {
-		return unknownPlugin(srv.self, plugin)
-	}
-	return nil
+	return notes
 }
 
 func (s *session) lacks(op string, missing []string) error {

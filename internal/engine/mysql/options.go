@@ -8,13 +8,14 @@ import (
 )
 
 // accountOptions is what an account has besides its rights. Locks, password
-// history and marks are not among it: they are not a clone's business.
+// histories and marks are not among it: they are not a clone's business.
 type accountOptions struct {
 	factors []factor // how to log in; hashes only where the server shows them
 	require string   // "NONE", "SSL", "X509" or conditions on the certificate
 	limits  map[string]string
 	expire  string // "DEFAULT", "NEVER" or "INTERVAL n DAY"
 	lockout map[string]string
+	current string // whether to change its password takes the present one: "", "DEFAULT", "OPTIONAL" or "REQUIRED"
 	roles   rights // active roles, where SHOW CREATE USER has them
 }
 
@@ -26,6 +27,7 @@ const (
 	statementTime  = "MAX_STATEMENT_TIME"
 	failedAttempts = "FAILED_LOGIN_ATTEMPTS"
 	lockTime       = "PASSWORD_LOCK_TIME"
+	required       = "REQUIRED" // of PASSWORD REQUIRE CURRENT, where the grammar has no word
 )
 
 // list returns the options that are not the default, in a canonical form.
@@ -41,6 +43,9 @@ func (o accountOptions) list() []string {
 	}
 	if o.expire != "" && o.expire != "DEFAULT" {
 		lines = append(lines, "PASSWORD EXPIRE "+o.expire)
+	}
+	if o.current != "" && o.current != "DEFAULT" {
+		lines = append(lines, "PASSWORD REQUIRE CURRENT: "+o.current)
 	}
 	return lines
 }
@@ -63,6 +68,12 @@ func (o accountOptions) sql(d dialect) string {
 	}
 	if d.expires() {
 		sql += " PASSWORD EXPIRE " + or(o.expire, "DEFAULT")
+	}
+	if d.replaces() {
+		sql += " PASSWORD REQUIRE CURRENT"
+		if current := or(o.current, "DEFAULT"); current != required {
+			sql += " " + current
+		}
 	}
 	if d.locksOut() {
 		sql += fmt.Sprintf(" %s %s %s %s", failedAttempts, or(o.lockout[failedAttempts], "0"), lockTime, or(o.lockout[lockTime], "0"))
@@ -146,8 +157,13 @@ func (s *scanner) createClause(o *accountOptions) (err error) {
 		s.word()
 	case s.take("PASSWORD REQUIRE CURRENT"):
 		s.take(" ")
-		_ = s.take("DEFAULT") || s.take("OPTIONAL")
-		s.take(" ")
+		o.current = required
+		for _, word := range []string{"DEFAULT", "OPTIONAL"} {
+			if s.take(word) {
+				o.current = word
+				s.take(" ")
+			}
+		}
 	case s.take("PASSWORD REUSE INTERVAL "):
 		s.word()
 		s.take("DAY")

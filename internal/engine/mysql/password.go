@@ -6,30 +6,123 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
+var _ engine.PasswordChanger = (*session)(nil)
+
 // SetPassword implements [engine.Session]. Another user's password is changed in
 // all accounts of that name.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
-	op := fmt.Sprintf("setting the password of user %q on %s", user, s.target.Address())
-	if password.IsEmpty() {
-		return fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
+	_, err := s.ChangePassword(ctx, engine.PasswordChange{User: user, Password: password})
+	return err
+}
+
+// ChangePassword implements [engine.PasswordChanger].
+func (s *session) ChangePassword(ctx context.Context, c engine.PasswordChange) (accounts int, err error) {
+	op := fmt.Sprintf("setting the password of user %q on %s", c.User, s.target.Address())
+	if c.Password.IsEmpty() {
+		return 0, fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
 	}
 	srv, err := s.know(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if user == s.target.User && srv.self.user != user {
-		return wrongAccount(op, srv)
-	}
-	return s.inTurn(ctx, user, func() error {
-		if user == s.target.User {
-			return s.setOwn(ctx, srv, op, password)
+	err = s.inTurn(ctx, c.User, func() error {
+		w, err := s.way(ctx, srv, op, c)
+		if err != nil {
+			return err
 		}
-		return s.setOther(ctx, srv, op, user, password)
+		accounts = len(w.accounts)
+		if w.own {
+			return s.setOwn(ctx, srv, op, w, c)
+		}
+		return s.setAll(ctx, srv, op, w.accounts, w.statements)
 	})
+	return accounts, err
+}
+
+// way is how a password is going to be changed.
+type way struct {
+	accounts   []stored // whose password is
+	others     []stored // of the same name, and somebody else's
+	own        bool     // by the session's user itself, without a privilege
+	plugin     string   // of its account, where it matters
+	statements []string // otherwise
+
+	// unseen says that the session may not see what accounts there are.
+	unseen bool
+}
+
+// way finds out how to change a password. Whatever it refuses it refuses before
+// anything has been changed.
+func (s *session) way(ctx context.Context, srv *server, op string, c engine.PasswordChange) (way, error) {
+	if c.KeepPrevious && !srv.keepsTwo() {
+		return way{}, fault.New(fault.InvalidRequest, fmt.Sprintf("%s: %s keeps one password for an account, and keepPrevious wants two", op, srv),
+			"Leave keepPrevious out, or use MySQL 8.0.14 or later; alternating users have no gap on any version")
+	}
+	if c.User == s.target.User {
+		return s.ownWay(ctx, srv, op, c)
+	}
+	list, err := s.accounts(ctx, srv, c.User)
+	if err != nil {
+		return way{}, err
+	}
+	if len(list) == 0 {
+		return way{}, fault.New(fault.DatabaseError, op+": there is no such user", "Correct the user name in the secret")
+	}
+	w := way{accounts: list}
+	if own, ok := c.Own.(*session); ok {
+		self := func(a stored) bool { return a.account == own.server.self }
+		if i := slices.IndexFunc(list, self); i < 0 || !settable(srv, list[i]) {
+			return way{}, nil // another server's, or no password that hashes are known of
+		}
+		known := append(slices.Clone(c.Known), own.password, c.Password)
+		w.accounts, w.others = split(list, func(a stored) bool { return self(a) || a.accepts(known...) })
+	}
+	w.statements, err = s.passwordStatements(ctx, srv, w.accounts, c.Password, c.KeepPrevious)
+	return w, err
+}
+
+// ownWay is about the session's own user. With the right to see and change other
+// accounts it changes all that have its password; otherwise, and that is most
+// users, its own.
+func (s *session) ownWay(ctx context.Context, srv *server, op string, c engine.PasswordChange) (way, error) {
+	if srv.self.user != c.User {
+		return way{}, wrongAccount(op, srv)
+	}
+	list, err := s.accounts(ctx, srv, c.User)
+	if err != nil && !fault.Is(err, fault.PrivilegeMissing) {
+		return way{}, err
+	}
+	self := func(a stored) bool { return a.account == srv.self }
+	w := way{own: true, accounts: []stored{{account: srv.self}}, unseen: err != nil}
+	if len(list) > 0 {
+		w.accounts, w.others = split(list, func(a stored) bool { return self(a) || a.accepts(s.password, c.Password) })
+	}
+	if len(w.accounts) > 1 {
+		w.own = false
+		w.statements, err = s.passwordStatements(ctx, srv, w.accounts, c.Password, c.KeepPrevious)
+		return w, err
+	}
+	if srv.ownByAlter() {
+		return w, s.mayBeRead()
+	}
+	if w.plugin = nativePassword; srv.showsCreateUser() {
+		d, err := s.describe(ctx, srv, nil)
+		if err != nil {
+			return way{}, err
+		}
+		if w.plugin, err = onlyPlugin(srv.self, d.options.factors); err != nil {
+			return way{}, err
+		}
+	}
+	if _, known := hashFor(w.plugin, c.Password, ""); !known {
+		return way{}, unknownPlugin(srv.self, w.plugin)
+	}
+	return w, nil
 }
 
 func wrongAccount(op string, srv *server) error {
@@ -39,40 +132,64 @@ func wrongAccount(op string, srv *server) error {
 
 // setOwn changes the password of the session's account, for which it needs no
 // privilege.
-func (s *session) setOwn(ctx context.Context, srv *server, op string, password redact.String) error {
+func (s *session) setOwn(ctx context.Context, srv *server, op string, w way, c engine.PasswordChange) error {
 	if srv.ownByAlter() {
-		if err := s.mayBeRead(); err != nil {
-			return err
-		}
-		err := s.exec(ctx, ownPlainSQL(password.Reveal(), ""))
-		if number(err) == errMissingCurrentPassword && srv.replaces() {
-			err = s.exec(ctx, ownPlainSQL(password.Reveal(), s.password.Reveal()))
-		}
-		return s.changed(err, op)
+		return s.setOwnByAlter(ctx, srv, op, c)
 	}
-	plugin := nativePassword
-	if srv.showsCreateUser() {
-		d, err := s.describe(ctx, srv, nil)
-		if err != nil {
-			return err
-		}
-		if plugin, err = onlyPlugin(srv.self, d.options.factors); err != nil {
-			return err
-		}
-	}
-	hash, known := hashFor(plugin, password, "")
-	if !known {
-		return unknownPlugin(srv.self, plugin)
-	}
+	hash, _ := hashFor(w.plugin, c.Password, "") // as ownWay has made sure
 	err := s.exec(ctx, ownHashSQL(hash))
 	if srv.mariadb && s.plaintext && err != nil && fault.Is(s.changed(err, op), fault.PasswordRejected) {
 		if err := s.mayBeRead(); err != nil {
 			return err
 		}
 		_ = s.exec(ctx, quietSQL) // as far as the session may
-		err = s.exec(ctx, ownPlainOldSQL(password.Reveal()))
+		err = s.exec(ctx, ownPlainOldSQL(c.Password.Reveal()))
 	}
 	return s.changed(err, op)
+}
+
+func (s *session) setOwnByAlter(ctx context.Context, srv *server, op string, c engine.PasswordChange) error {
+	if c.KeepPrevious {
+		return s.changed(s.retainOwn(ctx, c.Password), op)
+	}
+	err := s.setPlain(ctx, srv, c.Password, s.password)
+	if err != nil || !srv.keepsTwo() {
+		return s.changed(err, op)
+	}
+	// Most users may not, and cannot see whether there is one: preflight says it.
+	if err = s.exec(ctx, ownDiscardSQL); number(err) == errNotAllowed {
+		return nil
+	}
+	return half(s.changed(err, op+", and discarding the second one"))
+}
+
+// setPlain sets the session's own password. A second one stays as it is.
+func (s *session) setPlain(ctx context.Context, srv *server, password, present redact.String) error {
+	err := s.exec(ctx, ownPlainSQL(password.Reveal(), "", false))
+	if number(err) == errMissingCurrentPassword && srv.replaces() {
+		err = s.exec(ctx, ownPlainSQL(password.Reveal(), present.Reveal(), false))
+	}
+	return err
+}
+
+// retainOwn keeps the password that has logged in as the second one. It may be that
+// already, after an attempt whose answer was lost: REPLACE tells, and then to retain
+// the first one would lose it.
+func (s *session) retainOwn(ctx context.Context, password redact.String) error {
+	err := s.exec(ctx, ownPlainSQL(password.Reveal(), s.password.Reveal(), !password.Equal(s.password)))
+	if number(err) == errWrongCurrentPassword {
+		return s.setPlain(ctx, s.server, password, password)
+	}
+	return err
+}
+
+// half is what it means that a further statement has failed.
+func half(err error) error {
+	if err == nil || fault.Is(err, fault.OutcomeUnknown) {
+		return err
+	}
+	f := fault.From(err)
+	return fault.Wrap(err, fault.OutcomeUnknown, f.Op, f.Hint)
 }
 
 // mayBeRead refuses to send a password in a statement that others can read.
@@ -97,31 +214,30 @@ func onlyPlugin(a account, factors []factor) (string, error) {
 		"Give the account one way to log in (ALTER USER ... IDENTIFIED VIA), or name a superuser's secret")
 }
 
-// setOther changes the password of all accounts of a user, as a superuser.
-func (s *session) setOther(ctx context.Context, srv *server, op, user string, password redact.String) error {
-	list, err := s.accounts(ctx, srv, user)
-	if err != nil {
-		return err
-	}
-	if len(list) == 0 {
-		return fault.New(fault.DatabaseError, op+": there is no such user", "Correct the user name in the secret")
-	}
-	statements, err := s.passwordStatements(ctx, srv, list, password)
-	if err != nil {
-		return err
-	}
-	for _, statement := range statements {
-		if err := s.changed(s.exec(ctx, statement), op); err != nil {
+// setAll changes the password of accounts, as a user that may.
+func (s *session) setAll(ctx context.Context, srv *server, op string, list []stored, statements []string) error {
+	for i, statement := range statements {
+		err := s.changed(s.exec(ctx, statement), op)
+		if err != nil && i > 0 {
+			return half(err)
+		}
+		if fault.Is(err, fault.PrivilegeMissing) && len(list) > 1 && list[0].user == srv.self.user {
+			return fault.Wrap(err, fault.PrivilegeMissing, fmt.Sprintf("%s: it has %d accounts with this password, and may not change all of them", op, len(list)),
+				"Name a superuser's secret (superuserSecret, and recoverPassword), or drop the accounts that nobody uses: SELECT User, Host FROM mysql.user")
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// passwordStatements returns what sets the password of accounts. Whatever it
-// refuses it refuses before anything has been changed.
-func (s *session) passwordStatements(ctx context.Context, srv *server, list []stored, password redact.String) ([]string, error) {
-	var logins []login
+// passwordStatements returns what sets the password of accounts. A second password
+// is discarded last: until then it is the one before, if anything, that is
+// accepted as well. With keep it becomes the one before.
+func (s *session) passwordStatements(ctx context.Context, srv *server, list []stored, password redact.String, keep bool) ([]string, error) {
+	var plain, retaining []login
+	var two []account
 	for _, a := range list {
 		var d description
 		if srv.mariadb {
@@ -134,9 +250,27 @@ func (s *session) passwordStatements(ctx context.Context, srv *server, list []st
 		if err != nil {
 			return nil, err
 		}
-		logins = append(logins, login{a.account, factors})
+		l := login{a.account, factors}
+		if keep && !matches(a.plugin, a.hash, password) {
+			retaining = append(retaining, l)
+			continue
+		}
+		plain = append(plain, l)
+		if !keep && a.second != "" {
+			two = append(two, a.account)
+		}
 	}
-	return srv.passwordSQL(logins...), nil
+	var statements []string
+	if len(retaining) > 0 {
+		statements = append(statements, srv.retainSQL(retaining...))
+	}
+	if len(plain) > 0 {
+		statements = append(statements, srv.passwordSQL(plain...)...)
+	}
+	if len(two) > 0 {
+		statements = append(statements, discardSQL(two...))
+	}
+	return statements, nil
 }
 
 // changed classifies the result of a statement that changes a password.

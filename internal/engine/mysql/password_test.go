@@ -26,7 +26,9 @@ func (s *server) plugins(t testing.TB) map[string]string {
 	case mysql56.name:
 		return map[string]string{"mysql_native_password": "IDENTIFIED BY %"}
 	}
-	return map[string]string{"caching_sha2_password": "IDENTIFIED WITH caching_sha2_password BY %"}
+	return map[string]string{
+		"caching_sha2_password": "IDENTIFIED WITH caching_sha2_password BY %", "sha256_password": "IDENTIFIED WITH sha256_password BY %",
+	}
 }
 
 // An account keeps its plugin, whoever changes its password; a clone gets its
@@ -230,4 +232,200 @@ func TestAnonymousAccount(t *testing.T) {
 	if !fault.Is(err, fault.DatabaseError) || !s.accepts("anyone", password) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A second password (RETAIN CURRENT PASSWORD), which may be the one that has leaked,
+// is no longer accepted after a change, by whoever may discard it. Who may not is told.
+func TestSecondPassword(t *testing.T) {
+	s := mysql9.server(t)
+	// account makes one with two passwords, of which the first logs in.
+	account := func(t *testing.T, grants ...string) (user string, now, leaked redact.String) {
+		user, leaked = s.user(t)
+		now = dbtest.Password()
+		s.Quietly("ALTER USER " + at(user) + " IDENTIFIED BY " + dbtest.MySQLText(now.Reveal()) + " RETAIN CURRENT PASSWORD")
+		for _, grant := range grants {
+			s.Exec("GRANT " + grant + " ON *.* TO " + at(user))
+		}
+		if !s.accepts(user, leaked) || !s.accepts(user, now) {
+			t.Fatal("the server does not accept both passwords")
+		}
+		return user, now, leaked
+	}
+	discards := func(t *testing.T, user string, fresh, now, leaked redact.String) {
+		t.Helper()
+		if !s.accepts(user, fresh) || s.accepts(user, now) || s.accepts(user, leaked) {
+			t.Errorf("accepted: the new password %v, the one before %v, the second one %v", s.accepts(user, fresh), s.accepts(user, now), s.accepts(user, leaked))
+		}
+	}
+	notes := func(t *testing.T, session engine.Session, r engine.InspectRequest) string {
+		t.Helper()
+		told, err := session.(engine.Inspector).CanRotate(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(append(told.Notes, told.Changes...), "; ")
+	}
+	fresh := dbtest.Password()
+	t.Run("by superuser", func(t *testing.T) {
+		user, now, leaked := account(t)
+		super := s.open(t, s.super)
+		if told := notes(t, super, engine.InspectRequest{SetPassword: user}); !strings.Contains(told, "second password, which is discarded") {
+			t.Errorf("preflight: %q", told)
+		}
+		if err := super.SetPassword(t.Context(), user, fresh); err != nil {
+			t.Fatal(err)
+		}
+		discards(t, user, fresh, now, leaked)
+	})
+	t.Run("of a clone", func(t *testing.T) {
+		user, _ := s.user(t)
+		s.rotate(t, user, dbtest.Password(), false)
+		leaked, now := dbtest.Password(), dbtest.Password()
+		s.rotate(t, user, leaked, true)
+		s.Quietly("ALTER USER " + at(user+"_clone") + " IDENTIFIED BY " + dbtest.MySQLText(now.Reveal()) + " RETAIN CURRENT PASSWORD")
+		r := engine.CloneRequest{Original: user, Clone: user + "_clone", Password: fresh, Mark: mark, Proven: true}
+		if told := notes(t, s.open(t, s.super), engine.InspectRequest{Clone: &r}); !strings.Contains(told, "discarded its second password") {
+			t.Errorf("preflight: %q", told)
+		}
+		s.rotate(t, user, fresh, true)
+		discards(t, user+"_clone", fresh, now, leaked)
+	})
+	for _, privilege := range []string{"APPLICATION_PASSWORD_ADMIN", "CREATE USER"} {
+		t.Run("own, with "+privilege, func(t *testing.T) {
+			user, now, leaked := account(t, privilege)
+			session := s.open(t, s.Document(user, now))
+			if told := notes(t, session, engine.InspectRequest{SetPassword: user}); strings.Contains(told, "second password") {
+				t.Errorf("preflight: %q", told)
+			}
+			if err := session.SetPassword(t.Context(), user, fresh); err != nil {
+				t.Fatal(err)
+			}
+			discards(t, user, fresh, now, leaked)
+		})
+	}
+	t.Run("own, without a privilege", func(t *testing.T) {
+		user, now, leaked := account(t)
+		session := s.open(t, s.Document(user, now))
+		if told := notes(t, session, engine.InspectRequest{SetPassword: user}); !strings.Contains(told, "second password") || !strings.Contains(told, "recoverPassword") {
+			t.Errorf("preflight does not tell: %q", told)
+		}
+		if err := session.SetPassword(t.Context(), user, fresh); err != nil {
+			t.Fatal(err)
+		}
+		if !s.accepts(user, leaked) {
+			t.Error("MySQL has changed: tell nobody that this is left")
+		}
+		// With the superuser, as recoverPassword has it.
+		r := engine.PasswordChange{User: user, Password: dbtest.Password(), Own: s.open(t, s.Document(user, fresh))}
+		if _, err := s.open(t, s.super).(engine.PasswordChanger).ChangePassword(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		discards(t, user, r.Password, fresh, leaked)
+	})
+}
+
+// KeepPrevious: the password before is accepted until the next change, whichever way
+// and however often an attempt is made.
+func TestKeepPrevious(t *testing.T) {
+	s := mysql9.server(t)
+	ways := map[string]func(t *testing.T, user string, now redact.String, c engine.PasswordChange) error{
+		"own": func(t *testing.T, user string, now redact.String, c engine.PasswordChange) error {
+			s.Exec("GRANT APPLICATION_PASSWORD_ADMIN ON *.* TO " + at(user))
+			_, err := s.open(t, s.Document(user, now)).(engine.PasswordChanger).ChangePassword(t.Context(), c)
+			return err
+		},
+		"by superuser": func(t *testing.T, user string, now redact.String, c engine.PasswordChange) error {
+			c.Own = s.open(t, s.Document(user, now))
+			_, err := s.open(t, s.super).(engine.PasswordChanger).ChangePassword(t.Context(), c)
+			return err
+		},
+	}
+	for name, change := range ways {
+		t.Run(name, func(t *testing.T) {
+			user, first := s.user(t)
+			second, third := dbtest.Password(), dbtest.Password()
+			check := func(accepted ...bool) {
+				t.Helper()
+				for i, p := range []redact.String{first, second, third} {
+					if got := s.accepts(user, p); got != accepted[i] {
+						t.Errorf("password %d is accepted: %v", i+1, got)
+					}
+				}
+			}
+			keep := engine.PasswordChange{User: user, Password: second, KeepPrevious: true}
+			if err := change(t, user, first, keep); err != nil {
+				t.Fatal(err)
+			}
+			check(true, true, false)
+			// Again, by an attempt that has logged in with the new one, and by one that has
+			// logged in with the old one and does not know that it has been done.
+			for _, with := range []redact.String{second, first, first} {
+				if err := change(t, user, with, keep); err != nil {
+					t.Fatal(err)
+				}
+				check(true, true, false)
+			}
+			keep.Password = third
+			if err := change(t, user, second, keep); err != nil {
+				t.Fatal(err)
+			}
+			check(false, true, true)
+			// Back, as after a failure: what is set is all that is accepted.
+			if err := change(t, user, second, engine.PasswordChange{User: user, Password: second}); err != nil {
+				t.Fatal(err)
+			}
+			check(false, true, false)
+		})
+	}
+	t.Run("without a privilege", func(t *testing.T) {
+		user, now := s.user(t)
+		session := s.open(t, s.Document(user, now))
+		_, err := session.(engine.Inspector).CanRotate(t.Context(), engine.InspectRequest{SetPassword: user, KeepPrevious: true})
+		if !fault.Is(err, fault.PrivilegeMissing) {
+			t.Errorf("preflight: %v", err)
+		}
+		fresh := dbtest.Password()
+		_, err = session.(engine.PasswordChanger).ChangePassword(t.Context(), engine.PasswordChange{User: user, Password: fresh, KeepPrevious: true})
+		if !fault.Is(err, fault.PrivilegeMissing) || s.accepts(user, fresh) || !s.accepts(user, now) {
+			t.Errorf("got %v", err)
+		}
+	})
+	for _, p := range []product{mariaDB, mysql56} {
+		t.Run(p.name, func(t *testing.T) {
+			s := p.server(t)
+			user, now := s.user(t)
+			session := s.open(t, s.Document(user, now))
+			_, err := session.(engine.Inspector).CanRotate(t.Context(), engine.InspectRequest{SetPassword: user, KeepPrevious: true})
+			if !fault.Is(err, fault.InvalidRequest) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// A user that may change others changes all accounts of its name that have its
+// password: RDS's master user, for one.
+func TestOwnPasswordOfSeveralAccounts(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		user, old := s.user(t)
+		local := dbtest.MySQLText(user) + "@'localhost'"
+		s.Quietly("CREATE USER " + local + " IDENTIFIED BY " + dbtest.MySQLText(old.Reveal()))
+		fresh := dbtest.Password()
+		s.Exec("GRANT SELECT ON mysql.* TO " + local)
+		err := s.open(t, s.Document(user, old)).SetPassword(t.Context(), user, fresh)
+		if !fault.Is(err, fault.PrivilegeMissing) || !strings.Contains(err.Error(), "2 accounts") || !s.accepts(user, old) || s.accepts(user, fresh) {
+			t.Errorf("it sees both and may not change them: %v", err)
+		}
+		s.Exec("GRANT CREATE USER ON *.* TO "+local, "GRANT UPDATE ON mysql.* TO "+local)
+		if err := s.open(t, s.Document(user, old)).SetPassword(t.Context(), user, fresh); err != nil {
+			t.Fatal(err)
+		}
+		if !s.accepts(user, fresh) || s.accepts(user, old) {
+			t.Error("its own account was not changed")
+		}
+		s.Exec("DROP USER " + local)
+		if !s.accepts(user, fresh) || s.accepts(user, old) {
+			t.Error("the other account was not changed")
+		}
+	})
 }

@@ -82,6 +82,20 @@ func (rs rights) without(others rights) rights {
 	return left
 }
 
+// split divides a list into those that are and those that are not.
+func split[S ~[]E, E any](list S, is func(E) bool) (yes, no S) {
+	for _, r := range list {
+		if is(r) {
+			yes = append(yes, r)
+		} else {
+			no = append(no, r)
+		}
+	}
+	return yes, no
+}
+
+func (r right) isOnColumn() bool { return r.kind == privilege && strings.Contains(r.name, "(") }
+
 // parseGrant reads one line of SHOW GRANTS for the account. ok is false when
 // the line is about somebody else: a role that is active in the session.
 func parseGrant(line string, a account) (rs rights, extras accountOptions, ok bool, err error) {

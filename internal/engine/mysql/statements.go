@@ -82,11 +82,15 @@ func ownHashSQL(hash string) string { return "SET PASSWORD = " + text(hash) }
 func ownPlainOldSQL(password string) string { return "SET PASSWORD = PASSWORD(" + text(password) + ")" }
 
 // ownPlainSQL sets the session's own password on MySQL 5.7.6 and later. replace
-// is the present password, for accounts that demand it.
-func ownPlainSQL(password, replace string) string {
+// is the present password, for accounts that demand it. With retain the server
+// accepts the present one as well.
+func ownPlainSQL(password, replace string, retain bool) string {
 	sql := "ALTER USER CURRENT_USER() IDENTIFIED BY " + text(password)
 	if replace != "" {
 		sql += " REPLACE " + text(replace)
+	}
+	if retain {
+		sql += " RETAIN CURRENT PASSWORD"
 	}
 	return sql
 }
@@ -143,14 +147,39 @@ func (d dialect) passwordSQL(logins ...login) []string {
 	return []string{"ALTER USER " + strings.Join(all, ", ")}
 }
 
+// retainSQL changes the passwords of accounts and lets the server accept the ones
+// before as well, instead of any older one.
+func (d dialect) retainSQL(logins ...login) string {
+	var all []string
+	for _, l := range logins {
+		all = append(all, l.sql()+" "+d.identified(l.factors)+" RETAIN CURRENT PASSWORD")
+	}
+	return "ALTER USER " + strings.Join(all, ", ")
+}
+
+// discardSQL takes away second passwords.
+func discardSQL(accounts ...account) string {
+	var all []string
+	for _, a := range accounts {
+		all = append(all, a.sql()+" DISCARD OLD PASSWORD")
+	}
+	return "ALTER USER " + strings.Join(all, ", ")
+}
+
+const ownDiscardSQL = "ALTER USER CURRENT_USER() DISCARD OLD PASSWORD"
+
 func markSQL(a account, mark string) string {
 	return "ALTER USER " + a.sql() + " ATTRIBUTE " + text(markJSON(mark))
 }
 
 // accountsSQL lists the accounts of a user name: host, plugin, what it stores in
-// hexadecimal, and the mark. In MariaDB roles are in the same table.
+// hexadecimal, for a second password too, and the mark. In MariaDB roles are in the
+// same table.
 func (d dialect) accountsSQL(user string) string {
-	hash, mark, where := "authentication_string", "''", ""
+	hash, second, mark, where := "authentication_string", "''", "''", ""
+	if d.keepsTwo() {
+		second = "HEX(User_attributes->>'$.additional_password')"
+	}
 	switch {
 	case d.mariadb:
 		where = " AND is_role = 'N'"
@@ -159,7 +188,7 @@ func (d dialect) accountsSQL(user string) string {
 	case d.marks():
 		mark = "User_attributes->>'$.metadata." + markKey + "'"
 	}
-	return "SELECT Host, plugin, HEX(" + hash + "), " + mark + " FROM mysql.user WHERE User = " + text(user) + where + " ORDER BY Host"
+	return "SELECT Host, plugin, HEX(" + hash + "), " + second + ", " + mark + " FROM mysql.user WHERE User = " + text(user) + where + " ORDER BY Host"
 }
 
 func dropSQL(a account) string { return "DROP USER " + a.sql() }
@@ -167,6 +196,9 @@ func dropSQL(a account) string { return "DROP USER " + a.sql() }
 // showGrantsSQL asks for the rights of an account. For CURRENT_USER MySQL 8 mixes
 // in those of the active roles, hence the name.
 func showGrantsSQL(a account) string { return "SHOW GRANTS FOR " + a.sql() }
+
+// columnsSQL lists the columns of a table that is quoted.
+func columnsSQL(table string) string { return "SHOW COLUMNS FROM " + table }
 
 // showAccountSQL asks for the options of an account; of the session's own if it
 // is nil, since everybody may ask for that.

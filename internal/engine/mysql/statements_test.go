@@ -39,13 +39,18 @@ func TestStatements(t *testing.T) {
 			statements = append(statements, d.accountsSQL(a.user), d.createSQL(a, factors, "arn:x"), dropSQL(a))
 			statements = append(statements, d.passwordSQL(login{a, factors}, login{account{a.user, "localhost"}, factors})...)
 			if d.ownByAlter() {
-				statements = append(statements, ownPlainSQL(`n'e\w`, ""), ownPlainSQL(`n'e\w`, `o'ld`))
+				statements = append(statements, ownPlainSQL(`n'e\w`, "", false), ownPlainSQL(`n'e\w`, `o'ld`, true))
 			} else {
 				statements = append(statements, ownHashSQL(nativeHash(redact.New("new"))))
 			}
 			if d.mariadb {
 				two := []factor{{plugin: "unix_socket"}, {ed25519Plugin, ed25519Hash(redact.New("new"))}}
 				statements = append(append(statements, ownPlainOldSQL(`n'e\w`), quietSQL), d.passwordSQL(login{a, two})...)
+			}
+			statements = append(statements, columnsSQL("`a`.`t`"))
+			if d.keepsTwo() {
+				l := login{a, factors}
+				statements = append(statements, d.retainSQL(l, l), discardSQL(a, a), ownDiscardSQL)
 			}
 			if d.marks() {
 				statements = append(statements, markSQL(a, "arn:x'y"))

@@ -61,6 +61,12 @@ func TestSuite(t *testing.T) {
 				}
 				return n
 			},
+			Namesake: func(t testing.TB, user string, password redact.String) func() {
+				local := dbtest.MySQLText(user) + "@'localhost'" // before '%' for us
+				s.Quietly("CREATE USER " + local + " IDENTIFIED BY " + dbtest.MySQLText(password.Reveal()))
+				return sync.OnceFunc(func() { s.Exec("DROP USER " + local) })
+			},
+			Scenes: s.scenes(), Catalogue: s.catalogue,
 			Marks:  s.newer(),
 			Log:    func(testing.TB) string { return s.Log() },
 			Logins: s.counters(t),

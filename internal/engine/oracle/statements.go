@@ -9,18 +9,21 @@ import (
 )
 
 // Oracle has no parameters in DDL: names and passwords are quoted here, see
-// names.go. Queries have them.
+// names.go. Queries have them. Each statement names its chapter of the Oracle Database SQL
+// Language Reference, and each query its views' of the Oracle Database Reference, unless
+// it says otherwise: no server has been at hand.
 
+// probeSQL is a harmless query. Source: "SELECT", on DUAL.
 const probeSQL = "SELECT 1 FROM DUAL"
 
 // lockTimeoutSQL has DDL give up waiting for a lock after so many seconds; the
-// default is to fail at once or, for some locks, to wait without an end (Oracle
-// Database Reference, "DDL_LOCK_TIMEOUT"; everybody may set it). Waits for the row
+// default is to fail at once or, for some locks, to wait without an end. Source:
+// "DDL_LOCK_TIMEOUT" of the Reference; everybody may set it. Waits for the row
 // cache, as in a storm of failed logins, know no such bound.
 var lockTimeoutSQL = fmt.Sprintf("ALTER SESSION SET DDL_LOCK_TIMEOUT = %d", int(engine.LockTimeout.Seconds()))
 
 // setPasswordSQL changes a password. old is for profiles that want it; empty
-// otherwise.
+// otherwise. Source: "ALTER USER", IDENTIFIED BY and REPLACE.
 func setPasswordSQL(user identifier, password, old redact.String) string {
 	sql := "ALTER USER " + user.quoted() + ` IDENTIFIED BY "` + password.Reveal() + `"`
 	if !old.IsEmpty() {
@@ -30,11 +33,11 @@ func setPasswordSQL(user identifier, password, old redact.String) string {
 }
 
 // accountSQL asks for one account. Its last column tells whether the account is
-// younger than a day.
+// younger than a day. Source: "DBA_USERS".
 const accountSQL = "SELECT account_status, default_tablespace, temporary_tablespace, profile, " +
 	"CASE WHEN created > SYSDATE - 1 THEN 'YES' ELSE 'NO' END FROM dba_users WHERE username = :1"
 
-// ownsSQL asks whether a user owns what its clone would not find.
+// ownsSQL asks whether a user owns what its clone would not find. Source: "DBA_OBJECTS".
 const ownsSQL = "SELECT TO_CHAR(COUNT(*)) FROM dba_objects WHERE owner = :1 AND object_type IN " +
 	"('TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE', 'SYNONYM', 'PROCEDURE', 'FUNCTION', 'PACKAGE', 'TYPE')"
 
@@ -42,7 +45,8 @@ const ownsSQL = "SELECT TO_CHAR(COUNT(*)) FROM dba_objects WHERE owner = :1 AND 
 // account's name once.
 type dictionary struct{ roles, system, objects, columns, quotas string }
 
-// dba is for a superuser to look at any account.
+// dba is for a superuser to look at any account. Sources: "DBA_ROLE_PRIVS",
+// "DBA_SYS_PRIVS", "DBA_TAB_PRIVS", "DBA_COL_PRIVS", "DBA_TS_QUOTAS".
 var dba = dictionary{
 	roles:  "SELECT granted_role, admin_option, default_role FROM dba_role_privs WHERE grantee = :1",
 	system: "SELECT privilege, admin_option FROM dba_sys_privs WHERE grantee = :1",
@@ -55,7 +59,8 @@ var dba = dictionary{
 }
 
 // own is for an account to look at itself, which needs no privilege. The views
-// show more than what was granted to the account itself.
+// show more than what was granted to the account itself. Sources: "USER_ROLE_PRIVS",
+// "USER_SYS_PRIVS", "USER_TAB_PRIVS", "USER_COL_PRIVS", "USER_TS_QUOTAS".
 var own = dictionary{
 	roles:  "SELECT granted_role, admin_option, default_role FROM user_role_privs WHERE username = :1",
 	system: "SELECT privilege, admin_option FROM user_sys_privs WHERE username = :1",
@@ -66,7 +71,7 @@ var own = dictionary{
 	quotas: "SELECT tablespace_name, TO_CHAR(max_bytes) FROM user_ts_quotas WHERE dropped = 'NO' AND USER = :1",
 }
 
-// createSQL creates a clone with the original's attributes.
+// createSQL creates a clone with the original's attributes. Source: "CREATE USER".
 func createSQL(clone identifier, password redact.String, original account) string {
 	return "CREATE USER " + clone.quoted() + ` IDENTIFIED BY "` + password.Reveal() + `"` +
 		" DEFAULT TABLESPACE " + identifier(original.defaultTablespace).quoted() +
@@ -75,7 +80,7 @@ func createSQL(clone identifier, password redact.String, original account) strin
 }
 
 // attributesSQL gives a clone the original's attributes where they differ, and
-// what to tell about it. It is empty if they do not.
+// what to tell about it. It is empty if they do not. Source: "ALTER USER".
 func attributesSQL(clone identifier, original, now account) (sql string, changes []string) {
 	for _, a := range []struct{ clause, what, want, got string }{
 		{"DEFAULT TABLESPACE", "default tablespace", original.defaultTablespace, now.defaultTablespace},
@@ -93,9 +98,10 @@ func attributesSQL(clone identifier, original, now account) (sql string, changes
 	return sql, changes
 }
 
-// unlockClause follows setPasswordSQL.
+// unlockClause follows setPasswordSQL. Source: "ALTER USER".
 const unlockClause = " ACCOUNT UNLOCK"
 
+// quotaSQL sets how much of a tablespace a clone may use. Source: "ALTER USER", QUOTA.
 func quotaSQL(clone identifier, q quota) string {
 	amount := q.bytes
 	if amount == unlimited {
@@ -104,7 +110,8 @@ func quotaSQL(clone identifier, q quota) string {
 	return "ALTER USER " + clone.quoted() + " QUOTA " + amount + " ON " + identifier(q.tablespace).quoted()
 }
 
-// defaultRolesSQL makes these of the clone's roles default, and no others.
+// defaultRolesSQL makes these of the clone's roles default, and no others. Source: "ALTER
+// USER", DEFAULT ROLE, which admits roles that are granted directly.
 func defaultRolesSQL(clone identifier, all int, defaults []string) string {
 	sql := "ALTER USER " + clone.quoted() + " DEFAULT ROLE "
 	switch len(defaults) {
@@ -120,22 +127,27 @@ func defaultRolesSQL(clone identifier, all int, defaults []string) string {
 	return sql + strings.Join(names, ", ")
 }
 
+// grantSQL and revokeSQL are about roles. Sources: "GRANT", "REVOKE", of roles.
 func (r roleGrant) grantSQL(to identifier) string {
 	return "GRANT " + identifier(r.role).quoted() + " TO " + to.quoted() + option(r.admin, " WITH ADMIN OPTION")
 }
 
+// Source: "REVOKE".
 func (r roleGrant) revokeSQL(from identifier) string {
 	return "REVOKE " + identifier(r.role).quoted() + " FROM " + from.quoted()
 }
 
+// grantSQL and revokeSQL are about system privileges. Source: "GRANT".
 func (p systemGrant) grantSQL(to identifier) string {
 	return "GRANT " + p.privilege + " TO " + to.quoted() + option(p.admin, " WITH ADMIN OPTION")
 }
 
+// Source: "REVOKE".
 func (p systemGrant) revokeSQL(from identifier) string {
 	return "REVOKE " + p.privilege + " FROM " + from.quoted()
 }
 
+// grantSQL and revokeSQL are about objects. Source: "GRANT", grant_object_privileges.
 func (p objectGrant) grantSQL(to identifier) string {
 	privilege := p.privilege
 	if p.column != "" {
@@ -146,7 +158,7 @@ func (p objectGrant) grantSQL(to identifier) string {
 }
 
 // revokeSQL takes the privilege away from all columns: Oracle cannot take it
-// from one.
+// from one. Source: "REVOKE", revoke_object_privileges.
 func (p objectGrant) revokeSQL(from identifier) string {
 	return "REVOKE " + p.privilege + " ON " + p.on() + " FROM " + from.quoted()
 }
@@ -172,11 +184,13 @@ func (p objectGrant) on() string {
 // Source: Amazon RDS user guide, "Granting SELECT or EXECUTE privileges to SYS
 // objects", "Revoking SELECT or EXECUTE privileges on SYS objects".
 
+// Source: as above.
 func (p objectGrant) rdsGrantSQL(to identifier) string {
 	return "BEGIN rdsadmin.rdsadmin_util.grant_sys_object(p_obj_name => " + literal(p.object) + ", p_grantee => " + literal(string(to)) +
 		", p_privilege => " + literal(p.privilege) + option(p.grantable, ", p_grant_option => true") + "); END;"
 }
 
+// Source: as above.
 func (p objectGrant) rdsRevokeSQL(from identifier) string {
 	return "BEGIN rdsadmin.rdsadmin_util.revoke_sys_object(p_obj_name => " + literal(p.object) + ", p_revokee => " + literal(string(from)) +
 		", p_privilege => " + literal(p.privilege) + "); END;"

@@ -40,7 +40,16 @@ type Engine struct {
 	SeparateOwnership bool
 }
 
-var _ engine.Engine = Engine{}
+var (
+	_ engine.Engine     = Engine{}
+	_ engine.Separating = Engine{}
+)
+
+// Separate implements [engine.Separating].
+func (e Engine) Separate() (engine.Engine, bool) {
+	e.SeparateOwnership = true
+	return e, true
+}
 
 // maxName is the longest name PostgreSQL knows, in bytes (NAMEDATALEN - 1). It
 // cuts longer ones off, so that they would name another role.

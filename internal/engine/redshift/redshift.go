@@ -8,6 +8,11 @@
 // asks clients for a kind of login, number 13, that only Amazon's own drivers
 // know.)
 //
+// The md5 hash is of the password and the user's name. Redshift folds most names to
+// lower case, quoted or not, but "the case of a username enclosed in double quotation
+// marks is always preserved" (Redshift documentation, "enable_case_sensitive_identifier"),
+// and every name is quoted here: the name in the secret is the one that is stored.
+//
 // What is particular to Redshift (its views about users, roles and rights, and
 // some words of its statements) stands in [views]. The tests put PostgreSQL's in
 // their place and run all else on PostgreSQL with md5 passwords; the statements
@@ -113,7 +118,11 @@ func (s *session) enabled(ctx context.Context, op, name string) error {
 	if err != nil {
 		return s.StatementFault(err, op, pgwire.Reading)
 	}
-	row := results[len(results)-1][0]
+	rows := results[len(results)-1]
+	if len(rows) != 1 || len(rows[0]) != 2 { // there is no such user, as the change itself will say
+		return nil
+	}
+	row := rows[0]
 	u := user{Name: name, ValidUntil: validity(row[1])}
 	if u.expired(time.Now()) {
 		return fault.New(fault.AccountDisabled, fmt.Sprintf("%s: the validity of its password is over (VALID UNTIL %s)", op, u.ValidUntil),

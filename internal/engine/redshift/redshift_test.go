@@ -4,6 +4,7 @@ import (
 	"flag"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,12 +56,17 @@ func TestSuite(t *testing.T) {
 			f.Exec(`ALTER ROLE "` + user + `" SUPERUSER CREATEDB`)
 		},
 		Tenancy: f.Tenancy(),
-		Locks:   f.Locks(),
-		Waiting: f.Waiting(t),
-		TLS:     &enginetest.TLS{Distrusting: redshift.OnPostgres(redshift.Engine{Roots: certs.New("another").Pool()}), WrongHost: "localhost"},
-		NoTLS:   new(pgsuite.New(plain, "redshift").Superuser()),
-		Log:     f.Log,
-		Logins:  f.Logins,
+		// Redshift has no other settings of these, nor groups that sessions act as.
+		Scenes: slices.DeleteFunc(f.Scenes(), func(s enginetest.Scene) bool {
+			return s.Code != "" || !strings.Contains(s.Name, "statement_timeout") && !strings.Contains(s.Name, "search_path")
+		}),
+		Catalogue: f.Catalogue,
+		Locks:     f.Locks(),
+		Waiting:   f.Waiting(t),
+		TLS:       &enginetest.TLS{Distrusting: redshift.OnPostgres(redshift.Engine{Roots: certs.New("another").Pool()}), WrongHost: "localhost"},
+		NoTLS:     new(pgsuite.New(plain, "redshift").Superuser()),
+		Log:       f.Log,
+		Logins:    f.Logins,
 		UserName: func(name string) bool {
 			return len(name) < 50 && utf8.ValidString(name) && !strings.HasPrefix(name, "pg_")
 		},

@@ -119,6 +119,18 @@ func (s *session) databases(ctx context.Context) ([]database, error) {
 	return list, err
 }
 
+// closed tells which databases the session cannot look into. What an account may do
+// in there nobody can level or compare.
+func (s *session) closed(ctx context.Context) (notes []string, err error) {
+	err = s.query(ctx, "listing the databases", func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		notes = append(notes, fmt.Sprintf("did not look into database %q: it is not open to %q, or offline", name, s.target.User))
+		return err
+	}, tsql.Closed)
+	return notes, err
+}
+
 // login is a server principal.
 type login struct {
 	id       int64

@@ -82,6 +82,9 @@ func (c *cloning) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.result.Notes, err = c.closed(ctx); err != nil {
+		return err
+	}
 	fresh := clone == nil
 	if clone, err = c.ensureLogin(ctx, original, clone, sid); err != nil {
 		return err

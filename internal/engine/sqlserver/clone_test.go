@@ -380,3 +380,23 @@ func TestCloneAnyName(t *testing.T) {
 		}
 	}
 }
+
+// Issue 11, case 9: what the superuser cannot look into it says.
+func TestCloneTellsOfDatabasesThatAreClosed(t *testing.T) {
+	b := newBed(t)
+	b.AddDatabase("shop", false)
+	b.AddDatabase("hidden", false)
+	b.exec("shop", tsql.CreateUser("admin", "admin", "dbo"), "ALTER ROLE [db_owner] ADD MEMBER [admin]")
+	b.exec("hidden", tsql.CreateUser("app", "app", "dbo"))
+	got, err := b.admin().EnsureClone(t.Context(), request("C4nary-new"))
+	must(t, err)
+	if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], `"hidden"`) {
+		t.Errorf("got %q", got.Notes)
+	}
+	b.exec("hidden", tsql.CreateUser("admin", "admin", "dbo"), "ALTER ROLE [db_owner] ADD MEMBER [admin]")
+	got, err = b.admin().EnsureClone(t.Context(), request("C4nary-new"))
+	must(t, err)
+	if len(got.Notes) != 0 || !strings.Contains(strings.Join(got.Changes, "; "), "hidden") {
+		t.Errorf("got %q, %q", got.Notes, got.Changes)
+	}
+}

@@ -44,8 +44,10 @@ func TestSuite(t *testing.T) {
 			b.trouble("CHECK_EXPIRATION", 18487, fault.PasswordExpired),
 			b.trouble("MUST_CHANGE", 18488, fault.PasswordExpired),
 		},
-		Locks:   []enginetest.Lock{{Name: "open transaction", Hold: func(testing.TB, string) func() { return b.Hold() }}},
-		Waiting: func(testing.TB) int { return b.Waiting() },
+		Scenes:    b.scenes(),
+		Catalogue: func(_ testing.TB, user string, _ redact.String) []string { return b.Rights(user) },
+		Locks:     []enginetest.Lock{{Name: "open transaction", Hold: func(testing.TB, string) func() { return b.Hold() }}},
+		Waiting:   func(testing.TB) int { return b.Waiting() },
 		NotApplicable: map[string]string{
 			"tls/not required and not there":   "the password could be read: see TestTLS",
 			"late statement/the next one wins": "the fake does not queue what waits, as SQL Server does",
@@ -58,6 +60,27 @@ func TestSuite(t *testing.T) {
 			return !strings.Contains(name, `\`) // a Windows account's
 		},
 	})
+}
+
+// scenes are logins as people have them.
+func (b *bed) scenes() []enginetest.Scene {
+	orders := tsql.Securable{Kind: "OBJECT", Schema: "dbo", Name: "orders"}
+	card := tsql.Securable{Kind: "OBJECT", Schema: "dbo", Name: "customers", Column: "card"}
+	return []enginetest.Scene{
+		{Name: "a default database, a language and a policy", Set: func(_ testing.TB, user string) {
+			b.member(user)
+			b.exec("master", tsql.AlterLogin(user, tsql.LoginSettings{Database: "app", Language: "Deutsch", CheckPolicy: true, CheckExpiration: true}))
+		}},
+		{Name: "a server role and database roles", Set: func(_ testing.TB, user string) {
+			b.member(user)
+			b.exec("master", tsql.Membership(true, true, "processadmin", user))
+			b.exec("app", tsql.Membership(false, true, "db_datareader", user), tsql.Membership(false, true, "db_denydatareader", user))
+		}},
+		{Name: "a grant with grant option and a denied column", Set: func(_ testing.TB, user string) {
+			b.member(user)
+			b.exec("app", tsql.Permission("UPDATE", orders, "", tsql.GrantWithOption, user), tsql.Permission("SELECT", card, "", tsql.Deny, user))
+		}},
+	}
 }
 
 // trouble is an error in answer to the right password.

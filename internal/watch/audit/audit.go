@@ -18,16 +18,18 @@ import (
 // State is what a rotation is in, the worst first.
 type State string
 
-// The states. Overdue, Stuck, Missing and Unknown are findings; Failed was alerted
-// when it happened.
+// The states. Overdue, Stuck, Missing and Unknown are findings; Failed and Attention
+// were alerted when it happened.
 const (
-	Missing  State = "missing"  // the secret is gone, deleted, or has no AWSCURRENT
-	Unknown  State = "unknown"  // it could not be looked at
-	Stuck    State = "stuck"    // AWSPENDING was left behind, and nobody has come to repair it
-	Overdue  State = "overdue"  // a rotation window has passed without a rotation
-	Failed   State = "failed"   // the last rotation did not finish
-	Rotating State = "rotating" // an execution is at it, or Secrets Manager itself
-	OK       State = "ok"
+	Missing   State = "missing"         // the secret is gone, deleted, or has no AWSCURRENT
+	Unknown   State = "unknown"         // it could not be looked at
+	Attention State = "needs attention" // a rotation did not finish: AWSCURRENT may be refused
+	Stuck     State = "stuck"           // AWSPENDING was left behind, and nobody has come to repair it
+	Overdue   State = "overdue"         // a rotation window has passed without a rotation
+	Failed    State = "failed"          // the last rotation failed and was undone
+	Rotating  State = "rotating"        // an execution is at it, or Secrets Manager itself
+	Waiting   State = "waiting"         // an execution waits for the rotation window
+	OK        State = "ok"
 )
 
 // Finding reports whether somebody has to look.
@@ -41,13 +43,29 @@ type Status struct {
 	ARN         string            `json:"arn,omitempty"` // "" when it could not be found
 	Strategy    rotation.Strategy `json:"strategy,omitempty"`
 	State       State             `json:"state"`
-	Detail      string            `json:"detail,omitempty"` // why, for people
-	Since       *time.Time        `json:"since,omitempty"`  // when the state began; absent when the state does not tell
-	LastRotated *time.Time        `json:"lastRotated,omitempty"`
-	NextWindow  *window.Window    `json:"nextWindow,omitempty"` // or the one that is open; absent without a schedule
+	Detail      string            `json:"detail,omitempty"`      // why, for people
+	Since       *time.Time        `json:"since,omitempty"`       // when the state began; absent when the state does not tell
+	LastRotated *time.Time        `json:"lastRotated,omitempty"` // by Tumbler or Secrets Manager; absent when nobody can tell
+	StoredAt    *time.Time        `json:"storedAt,omitempty"`    // when AWSCURRENT was stored, by whomever
+	NextWindow  *window.Window    `json:"nextWindow,omitempty"`  // or the one that is open; absent without a schedule
 	Missed      int               `json:"missedWindows"`
-	LastOutcome string            `json:"lastOutcome,omitempty"` // of the last execution that ended, where it was asked for
+
+	// Where the executions were asked for: of those since the last success, the one that
+	// matters most.
+	LastOutcome   string     `json:"lastOutcome,omitempty"` // its ending
+	LastError     string     `json:"lastError,omitempty"`
+	LastEnded     *time.Time `json:"lastEnded,omitempty"`
+	LastExecution string     `json:"lastExecution,omitempty"`
+
+	Login string `json:"login"` // what a login with AWSCURRENT has just shown: logs in, refused, or not tried
 }
+
+// What a login shows.
+const (
+	LogsIn   = "logs in"
+	Refused  = "refused"
+	NotTried = "not tried"
+)
 
 // Registry lists the configured rotations.
 type Registry interface {
@@ -115,7 +133,7 @@ func (a Auditor) Run(ctx context.Context) ([]Status, error) {
 }
 
 func (a Auditor) look(ctx context.Context, entry registry.Entry, running map[string]string) Status {
-	s := &Status{Secret: entry.SecretID, State: OK}
+	s := &Status{Secret: entry.SecretID, State: OK, Login: NotTried}
 	request, err := rotation.ParseRequest(entry.Input)
 	if err != nil {
 		return s.is(Unknown, "the configuration cannot be read: "+fault.From(err).Message(), nil)
@@ -136,14 +154,17 @@ func (a Auditor) look(ctx context.Context, entry registry.Entry, running map[str
 	case current == "":
 		return s.is(Missing, "no version is AWSCURRENT", nil)
 	}
-	rotated, err := a.Secrets.CreatedAt(ctx, secret.ARN, current)
+	stored, err := a.Secrets.CreatedAt(ctx, secret.ARN, current)
 	if err != nil {
 		return s.is(Unknown, fault.From(err).Message(), nil)
 	}
-	if !rotated.IsZero() {
-		s.LastRotated = new(rotated.UTC())
+	if !stored.IsZero() {
+		s.StoredAt = new(stored.UTC())
+		if rotation.MadeByRotation(current) || secret.NativeRotationARN != "" {
+			s.LastRotated = s.StoredAt
+		}
 	}
-	windows, err := a.windows(request, entry, rotated)
+	windows, err := a.windows(request, entry, stored)
 	if err != nil {
 		return s.is(Unknown, "the schedule cannot be read: "+err.Error(), nil)
 	}
@@ -171,7 +192,11 @@ func (a Auditor) judge(ctx context.Context, s *Status, secret rotation.Metadata,
 		if since := created.UTC().Add(stuckAfter); since.Before(a.Now()) {
 			return s.is(Stuck, "AWSPENDING is on version "+pending+", which no running execution writes; rotate the secret to repair it", &since)
 		}
-		if left[rotation.Hold(pending)] != pending && w.missed == 0 {
+		byRotation := left[rotation.Hold(pending)] == pending || rotation.MadeByRotation(pending)
+		switch {
+		case !byRotation && secret.NativeRotationARN == "":
+			return s.is(Stuck, "AWSPENDING was put on version "+pending+" by hand: no rotation runs. Rotate the secret: the next one tries that password and takes the label off", new(created.UTC()))
+		case !byRotation && w.missed == 0:
 			return s.is(Rotating, "by Secrets Manager itself", nil)
 		}
 	}
@@ -181,7 +206,7 @@ func (a Auditor) judge(ctx context.Context, s *Status, secret rotation.Metadata,
 	case len(left) == 1 && left[rotation.GivenUp] != "":
 		return s.is(Failed, "the last rotation failed and was undone", nil)
 	case len(left) > 0:
-		return s.is(Failed, "a rotation did not finish; whether AWSCURRENT logs in is not known, and the next rotation finds out", nil)
+		return s.is(Attention, "a rotation did not finish; whether AWSCURRENT logs in is not known. Rotate the secret: the next rotation finds out, and repairs it if any password that it knows works", nil)
 	}
 	return *s
 }

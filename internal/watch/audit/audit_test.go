@@ -89,13 +89,14 @@ func TestStates(t *testing.T) {
 			w.running = []string{execution}
 			w.versions["v2"] = hoursAgo(33)
 		}, audit.Rotating, execution, 1, 0},
-		"by Secrets Manager":   {func(w *world) { w.pending("native", 1) }, audit.Rotating, "by Secrets Manager", 0, 0},
+		"by hand":              {func(w *world) { w.pending("uuid", 1) }, audit.Stuck, "by hand", 0, time.Hour},
+		"by Secrets Manager":   {func(w *world) { w.pending("native", 1); w.secret.NativeRotationARN = "arn" }, audit.Rotating, "by Secrets Manager", 0, 0},
 		"AWSPENDING left":      {func(w *world) { w.pending(version, 3) }, audit.Stuck, "version " + version, 0, time.Hour},
 		"native, left":         {func(w *world) { w.pending("native", 3) }, audit.Stuck, "version native", 0, time.Hour},
 		"AWSPENDING on itself": {func(w *world) { w.secret.Labels[rotation.Pending] = "v2" }, audit.OK, "", 0, 0},
-		"just died":            {func(w *world) { w.pending(version, 1); w.secret.Labels[rotation.Hold(version)] = version }, audit.Failed, "not known", 0, 0},
+		"just died":            {func(w *world) { w.pending(version, 1); w.secret.Labels[rotation.Hold(version)] = version }, audit.Attention, "not known", 0, 0},
 		"failed":               {func(w *world) { w.secret.Labels[rotation.GivenUp] = "v3" }, audit.Failed, "failed and was undone", 0, 0},
-		"could not be undone":  {func(w *world) { w.secret.Labels[rotation.Hold(version)] = version }, audit.Failed, "not known", 0, 0},
+		"could not be undone":  {func(w *world) { w.secret.Labels[rotation.Hold(version)] = version }, audit.Attention, "not known", 0, 0},
 
 		"gone":          {func(w *world) { w.err = fault.New(fault.SecretNotFound, "", "") }, audit.Missing, "no such secret", 0, 0},
 		"deleted":       {func(w *world) { w.secret.Deleted = true }, audit.Missing, "scheduled for deletion", 0, 0},
@@ -169,7 +170,7 @@ func TestOneAlertForEachFinding(t *testing.T) {
 		t.Errorf("counts %v", r.counts)
 	}
 	text := r.alerts[0].Subject + r.alerts[0].Message
-	for _, want := range []string{"1 overdue", "prod/app", "Tue 2026-03-03 02:00-05:00 UTC", "last rotated 2026-03-02", "tumbler status"} {
+	for _, want := range []string{"1 overdue", "prod/app", "Tue 2026-03-03 02:00-05:00 UTC", "AWSCURRENT was stored by hand 2026-03-02", "tumbler status"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the alert does not say %q: %s", want, text)
 		}

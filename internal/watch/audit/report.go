@@ -113,11 +113,14 @@ func alert(findings []Status, counts map[State]int) rotation.Ending {
 		if s.Since != nil {
 			fmt.Fprintf(&b, "          since %s\n", s.Since.Format(time.RFC3339))
 		}
-		if s.LastRotated != nil {
+		switch {
+		case s.LastRotated != nil:
 			fmt.Fprintf(&b, "          last rotated %s\n", s.LastRotated.Format(time.RFC3339))
+		case s.StoredAt != nil:
+			fmt.Fprintf(&b, "          AWSCURRENT was stored by hand %s\n", s.StoredAt.Format(time.RFC3339))
 		}
 	}
-	b.WriteString("\nWhat to do: see all of them with 'tumbler status'; rotate a secret with 'tumbler rotate SECRET', which also repairs it (docs/runbook.md#audit).\n")
+	b.WriteString("\nWhat to do: see all of them with 'tumbler status'; rotate a secret with 'tumbler rotate SECRET', which also repairs it (tumbler explain audit).\n")
 	return rotation.Ending{
 		Outcome: "Audit", Severity: "warning", Error: "none", Secret: "(several)",
 		Subject: "Tumbler: rotations need a look: " + strings.Join(some, ", "), Message: b.String(),

@@ -47,6 +47,7 @@ type Reporter struct {
 	Executions Executions
 	Secrets    rotation.Describer
 	Topic      Topic
+	Runbook    string // where the runbook is published. Optional.
 	Now        func() time.Time
 }
 
@@ -73,7 +74,7 @@ func (r Reporter) Run(ctx context.Context, in Event) (Result, error) {
 
 func (r Reporter) one(ctx context.Context, p part) (sent bool, err error) {
 	if p.execution == nil {
-		u := rotation.Undelivered{Request: readRequest(p.request), By: p.by, Reason: p.reason, At: r.Now()}
+		u := rotation.Undelivered{Request: readRequest(p.request), By: p.by, Reason: p.reason, At: r.Now(), Runbook: r.Runbook}
 		return true, r.Topic.Publish(ctx, u.Ending())
 	}
 	trace, err := r.Executions.Trace(ctx, p.execution.ARN)
@@ -114,12 +115,15 @@ func (r Reporter) compose(ctx context.Context, e ended, t Trace, known bool) (en
 	if t.Final && s.Ending != nil && s.AlertFailure != nil {
 		return *s.Ending, false // it tried to
 	}
+	if t.Final && s.Ending != nil && !s.Ending.Alert {
+		return rotation.Ending{}, true // whoever asked has been told
+	}
 	if s.Request == nil {
 		s.Request = json.RawMessage(e.Input)
 	}
 	i := rotation.Interruption{
 		Request: readRequest(s.Request), Execution: rotation.Execution{ARN: e.ARN, StartedAt: e.started()},
-		Plan: *s.Plan, Unknown: !known, Step: t.State, Status: e.Status, Failure: t.Failure, Now: r.Now(),
+		Plan: *s.Plan, Unknown: !known, Step: t.State, Status: e.Status, Failure: t.Failure, Now: r.Now(), Runbook: r.Runbook,
 	}
 	if i.Plan.Decision != "" {
 		// Without labels the alert says that they could not be read.

@@ -55,6 +55,7 @@ func TestExecutions(t *testing.T) {
 		"ended in one of ours":       {"FAILED", world{trace: incident.Trace{State: "Refused", Final: true, Input: json.RawMessage(`{` + planned + `,"alert":{"MessageId":"1"}}`)}}, "", ""},
 		"aborted after its alert":    {"ABORTED", world{trace: incident.Trace{State: "Announce", Input: json.RawMessage(`{` + planned + `,"alert":{"MessageId":"1"}}`)}}, "", ""},
 		"could not send its alert":   {"FAILED", world{trace: incident.Trace{State: "Refused", Final: true, Input: json.RawMessage(`{` + planned + `,"alertFailure":{"Error":"x"},"ending":{"message":"its own words"}}`)}}, "its own words", ""},
+		"told at the keyboard":       {"FAILED", world{trace: incident.Trace{State: "WindowClosed", Final: true, Input: json.RawMessage(`{` + planned + `,"ending":{"alert":false}}`)}}, "", ""},
 		"timed out":                  {"TIMED_OUT", world{labels: left, trace: incident.Trace{State: "TestSecret", Input: json.RawMessage(`{` + planned + `}`)}}, "Left behind:    AWSPENDING on its version", ""},
 		"was given up":               {"FAILED", world{labels: left, trace: incident.Trace{State: "Ending", Input: json.RawMessage(`{` + planned + `}`), Failure: rotation.Failure{Error: "States.Runtime", Cause: "no path"}}}, "FAILED with States.Runtime: no path", ""},
 		"labels cannot be read":      {"ABORTED", world{trace: incident.Trace{State: "TestSecret", Input: json.RawMessage(`{` + planned + `}`)}}, "labels could not be read", ""},

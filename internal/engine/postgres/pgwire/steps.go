@@ -42,12 +42,15 @@ func (c *Conn) Read(ctx context.Context, statements ...string) ([][][]string, er
 	if err != nil {
 		return nil, err
 	}
+	if len(results) < len(before)+len(statements) {
+		return nil, errAnswers
+	}
 	if !c.Target.Explicit && c.asked.IsZero() {
 		if err := c.setClock(results[len(before)-1]); err != nil {
 			return nil, err
 		}
 	}
-	return results[len(before):min(len(before)+len(statements), len(results))], nil
+	return results[len(before) : len(before)+len(statements)], nil
 }
 
 // Row is Read for a single statement and the first of its rows, nil if it has
@@ -126,7 +129,10 @@ func (c *Conn) setClock(rows [][]string) (err error) {
 	return nil
 }
 
-var errClock = errors.New("the server did not say what time it is")
+var (
+	errClock   = errors.New("the server did not say what time it is")
+	errAnswers = errors.New("the server has not answered every statement")
+)
 
 // version is the server's major version, 0 if it does not say.
 func (c *Conn) version() (major int) {

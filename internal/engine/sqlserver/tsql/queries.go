@@ -6,33 +6,43 @@ import (
 	"sync"
 )
 
-// The catalogue queries. Names in parentheses are their parameters, in order.
+// The catalogue queries. Names in parentheses are their parameters, in order. Each names
+// the pages of Microsoft's SQL Server documentation that its columns are from.
 //
 // Every account may read its own rows, so each of these also works for the
-// account itself (SQL Server documentation, "Metadata visibility
-// configuration").
+// account itself. Source: "Metadata visibility configuration".
 const (
 	// Self tells where the session's password was checked: database 1 (master)
 	// for a login, another one for a user of a contained database. Its last
-	// column is 1 if the session sees every login.
+	// column is 1 if the session sees every login. Sources:
+	// "sys.dm_exec_sessions", where everybody sees their own session, and "HAS_PERMS_BY_NAME".
 	Self = "SELECT s.authenticating_database_id, DB_NAME(s.authenticating_database_id), DB_NAME(), " +
 		"HAS_PERMS_BY_NAME(NULL, NULL, N'ALTER ANY LOGIN') " +
 		"FROM sys.dm_exec_sessions AS s WHERE s.session_id = @@SPID"
 
 	// Login describes a server principal (name). Settings are NULL when it is
-	// not a login with a password.
+	// not a login with a password. Sources: "sys.server_principals", "sys.sql_logins".
 	Login = "SELECT p.principal_id, p.sid, p.type, p.is_disabled, p.default_database_name, p.default_language_name, " +
 		"l.is_policy_checked, l.is_expiration_checked " +
 		"FROM sys.server_principals AS p LEFT JOIN sys.sql_logins AS l ON l.principal_id = p.principal_id " +
 		"WHERE p.name = @p1"
 
-	// Databases lists those that can be opened, and whether they are contained.
+	// Databases lists those that can be opened, and whether they are contained. Sources:
+	// "sys.databases", of which everybody sees all names (VIEW ANY DATABASE is
+	// public's), and "HAS_DBACCESS".
 	Databases = "SELECT name, containment FROM sys.databases " +
 		"WHERE state = 0 AND HAS_DBACCESS(name) = 1 ORDER BY name"
 
+	// Closed lists those that cannot, but for two that nobody's users are in: model, and
+	// RDS's own. Without access, and offline, HAS_DBACCESS is 0. Sources: "sys.databases",
+	// "HAS_DBACCESS".
+	Closed = "SELECT name FROM sys.databases " +
+		"WHERE COALESCE(HAS_DBACCESS(name), 0) = 0 AND name NOT IN (N'model', N'rdsadmin') ORDER BY name"
+
 	// Users describes the current database's users by security identifier or
 	// name (sid, other sid, name, other name), with the mark that says whose
-	// clone a user is. Authentication type 2 is a password in the database.
+	// clone a user is. Authentication type 2 is a password in the database. Sources:
+	// "sys.database_principals", "sys.extended_properties".
 	Users = "SELECT u.principal_id, u.name, u.sid, u.authentication_type, u.default_schema_name, u.default_language_name, " +
 		"CONVERT(nvarchar(4000), e.value) " +
 		"FROM sys.database_principals AS u LEFT JOIN sys.extended_properties AS e " +
@@ -60,8 +70,8 @@ type class struct {
 	filter   string // of the view for owners
 }
 
-// The classes of sys.database_permissions that are copied (SQL Server
-// documentation, "GRANT (Transact-SQL)"). An account with a permission on any
+// The classes of sys.database_permissions that are copied. Sources: "GRANT",
+// "sys.database_permissions", and those of the views. An account with a permission on any
 // other has it reported, not dropped.
 var databaseClasses = []class{
 	{number: 0, desc: "DATABASE"},
@@ -86,7 +96,7 @@ var databaseClasses = []class{
 	{number: 26, desc: "ASYMMETRIC_KEY", kind: "N'ASYMMETRIC KEY'", view: "sys.asymmetric_keys", id: "asymmetric_key_id", owner: "principal_id"},
 }
 
-// The classes of sys.server_permissions that are copied.
+// The classes of sys.server_permissions that are copied. Source: "sys.server_permissions".
 var serverClasses = []class{
 	{number: 100, desc: "SERVER"},
 	{
@@ -101,16 +111,20 @@ var serverClasses = []class{
 // server (principal_id, other principal_id), and DatabaseRights the same of two
 // users of the current database. Columns: the principal, class, state,
 // permission, id, sub-id, kind, schema, name and column. A kind that is NULL is
-// one that cannot be copied; a name that is NULL the session may not see.
+// one that cannot be copied; a name that is NULL the session may not see. Sources:
+// "sys.database_permissions", "sys.server_permissions", "sys.database_role_members",
+// "sys.server_role_members".
 var (
 	ServerRights   = sync.OnceValue(func() string { return rights("server", serverClasses, credentials) })
 	DatabaseRights = sync.OnceValue(func() string { return rights("database", databaseClasses, "") })
 )
 
-// credentials are mapped to logins without a permission; they cannot be copied.
+// credentials are mapped to logins without a permission; they cannot be copied. Source:
+// "sys.server_principal_credentials".
 const credentials = " UNION ALL SELECT m.principal_id, N'CREDENTIAL'" + collate + ", N'OWNER'" + collate + ", N'CONTROL'" + collate +
 	", m.credential_id, 0, " + null + ", " + null + ", " + null + ", " + null + " FROM sys.server_principal_credentials AS m WHERE m.principal_id IN (@p1, @p2)"
 
+// rights joins the queries of ServerRights or DatabaseRights. Sources: theirs.
 func rights(level string, classes []class, more string) string {
 	var q strings.Builder
 	fmt.Fprintf(&q, "SELECT m.member_principal_id, N'ROLE'%[1]s, N'MEMBER'%[1]s, N'MEMBER'%[1]s, 0, 0, N'ROLE'%[1]s, %[3]s, r.name%[1]s, %[3]s "+
@@ -135,6 +149,8 @@ func (c class) granted(level string) string {
 	return c.selectGranted(level) + fmt.Sprintf(" AND p.class = %d", c.number)
 }
 
+// selectGranted selects permissions. Sources: "sys.database_permissions",
+// "sys.server_permissions".
 func (c class) selectGranted(level string) string {
 	column := null
 	if c.column != "" {
@@ -149,6 +165,8 @@ func (c class) selectGranted(level string) string {
 	return q + " WHERE p.grantee_principal_id IN (@p1, @p2)"
 }
 
+// owned selects what principals own. Sources: those of the views of the classes, such as
+// "sys.schemas".
 func (c class) owned() string {
 	return "SELECT o." + c.owner + ", N'" + c.desc + "'" + collate + ", N'OWNER'" + collate + ", N'CONTROL'" + collate +
 		", o." + c.id + ", 0, " + c.kindExpr() + ", " + c.schemaExpr() + ", " + c.nameExpr() + ", " + null +

@@ -8,7 +8,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// Probe is a harmless query.
+// Each statement names its page of Microsoft's SQL Server documentation (Transact-SQL
+// reference): no server has been at hand.
+
+// Probe is a harmless query. Source: "SELECT".
 const Probe = "SELECT 1"
 
 // LockTimeoutMillis is how long a change may wait for one lock. It is no bound for
@@ -16,25 +19,26 @@ const Probe = "SELECT 1"
 const LockTimeoutMillis = 2500
 
 // LockTimeout bounds the waits of the session's statements; without it they have
-// no end (SQL Server documentation, "SET LOCK_TIMEOUT").
+// no end. Source: "SET LOCK_TIMEOUT".
 var LockTimeout = fmt.Sprintf("SET LOCK_TIMEOUT %d", LockTimeoutMillis)
 
 // Master is the database in which permissions on the server are granted; the
 // server refuses to do it elsewhere.
 const Master = "master"
 
-// Use makes a database the session's current one.
+// Use makes a database the session's current one. Source: "USE", which demands a user
+// of the login in that database, or guest's.
 func Use(database string) string { return "USE " + Name(database) }
 
 // LoginPassword changes a login's password. Old is empty for a superuser; a
-// login that changes its own has to give the one it has (SQL Server
-// documentation, "ALTER LOGIN").
+// login that changes its own has to give the one it has, unless it has ALTER ANY LOGIN.
+// Source: "ALTER LOGIN".
 func LoginPassword(login string, password, old redact.String) redact.String {
 	return redact.New("ALTER LOGIN " + Name(login) + " WITH PASSWORD = " + Text(password.Reveal()) + oldPassword(old))
 }
 
 // UserPassword is LoginPassword for a user of a contained database, which has
-// to be the current one (SQL Server documentation, "ALTER USER").
+// to be the current one. Source: "ALTER USER".
 func UserPassword(user string, password, old redact.String) redact.String {
 	return redact.New("ALTER USER " + Name(user) + " WITH PASSWORD = " + Text(password.Reveal()) + oldPassword(old))
 }
@@ -67,20 +71,21 @@ func onOff(b bool) string {
 }
 
 // CreateLogin makes a login with a security identifier of the caller's choice.
+// Source: "CREATE LOGIN", of which SID is for SQL Server logins only.
 func CreateLogin(login string, password redact.String, sid []byte, settings LoginSettings) redact.String {
 	return redact.New("CREATE LOGIN " + Name(login) + " WITH PASSWORD = " + Text(password.Reveal()) +
 		", SID = 0x" + strings.ToUpper(hex.EncodeToString(sid)) + ", " + settings.options())
 }
 
-// AlterLogin changes a login's settings.
+// AlterLogin changes a login's settings. Source: "ALTER LOGIN".
 func AlterLogin(login string, settings LoginSettings) string {
 	return "ALTER LOGIN " + Name(login) + " WITH " + settings.options()
 }
 
-// EnableLogin lets a disabled login in again.
+// EnableLogin lets a disabled login in again. Source: "ALTER LOGIN".
 func EnableLogin(login string) string { return "ALTER LOGIN " + Name(login) + " ENABLE" }
 
-// CreateUser makes a login's user in the current database.
+// CreateUser makes a login's user in the current database. Source: "CREATE USER".
 func CreateUser(user, login, schema string) string {
 	return "CREATE USER " + Name(user) + " FOR LOGIN " + Name(login) + " WITH DEFAULT_SCHEMA = " + Name(schema)
 }
@@ -90,7 +95,8 @@ func CreateUser(user, login, schema string) string {
 const MarkName = "tumbler:secret"
 
 // CreateContainedUser makes a user with a password, and its mark with it or not
-// at all. An empty language is the database's default.
+// at all. An empty language is the database's default. Sources: "CREATE USER",
+// "sp_addextendedproperty", "SET XACT_ABORT", "BEGIN TRANSACTION".
 func CreateContainedUser(user string, password redact.String, schema, language, mark string) redact.String {
 	return redact.New("SET XACT_ABORT ON; BEGIN TRANSACTION; " +
 		"CREATE USER " + Name(user) + " WITH PASSWORD = " + Text(password.Reveal()) +
@@ -100,12 +106,12 @@ func CreateContainedUser(user string, password redact.String, schema, language, 
 		"COMMIT TRANSACTION")
 }
 
-// AlterUserSchema changes a user's default schema.
+// AlterUserSchema changes a user's default schema. Source: "ALTER USER".
 func AlterUserSchema(user, schema string) string {
 	return "ALTER USER " + Name(user) + " WITH DEFAULT_SCHEMA = " + Name(schema)
 }
 
-// AlterUserLanguage changes a contained user's default language.
+// AlterUserLanguage changes a contained user's default language. Source: "ALTER USER".
 func AlterUserLanguage(user, language string) string {
 	return "ALTER USER " + Name(user) + " WITH DEFAULT_LANGUAGE = " + languageName(language)
 }
@@ -117,10 +123,12 @@ func languageName(language string) string {
 	return Name(language)
 }
 
-// DropUser removes a user from the current database.
+// DropUser removes a user from the current database. Source: "DROP USER", which refuses
+// one that owns schemas.
 func DropUser(user string) string { return "DROP USER " + Name(user) }
 
-// Membership adds a member to a role or drops it.
+// Membership adds a member to a role or drops it. Sources: "ALTER ROLE", "ALTER SERVER
+// ROLE".
 func Membership(server, add bool, role, member string) string {
 	s := "ALTER "
 	if server {
@@ -166,7 +174,8 @@ func (s Securable) On() string {
 	return on + Name(s.Name)
 }
 
-// Permission is one statement of GRANT, DENY or REVOKE.
+// Permission is one statement of GRANT, DENY or REVOKE. Sources: "GRANT", "DENY",
+// "REVOKE".
 //
 // From is how the permission stands now, to how it shall stand; "" is not at
 // all. CASCADE goes with taking a grant option away because the server insists

@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
+	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+func newHistory() *cobra.Command {
+	var (
+		to     target
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "history SECRET",
+		Short: "List a secret's rotations: how they ended, who asked and why",
+		Long: `Lists the rotations of a secret, the latest first: when they began, how they
+ended, how long AWSCURRENT was refused meanwhile, who asked and why. SECRET is a name
+or an ARN.
+
+It looks at the deployment's last 100 executions. Step Functions forgets executions
+90 days after their end.`,
+		Example: `  tumbler history prod/app
+  tumbler history prod/app --json | jq '.[] | select(.outcome != "Rotated")'`,
+		Args:              oneArg("secret"),
+		ValidArgsFunction: completeSecrets,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			v, err := to.view(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if v.history, err = executions.New(v.api).Outcomes(cmd.Context(), v.machine); err != nil {
+				return explainFault("looking at the executions", err)
+			}
+			rotations := pasts(v.of(args[0]))
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), rotations)
+			}
+			if len(rotations) == 0 {
+				return noneOf(args[0])
+			}
+			out := terminal.New(cmd.OutOrStdout())
+			writePasts(out, rotations)
+			return nil
+		},
+	}
+	to.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
+	return cmd
+}
+
+// past is a rotation that has ended, or is running.
+type past struct {
+	StartedAt time.Time        `json:"startedAt"`
+	EndedAt   *time.Time       `json:"endedAt,omitempty"` // absent while it runs
+	Outcome   string           `json:"outcome"`           // the ending, or RUNNING
+	Error     string           `json:"error,omitempty"`
+	Cause     string           `json:"cause,omitempty"`
+	Trigger   rotation.Trigger `json:"trigger,omitzero"`
+	GapMs     *int64           `json:"credentialGapMs,omitempty"`
+	Execution string           `json:"execution"`
+}
+
+func pasts(history []executions.Outcome) []past {
+	list := []past{}
+	for _, o := range history {
+		p := past{StartedAt: o.StartedAt.UTC(), Outcome: o.What, Error: o.Error, Cause: o.Cause, Trigger: o.Trigger, Execution: o.Execution}
+		if !o.Running {
+			p.EndedAt = new(o.EndedAt.UTC())
+		}
+		if o.Event != nil {
+			p.GapMs = o.Event.CredentialGapMs
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func writePasts(out *terminal.Printer, rotations []past) {
+	if len(rotations) == 0 {
+		return
+	}
+	out.Heading("Rotations")
+	for _, p := range rotations {
+		line := p.StartedAt.Format("2006-01-02 15:04:05") + "  " + p.Outcome
+		if p.Error != "" && p.Error != p.Outcome {
+			line += " (" + p.Error + ")"
+		}
+		if p.GapMs != nil {
+			line += fmt.Sprintf(", AWSCURRENT refused for %d ms", *p.GapMs)
+		}
+		if p.Trigger.Source != "" {
+			line += ", by " + p.Trigger.Source
+		}
+		if p.Trigger.Reason != "" {
+			line += ": " + p.Trigger.Reason
+		}
+		out.Say("%s", line)
+		out.Aside("%s", p.Execution)
+	}
+}

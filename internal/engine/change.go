@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/tumbler-rotation/tumbler/internal/redact"
+)
+
+// PasswordChanger is implemented by sessions of servers on which one name may be
+// several accounts, or an account may have two passwords (MySQL).
+type PasswordChanger interface {
+	// ChangePassword is [Session].SetPassword with more to say. It returns how many
+	// accounts it has changed: none when c.Own is given and its account's password
+	// cannot be set by another user. Codes: those of SetPassword.
+	ChangePassword(ctx context.Context, c PasswordChange) (accounts int, err error)
+}
+
+// PasswordChange says which password to change, and what becomes of the old one.
+type PasswordChange struct {
+	User     string        // Required.
+	Password redact.String // Required.
+
+	// Own is a session of the user, given to the superuser: only the account that it
+	// has logged in to is changed, and the accounts of the name that accept the
+	// same password, or one of Known. Others of that name are somebody else's.
+	// Optional: by default all accounts of the name are.
+	Own   Session
+	Known []redact.String
+
+	// KeepPrevious has the server accept the password that is replaced until the next
+	// change. Otherwise the server accepts the new one only, also when the account
+	// has kept a second one before, as far as the session may see to that.
+	// InvalidRequest where the server keeps only one.
+	KeepPrevious bool
+}
+
+// Separating is implemented by engines whose clones are other names of their originals
+// and can be accounts in their own right, and by what wraps an engine.
+type Separating interface {
+	// Separate returns the engine that makes them so; false if there is none.
+	Separate() (Engine, bool)
+}
+
+// Separate returns an engine whose clones are accounts in their own right, if there is
+// anything to choose.
+func Separate(e Engine) (Engine, bool) {
+	if separating, ok := e.(Separating); ok {
+		return separating.Separate()
+	}
+	return e, false
+}
