@@ -65,13 +65,20 @@ func (c Create) Run(ctx context.Context, in StepInput) (Progress, error) {
 	if err := c.lookAgain(ctx, plan); err != nil {
 		return Progress{}, err
 	}
-	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1, At: new(c.Now().UTC())}, nil
+	return Progress{Database: MayHave, Attempts: in.Progress.Attempts + 1, At: new(c.Now().UTC()), StaleKeys: plan.staleKeys(current)}, nil
 }
 
 func functionFailed(plan Planned) error {
 	return fault.New(fault.RotationFunctionFailed,
 		fmt.Sprintf("rotation function %s failed %d times", plan.RotationFunction, functionAttempts),
 		"What it said may quote a password and is not repeated here: look in its own log")
+}
+
+// staleKeys lists the keys under which the old password stays, beside those that are
+// updated. Names only, and no more than anybody reads.
+func (p Planned) staleKeys(current secretdoc.Document) []string {
+	keys := current.Elsewhere(p.AlsoUpdate...)
+	return keys[:min(len(keys), 20)]
 }
 
 // account checks that AWSCURRENT can be rotated as planned, and returns it for

@@ -138,6 +138,9 @@ type Progress struct {
 
 	// At is when CreateSecret succeeded last: the database was not changed before.
 	At *time.Time `json:"at,omitempty"`
+
+	// StaleKeys are keys of the secret under which the old password stays.
+	StaleKeys []string `json:"staleKeys,omitempty"`
 }
 
 // What Progress says of the database. Anything but NotEntered, also nothing at

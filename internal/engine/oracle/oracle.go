@@ -136,6 +136,9 @@ type session struct {
 	prove func(ctx context.Context, user identifier, password redact.String) (bool, error)
 }
 
+// Encrypted implements [engine.Encrypted].
+func (s *session) Encrypted() bool { return s.target.tls }
+
 // Probe implements [engine.Session].
 func (s *session) Probe(ctx context.Context) error {
 	if _, err := s.query(ctx, probeSQL); err != nil {
