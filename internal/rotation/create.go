@@ -295,7 +295,7 @@ func currentMoved(plan Planned, id string) error {
 
 // sameAccount guards against a confused deputy: the password of a version goes to
 // the account that this version names, on the server that it names, and nowhere
-// else.
+// else. Its values are not quoted: one may be a password put under the wrong key.
 func sameAccount(version, account secretdoc.Document, label string) error {
 	for _, field := range []struct{ name, is, want string }{
 		{"username", version.Username, account.Username},
@@ -305,7 +305,7 @@ func sameAccount(version, account secretdoc.Document, label string) error {
 	} {
 		if field.is != field.want {
 			return fault.New(fault.InvalidSecret,
-				fmt.Sprintf("the version staged %s has %s %q; by AWSCURRENT and the strategy it should be %q", label, field.name, field.is, field.want),
+				fmt.Sprintf("the version staged %s has another %s than %q, which it should have by AWSCURRENT and the strategy", label, field.name, field.want),
 				"Both must be about the same account on the same database: correct the one that is wrong, or take "+label+" off its version")
 		}
 	}
