@@ -129,9 +129,13 @@ func (v *view) List(ctx context.Context) ([]registry.Entry, error) {
 	}
 	entries = slices.DeleteFunc(entries, func(e registry.Entry) bool { return !sameSecret(e.SecretID, v.only) })
 	if len(entries) == 0 {
-		return nil, fmt.Errorf("deployment %s rotates no secret %s. See those that it rotates with: tumbler list", v.name, v.only)
+		return nil, notConfigured(v.name, v.only)
 	}
 	return entries, nil
+}
+
+func notConfigured(name, secret string) error {
+	return fmt.Errorf("deployment %s rotates no secret %s. See those that it rotates with: tumbler list", name, secret)
 }
 
 // sameSecret compares names and ARNs.
