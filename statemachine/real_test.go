@@ -1,6 +1,7 @@
 package statemachine_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -400,6 +401,49 @@ func TestRealPasswordChangedInTheDatabase(t *testing.T) {
 				t.Errorf("ended %s; changed by %s", r.event.Outcome, changed)
 			}
 		})
+	}
+}
+
+// Whenever the superuser has reset a password, in whatever step, and however it ended,
+// people are told, and the event says so.
+func TestRealResetsAreTold(t *testing.T) {
+	for request, moments := range map[string][]string{
+		recovering:  {"SetSecret", "Restore", "Restore after AWSCURRENT has moved", "TestSecret breaks"},
+		alternating: {"SetSecret", "Restore", "TestSecret breaks"},
+	} {
+		for _, moment := range moments {
+			t.Run(request+"/"+moment, func(t *testing.T) {
+				e := newEstate(t)
+				if request == alternating {
+					e.run(request, "1")
+					e.run(request, "2")
+				}
+				lose := once(e.person(func() {
+					e.server["app"].password = hidden + "of-nobody"
+				}))
+				switch moment {
+				case "TestSecret breaks": // after a reset in SetSecret
+					e.breaks("TestSecret", fault.PrivilegesDiffer)
+					e.before("SetSecret", "", lose)
+				case "Restore after AWSCURRENT has moved":
+					e.before("FinishSecret", "MoveLabel", nth(2, func() error {
+						return errors.Join(lose(), fault.New(fault.AccessDenied, "", ""))
+					}))
+				case "Restore":
+					e.breaks("TestSecret", fault.PrivilegesDiffer)
+					fallthrough
+				default:
+					e.before(moment, "", lose)
+				}
+				r := e.run(request, "a")
+				if !r.event.Recovered || r.alert == nil || r.alert.MessageAttributes["severity"].StringValue != "warning" {
+					t.Errorf("ended %s: %+v %+v", r.event.Outcome, r.event, r.alert)
+				}
+				if r.event.Applications != "restored" {
+					t.Errorf("applications are called %s", r.event.Applications)
+				}
+			})
+		}
 	}
 }
 

@@ -129,9 +129,13 @@ func (v *view) List(ctx context.Context) ([]registry.Entry, error) {
 	}
 	entries = slices.DeleteFunc(entries, func(e registry.Entry) bool { return !sameSecret(e.SecretID, v.only) })
 	if len(entries) == 0 {
-		return nil, fmt.Errorf("deployment %s rotates no secret %s. See those that it rotates with: tumbler list", v.name, v.only)
+		return nil, notConfigured(v.name, v.only)
 	}
 	return entries, nil
+}
+
+func notConfigured(name, secret string) error {
+	return fmt.Errorf("deployment %s rotates no secret %s. See those that it rotates with: tumbler list", name, secret)
 }
 
 // sameSecret compares names and ARNs.
@@ -178,18 +182,7 @@ func (v *view) of(secret string) (list []executions.Outcome) {
 // addOutcome tells how rotations of the secret ended, and which wait for a window. A
 // secret whose labels are in order may still have been refused.
 func addOutcome(s *audit.Status, history []executions.Outcome) {
-	waiting := 0
-	for _, o := range history {
-		if o.Running && o.Execution != s.Detail {
-			waiting++
-		}
-	}
-	if waiting > 0 && s.State == audit.OK {
-		s.State, s.Detail = audit.Waiting, "an execution waits for the rotation window, or has just begun"
-		if waiting > 1 {
-			s.Detail = fmt.Sprintf("%d executions wait for the rotation window, or have just begun; only one of them will rotate the secret at a time", waiting)
-		}
-	}
+	defer addWaiting(s, history)
 	o := matters(history)
 	if o == nil {
 		return
@@ -209,6 +202,28 @@ func addOutcome(s *audit.Status, history []executions.Outcome) {
 		s.State, s.Detail = audit.Failed, ended+". AWSCURRENT logged in afterwards"
 	case s.State == audit.Failed || s.State == audit.Attention:
 		s.Detail += "; " + ended
+	}
+}
+
+// addWaiting tells of executions that hold nothing yet.
+func addWaiting(s *audit.Status, history []executions.Outcome) {
+	waiting := 0
+	for _, o := range history {
+		if o.Running && o.Execution != s.Detail { // which names the one that rotates
+			waiting++
+		}
+	}
+	text := "an execution waits for the rotation window, or has just begun"
+	switch {
+	case waiting == 0:
+		return
+	case waiting > 1:
+		text = fmt.Sprintf("%d executions wait for the rotation window, or have just begun", waiting)
+	}
+	if s.State == audit.OK {
+		s.State, s.Detail = audit.Waiting, text
+	} else if s.State != audit.Rotating { // whose detail is an ARN
+		s.Detail += "; " + text
 	}
 }
 

@@ -99,6 +99,13 @@ type Session interface {
 	Close()
 }
 
+// Encrypted is implemented by sessions that know whether they are.
+type Encrypted interface {
+	// Encrypted reports whether the session is under TLS, with a server whose
+	// certificate is right.
+	Encrypted() bool
+}
+
 // CloneRequest names an account and its clone on the session's server.
 type CloneRequest struct {
 	Original string        // Required; it has to exist.

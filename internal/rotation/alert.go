@@ -198,6 +198,8 @@ func (r run) tellSuccess(e *Ending, recovered bool) {
 	l.add("Secret", e.Secret)
 	l.add("Applications", inWords[e.Event.Applications])
 	l.add("What to do", todo)
+	l.add("Old password in", strings.Join(e.Event.StaleKeys, ", "))
+	l.add("Advice", strings.Join(e.Event.Advice, ". "))
 	l.add("Asked for by", r.request.Trigger.words())
 	l.add("Rotated at", stamp(r.now))
 	l.add("Execution", r.execution.ARN)

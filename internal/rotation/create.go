@@ -35,6 +35,9 @@ type Created struct {
 
 	// At is when it succeeded last: the database was not changed before.
 	At *time.Time `json:"at,omitempty"`
+
+	// StaleKeys are keys of the secret under which the old password stays.
+	StaleKeys []string `json:"staleKeys,omitempty"`
 }
 
 // Run makes the version. It may be repeated: the version keeps the password
@@ -75,13 +78,20 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err := c.lookAgain(ctx, plan); err != nil {
 		return Created{}, err
 	}
-	return Created{Attempts: in.Create.Attempts + 1, At: new(c.Now().UTC())}, nil
+	return Created{Attempts: in.Create.Attempts + 1, At: new(c.Now().UTC()), StaleKeys: plan.staleKeys(current)}, nil
 }
 
 func functionFailed(plan Planned) error {
 	return fault.New(fault.RotationFunctionFailed,
 		fmt.Sprintf("rotation function %s failed %d times", plan.RotationFunction, functionAttempts),
 		"What it said may quote a password and is not repeated here: look in its own log")
+}
+
+// staleKeys lists the keys under which the old password stays, beside those that are
+// updated. Names only, and no more than anybody reads.
+func (p Planned) staleKeys(current secretdoc.Document) []string {
+	keys := current.Elsewhere(p.AlsoUpdate...)
+	return keys[:min(len(keys), 20)]
 }
 
 // account checks that AWSCURRENT can be rotated as planned, and returns it for
@@ -298,7 +308,7 @@ func currentMoved(plan Planned, id string) error {
 
 // sameAccount guards against a confused deputy: the password of a version goes to
 // the account that this version names, on the server that it names, and nowhere
-// else.
+// else. Its values are not quoted: one may be a password put under the wrong key.
 func sameAccount(version, account secretdoc.Document, label string) error {
 	for _, field := range []struct{ name, is, want string }{
 		{"username", version.Username, account.Username},
@@ -308,7 +318,7 @@ func sameAccount(version, account secretdoc.Document, label string) error {
 	} {
 		if field.is != field.want {
 			return fault.New(fault.InvalidSecret,
-				fmt.Sprintf("the version staged %s has %s %q; by AWSCURRENT and the strategy it should be %q", label, field.name, field.is, field.want),
+				fmt.Sprintf("the version staged %s has another %s than %q, which it should have by AWSCURRENT and the strategy", label, field.name, field.want),
 				"Both must be about the same account on the same database: correct the one that is wrong, or take "+label+" off its version")
 		}
 	}

@@ -137,6 +137,13 @@ type Event struct {
 	// that no version of the secret logged in as any more, or of a user of a pair.
 	Recovered bool `json:"recovered,omitempty"`
 
+	// StaleKeys are keys of the secret, beside those that alsoUpdate names, under which
+	// the old password stays.
+	StaleKeys []string `json:"staleKeys,omitempty"`
+
+	// Advice is what people had better do about the secret.
+	Advice []string `json:"advice,omitempty"`
+
 	// Healed is true when a rotation before this one had left something undone.
 	Healed bool `json:"healed,omitempty"`
 
@@ -217,24 +224,28 @@ type run struct {
 }
 
 // rotated describes a success.
-func (r run) rotated(set SetResult) Ending {
-	if set.Repaired || !slices.Contains([]string{"", Current, Pending, "rotationFunction"}, set.LoggedInWith) {
+func (r run) rotated(set SetResult, created Created) Ending {
+	if set.recovered() || !slices.Contains([]string{"", Current, Pending, "rotationFunction"}, set.LoggedInWith) {
 		r.applications = restored // AWSCURRENT had been refused
 	}
 	e := r.end(Rotated, Failure{}, "")
-	e.Event.Changes = set.Changes
-	r.tellSuccess(&e, set.LoggedInWith == WithSuperuser || set.Repaired)
+	e.Event.Changes, e.Event.Advice, e.Event.StaleKeys = set.Changes, set.Advice, created.StaleKeys
+	r.tellSuccess(&e, set.recovered())
 	return e
 }
 
 // rotatedAfterAll describes a rotation of which a step failed after its work was
 // done.
-func (r run) rotatedAfterAll(in RestoreInput) Ending {
+func (r run) rotatedAfterAll(in RestoreInput, s settlement) Ending {
 	var set SetResult
 	if in.Set != nil {
 		set = *in.Set
 	}
-	return r.rotated(set)
+	set.Repaired = set.Repaired || s.reset
+	if s.refused {
+		r.applications = restored
+	}
+	return r.rotated(set, in.Create)
 }
 
 // notChanged describes a rotation that has not gone to the database.
@@ -265,12 +276,13 @@ func (r run) toldAtTheKeyboard(code fault.Code) bool {
 // in.
 func (r run) restored(in RestoreInput, s settlement) Ending {
 	unsure := in.Set == nil && !answered(in.Failure.Error)
+	recovered := s.reset || in.Set != nil && in.Set.recovered()
 	r.applications = unaffected
-	if s.refused || in.Plan.Strategy != AlternatingUsers && (unsure || in.Set != nil) {
+	if s.refused || recovered || in.Plan.Strategy != AlternatingUsers && (unsure || in.Set != nil) {
 		r.applications = restored
 	}
 	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))
-	e.Event.Recovered = s.reset
+	e.Event.Recovered = recovered
 	if r.applications == restored {
 		var changedAt *time.Time
 		if in.Set != nil {

@@ -187,6 +187,19 @@ func noneAccepted(refused error, current secretdoc.Document) error {
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
 }
 
+// adviceOnTLS is what there is to say about a secret that does not say whether there is
+// to be TLS: whoever answers in the server's place is believed when he says no.
+func adviceOnTLS(doc secretdoc.Document, session engine.Session) []string {
+	s, tells := session.(engine.Encrypted)
+	switch {
+	case !tells || doc.SSL != nil:
+		return nil
+	case s.Encrypted():
+		return []string{`Set "ssl" to true in the secret: the server has TLS, and a stranger in its place who says that he has none would be believed`}
+	}
+	return []string{`The server says that it has no TLS. If it should have, somebody may be in between; if so it is, set "ssl" to false in the secret`}
+}
+
 // commit is the context of a change: it is not cut off by the window or by
 // whoever asked, once it has begun. The engines bound how long it takes.
 func commit(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -39,7 +39,7 @@ func (f *flight) checkTLS(context.Context) (finding, error) {
 	case fault.Is(f.refusal, fault.DatabaseUnavailable, fault.DatabaseError):
 		return skip("not checked: the server ended the connection, perhaps before it came to that")
 	case f.current.SSL == nil:
-		return found("used and verified where the server has it")
+		return finding{message: f.tlsUsed(), hint: strings.Join(adviceOnTLS(f.current, f.session), "")}, nil
 	case *f.current.SSL:
 		return found("used, and the certificate is right")
 	}
@@ -47,6 +47,17 @@ func (f *flight) checkTLS(context.Context) (finding, error) {
 		message: "off, as the secret says",
 		hint:    `Remove "ssl" from the secret, or set it to true: a password that is set now would cross the network in clear, or as a hash`,
 	}, nil
+}
+
+func (f *flight) tlsUsed() string {
+	session, tells := f.session.(engine.Encrypted)
+	switch {
+	case !tells:
+		return "used and verified where the server has it"
+	case session.Encrypted():
+		return "used, and the certificate is right"
+	}
+	return "not used: the server says that it has none"
 }
 
 func (f *flight) checkLogin(ctx context.Context) (finding, error) {

@@ -66,10 +66,37 @@ func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
 		return finding{}, err
 	}
 	result := finding{message: fmt.Sprintf("AWSCURRENT is of user %q on %s:%d", f.current.Username, f.current.Host, f.current.Port)}
-	if keys := f.current.Elsewhere(f.request.AlsoUpdate...); len(keys) > 0 {
-		result.hint = fmt.Sprintf("The password stands in the keys %q as well, which would keep the old one. Name them in alsoUpdate if applications read them", keys)
+	var hints []string
+	if keys := f.plan.staleKeys(f.current); len(keys) > 0 {
+		hints = append(hints, fmt.Sprintf("The password stands in the keys %q as well, which would keep the old one. Name them in alsoUpdate if applications read them", keys))
 	}
+	moved, err := f.hasMoved(ctx)
+	if err != nil {
+		return finding{}, err
+	}
+	if moved {
+		hints = append(hints, "AWSPREVIOUS names another host or port. If nobody has moved the database, find out who changed the secret: from now on passwords go there")
+	}
+	result.hint = strings.Join(hints, ". ")
 	return result, nil
+}
+
+// hasMoved reports whether AWSPREVIOUS is of another server than AWSCURRENT. A version
+// that is not there or that nobody can read is of none.
+func (f *flight) hasMoved(ctx context.Context) (bool, error) {
+	id := f.secret.Labels[Previous]
+	if id == "" {
+		return false, nil
+	}
+	value, _, err := f.Secrets.Value(ctx, f.secret.ARN, Version{ID: id})
+	if fault.Is(err, fault.VersionNotReady) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	previous, err := secretdoc.Parse(value)
+	return err == nil && (previous.Host != f.current.Host || previous.Port != f.current.Port), nil
 }
 
 func (f *flight) checkEngine(context.Context) (_ finding, err error) {

@@ -118,7 +118,9 @@ func (r Restore) stepBack(ctx context.Context, plan Planned, labels map[string]s
 func (r Restore) reconcile(ctx context.Context, end run, in RestoreInput) (Ending, error) {
 	s := settlement{attempt: attempt{plan: in.Plan, secrets: r.Secrets, servers: r.Servers, now: r.Now}, sleep: r.Sleep}
 	if err := s.run(ctx, r.Databases); err != nil {
-		return r.unproven(end, in.Failure, err, s.did...)
+		ending, err := r.unproven(end, in.Failure, err, s.did...)
+		ending.Event.Recovered = s.reset
+		return ending, err
 	}
 	err := r.takeOff(ctx, &s)
 	if err != nil {
@@ -126,7 +128,7 @@ func (r Restore) reconcile(ctx context.Context, end run, in RestoreInput) (Endin
 	}
 	end.now = r.Now()
 	if s.labels[Current] == in.Plan.VersionID {
-		return end.rotatedAfterAll(in), nil
+		return end.rotatedAfterAll(in, s), nil
 	}
 	return end.restored(in, s), nil
 }

@@ -40,10 +40,16 @@ type SetResult struct {
 	// level with the original, and where nobody could look.
 	Changes []string `json:"changes,omitempty"`
 
+	// Advice is what people had better do about the secret.
+	Advice []string `json:"advice,omitempty"`
+
 	// Privileges is a digest of what the clone and the original may do; one for each
 	// of their accounts where a user has several, with spaces between.
 	Privileges string `json:"privileges,omitempty"`
 }
+
+// recovered reports whether the superuser has reset a password.
+func (r SetResult) recovered() bool { return r.LoggedInWith == WithSuperuser || r.Repaired }
 
 // WithSuperuser stands for a label in [SetResult].
 const WithSuperuser = "superuser"
@@ -90,8 +96,9 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 		return SetResult{}, err
 	}
 	defer session.Close()
+	result := SetResult{LoggedInWith: with, Advice: adviceOnTLS(a.current, session)}
 	if with == Pending {
-		return SetResult{LoggedInWith: Pending}, a.setAgain(ctx, session)
+		return result, a.setAgain(ctx, session)
 	}
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
@@ -100,10 +107,10 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	if err := a.setPassword(ctx, session, a.pending, keep); err != nil {
 		return SetResult{}, err
 	}
-	if keep {
-		return SetResult{LoggedInWith: with}, nil
+	if !keep {
+		result.ChangedAt = new(a.now().UTC())
 	}
-	return SetResult{ChangedAt: new(a.now().UTC()), LoggedInWith: with}, nil
+	return result, nil
 }
 
 // setAgain sets a pending password that the database has already. An earlier attempt
@@ -175,7 +182,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 			return SetResult{}, err
 		}
 	}
-	return SetResult{LoggedInWith: Current, Repaired: repaired, Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
+	return SetResult{LoggedInWith: Current, Repaired: repaired, Advice: adviceOnTLS(a.current, admin), Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
 }
 
 // ensureCurrent proves that AWSCURRENT logs in, which applications use until the

@@ -1,6 +1,7 @@
 package rotation_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -87,5 +88,28 @@ func TestSetTouchesNothing(t *testing.T) {
 				t.Errorf("the database saw %q", s.log)
 			}
 		})
+	}
+}
+
+// A version that is of another account is refused by the names of its keys: a password
+// may stand under any of them.
+func TestSameAccountQuotesNothing(t *testing.T) {
+	for key, value := range map[string]string{
+		"username": documentOf("c4nary", "db.example", "pending"), "host": documentOf("app", "c4nary", "pending"),
+		"port":   strings.Replace(document("pending"), "{", `{"port":4242,`, 1),
+		"engine": strings.Replace(document("pending"), `"postgres"`, `"mariadb","port":5432`, 1),
+	} {
+		v, s := newVault(), &server{}
+		plan := planned(v)
+		v.stored(value)
+		_, err := set(t, v, s, plan)
+		if !fault.Is(err, fault.InvalidSecret) || !strings.Contains(err.Error(), "another "+key) || len(s.log) > 0 {
+			t.Errorf("%s: %v, and the database saw %q", key, err, s.log)
+		}
+		for _, value := range []string{"c4nary", "4242", "mariadb"} {
+			if strings.Contains(err.Error(), value) {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (s *suite) connectCases() []testCase {
 		{"tls/verified", hasTLS, func(t *testing.T) { s.encrypted(t, new(true)) }},
 		{"tls/by default", hasTLS, func(t *testing.T) { s.encrypted(t, nil) }},
 		{"tls/switched off", hasTLS, func(t *testing.T) {
-			s.connect(t, withSSL(s.super, new(false)))
+			s.under(t, withSSL(s.super, new(false)), false)
 		}},
 		{"tls/untrusted authority", hasTLS, func(t *testing.T) {
 			s.refuses(t, s.TLS.Distrusting, withSSL(s.super, new(true)), fault.CertificateRejected)
@@ -55,7 +55,7 @@ func (s *suite) connectCases() []testCase {
 			s.refuses(t, s.Engine, withSSL(*s.NoTLS, new(true)), fault.TLSUnavailable)
 		}},
 		{"tls/not required and not there", unless(s.NoTLS != nil, "there is no server without TLS"), func(t *testing.T) {
-			s.connect(t, withSSL(*s.NoTLS, nil))
+			s.under(t, withSSL(*s.NoTLS, nil), false)
 		}},
 	}
 }
@@ -195,10 +195,19 @@ func (s *suite) encrypted(t *testing.T, ssl *bool) {
 	doc := withSSL(p.document(s.super), ssl)
 	user, password := s.user(t)
 	mine := withSSL(p.document(s.Fixture.Document(user, password)), ssl)
-	s.connect(t, doc)
-	s.connect(t, mine)
+	s.under(t, doc, true)
+	s.under(t, mine, true)
 	if p.sawPlain("SELECT") || p.sawPlain("select") {
 		t.Error("a statement crossed the network in clear")
+	}
+}
+
+// under expects a session that knows whether it is encrypted.
+func (s *suite) under(t *testing.T, doc secretdoc.Document, tls bool) {
+	t.Helper()
+	session, tells := s.connect(t, doc).(engine.Encrypted)
+	if !tells || session.Encrypted() != tls {
+		t.Errorf("it tells: %t, and not that TLS is %t", tells, tls)
 	}
 }
 

@@ -116,11 +116,14 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 // unless the secret says that there is to be none: SCRAM keeps the one that logs in
 // from the eyes of others, the commands do not.
 func (s *session) mayBeRead() error {
-	if s.ssl != nil || s.wire.conn != s.wire.raw {
+	if s.ssl != nil || s.Encrypted() {
 		return nil
 	}
 	return s.target.ReadableFault(nil, "the new password")
 }
+
+// Encrypted implements [engine.Encrypted].
+func (s *session) Encrypted() bool { return s.wire.conn != s.wire.raw }
 
 // run runs one command on the database admin, where DocumentDB keeps all users
 // (developer guide, "Managing Amazon DocumentDB users"). An error is a refusal

@@ -131,7 +131,7 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 		}
 		return nil, w.fault(t, errors.Join(err, w.err))
 	}
-	s.conn, s.raw, s.readable = conn, w.Conn, w.guarded()
+	s.conn, s.raw, s.readable, s.encrypted = conn, w.Conn, w.guarded(), w.shift > 0
 	if s.server, err = s.identity(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -168,11 +168,15 @@ type session struct {
 	target    netfault.Target
 	password  redact.String // the one that logged in
 	plaintext bool
+	encrypted bool
 	readable  bool // others may read what is sent, and nobody has said that they may
 
 	server   *server
 	prepared bool // prepareSQL has been run
 }
+
+// Encrypted implements [engine.Encrypted].
+func (s *session) Encrypted() bool { return s.encrypted }
 
 // server is what the session knows of the server.
 type server struct {

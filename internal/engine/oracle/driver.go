@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -42,7 +43,31 @@ type connection struct {
 
 // line is the TCP connection that go-ora speaks on. We end it by closing it:
 // go-ora overrides deadlines and, asked to stop, waits for the server.
-type line struct{ conn atomic.Pointer[net.Conn] }
+type line struct {
+	conn  atomic.Pointer[net.Conn]
+	clear atomic.Bool // lockTimeoutSQL was to be read on it
+}
+
+// overheard is the connection as others on the network hear it.
+type overheard struct {
+	net.Conn
+	line *line
+	last []byte // the end of what was sent before
+}
+
+// Write looks for a statement that is sent before any that holds a password, and that is
+// short enough to be in one piece: with it in clear, so would the password be. A server
+// may choose a character set in which each has two bytes.
+func (o *overheard) Write(p []byte) (int, error) {
+	heard := bytes.ReplaceAll(append(o.last, p...), []byte{0}, nil)
+	if bytes.Contains(heard, []byte(lockTimeoutSQL)) {
+		o.line.clear.Store(true)
+	}
+	o.last = bytes.Clone(heard[max(0, len(heard)-len(lockTimeoutSQL)):])
+	return o.Conn.Write(p)
+}
+
+func (c *connection) readable() bool { return c.line.clear.Load() }
 
 func (l *line) close() {
 	if conn := l.conn.Load(); conn != nil {
@@ -62,6 +87,7 @@ func (e Engine) login(ctx context.Context, t target, password redact.String) (_ 
 			dialErr = err
 			return nil, err
 		}
+		conn = &overheard{Conn: conn, line: l}
 		l.conn.Store(&conn)
 		if ctx.Err() != nil {
 			_ = conn.Close()
@@ -114,6 +140,9 @@ func (t target) config(password redact.String) *configurations.ConnectionConfig 
 	cfg.UserID, cfg.Password, cfg.ServiceName = t.User, password.Reveal(), t.service
 	cfg.Servers = []configurations.ServerAddr{{Protocol: protocol, Addr: t.tlsName(), Port: t.Port}}
 	cfg.Protocol, cfg.SSL, cfg.SSLVerify = protocol, t.tls, true
+	if t.guarded {
+		cfg.EncServiceLevel = requested
+	}
 	cfg.Timeout = time.Minute // a backstop; see line
 	cfg.TransportDataUnitSize, cfg.SessionDataUnitSize = 0x200000, 0x200000
 	cfg.Location = "UTC" // go-ora would ask the server with a query
@@ -123,6 +152,10 @@ func (t target) config(password redact.String) *configurations.ConnectionConfig 
 	cfg.OSUserName, cfg.HostName, cfg.PID = "tumbler", "tumbler", os.Getpid()
 	return cfg
 }
+
+// requested asks for native network encryption where the server can do it, which servers
+// do unless they are told not to (SQLNET.ENCRYPTION_SERVER, by default ACCEPTED).
+const requested = 2
 
 func (c *connection) exec(ctx context.Context, sql string) error {
 	return c.run(ctx, func() error {

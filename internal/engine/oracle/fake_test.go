@@ -21,6 +21,7 @@ type fakeDB struct {
 	executed []string // statements that are no queries
 	failures map[*regexp.Regexp]error
 	owned    map[string]bool // users that own objects
+	clear    bool            // statements are sent so that others can read them
 	rds      bool            // there is rdsadmin, and nobody else grants what SYS owns
 	logins   int
 }
@@ -75,6 +76,8 @@ func (f *fakeDB) session(user string) *session {
 	}
 	return s
 }
+
+func (f *fakeDB) readable() bool { return f.clear }
 
 func (f *fakeDB) close(context.Context) {}
 

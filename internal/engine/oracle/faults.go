@@ -98,6 +98,9 @@ func statementFault(err error, op string, does effect) error {
 	if errors.Is(err, errDictionary) {
 		return fault.Wrap(err, fault.DatabaseError, op+": the data dictionary was not understood", "Please report this with the server's version")
 	}
+	if known, ok := errors.AsType[*fault.Error](err); ok {
+		return known
+	}
 	refused, ok := errors.AsType[refusal](err)
 	if !ok {
 		return netfault.LostFault(err, op, does != reading)

@@ -6,8 +6,9 @@
 // passwords in the SQL text that it keeps for auditing (Oracle Database Security
 // Guide, on audit records). On the way the statement is protected by TLS where
 // "ssl" is true, and by native network encryption where the server asks for it
-// (RDS: option NATIVE_NETWORK_ENCRYPTION); as AWS's own rotation functions do,
-// TLS is not tried by itself.
+// (RDS: option NATIVE_NETWORK_ENCRYPTION) or, where "ssl" is absent, can do it; where
+// neither is, no password is set unless "ssl" is false. As AWS's own rotation functions
+// do, TLS is not tried by itself.
 //
 // No Oracle server has been at hand: what is sent is tested, not what a server
 // makes of it.
@@ -109,10 +110,11 @@ type target struct {
 	netfault.Target
 	service string
 	tls     bool
+	guarded bool // the secret does not say that there may be no encryption
 }
 
 func newTarget(doc secretdoc.Document) target {
-	return target{service: doc.DBName, tls: doc.SSL != nil && *doc.SSL, Target: netfault.Target{
+	return target{service: doc.DBName, tls: doc.SSL != nil && *doc.SSL, guarded: doc.SSL == nil, Target: netfault.Target{
 		Host: doc.Host, Port: doc.Port, User: doc.Username,
 		Server: "an Oracle listener", TLSHint: "RDS: SQLNET.SSL_VERSION and SQLNET.CIPHER_SUITE of the option SSL",
 	}}
@@ -125,6 +127,9 @@ type executor interface {
 
 	// query returns all rows of a query, as text; NULL is "".
 	query(ctx context.Context, sql string, args ...string) ([][]string, error)
+
+	// readable reports whether a statement has crossed the network in clear.
+	readable() bool
 
 	close(ctx context.Context)
 }
@@ -191,6 +196,9 @@ func (s *session) exec(ctx context.Context, sql string) error {
 			return err
 		}
 		s.bounded = true
+	}
+	if s.target.guarded && s.db.readable() {
+		return s.target.ReadableFault(netfault.ErrNotSent, "the new password")
 	}
 	return s.db.exec(ctx, sql)
 }

@@ -24,6 +24,9 @@ type session struct {
 	conn   *sql.Conn
 	wire   *wire
 	target netfault.Target
+
+	encrypted bool // all of it, with a certificate that was verified
+
 	// password is the one just used to log in: who changes his own has to give it.
 	password redact.String
 	// seesLogins tells that a login which is not found does not exist.
@@ -31,6 +34,9 @@ type session struct {
 	// bounded tells that the server keeps [tsql.LockTimeout] for the session.
 	bounded bool
 }
+
+// Encrypted implements [engine.Encrypted].
+func (s *session) Encrypted() bool { return s.encrypted }
 
 var _ engine.Session = (*session)(nil)
 

@@ -117,6 +117,7 @@ func (e Engine) connect(ctx context.Context, doc secretdoc.Document, encryption 
 	_ = a.wire.SetDeadline(time.Time{})
 	return &session{
 		db: db, conn: conn, wire: a.wire, target: a.Target, password: doc.Password,
+		encrypted: encryption == msdsn.EncryptionRequired,
 	}, nil
 }
 

@@ -153,6 +153,9 @@ func (t Target) login(ctx context.Context, l link, password redact.String, redia
 	return conn, err
 }
 
+// Encrypted implements [engine.Encrypted].
+func (c *Conn) Encrypted() bool { return c.Target.Encrypted }
+
 // Target says where a session goes, for messages.
 type Target struct {
 	netfault.Target
