@@ -3,6 +3,8 @@ package tsql_test
 import (
 	"flag"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,4 +90,27 @@ func TestQuotingCannotBeLeft(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whatever a query reads is in the schema sys, which nobody can add to, and each function
+// that it calls is the server's: others cannot be called without their schema.
+func TestQueriesReadSysOnly(t *testing.T) {
+	relation, call := regexp.MustCompile(`(?i)\b(?:FROM|JOIN|APPLY|INTO)\s+([\w.\[\]]+)`), regexp.MustCompile(`([\w.\]]+)\(`)
+	native := strings.Fields("DB_NAME HAS_PERMS_BY_NAME HAS_DBACCESS CONVERT COALESCE SCHEMA_NAME OBJECT_NAME COL_NAME TYPE_NAME nvarchar IN")
+	read := 0
+	for _, query := range []string{tsql.Self, tsql.Login, tsql.Databases, tsql.Closed, tsql.Users, tsql.ServerRights(), tsql.DatabaseRights()} {
+		for _, m := range relation.FindAllStringSubmatch(query, -1) {
+			if read++; !strings.HasPrefix(m[1], "sys.") {
+				t.Errorf("%s is not the server's: %s", m[1], query)
+			}
+		}
+		for _, m := range call.FindAllStringSubmatch(query, -1) {
+			if !slices.Contains(native, m[1]) {
+				t.Errorf("%s may be the tenant's: %s", m[1], query)
+			}
+		}
+	}
+	if read < 20 {
+		t.Errorf("%d relations", read)
+	}
 }
