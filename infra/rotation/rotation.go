@@ -45,6 +45,8 @@ type Rotation struct {
 	// RotateNowBusName is the event bus for events that ask for a rotation; nil when
 	// they are turned off.
 	RotateNowBusName *string
+	// OperatorPolicyArn is of a managed policy for those who run the command tumbler.
+	OperatorPolicyArn *string
 	// DashboardName is the CloudWatch dashboard; nil without one.
 	DashboardName    *string
 	name, deployment string // of this network's workflow, and of the whole
@@ -242,6 +244,7 @@ func (d *deployment) deploy() *Rotation {
 		RotateNowBusName:  d.busName,
 		name:              d.name, deployment: d.cfg.Name, arn: d.arn,
 	}
+	made.OperatorPolicyArn = d.operators()
 	if d.fleet != nil {
 		made.FleetStateMachineArn = d.fleet.Ref()
 	}
