@@ -25,7 +25,8 @@ func (tpl template) iam() string {
 		case "AWS::IAM::Role":
 			fmt.Fprintf(&b, "%s\n", tpl.readable(id))
 			tpl.statements(&b, r.Properties["AssumeRolePolicyDocument"])
-			for _, p := range r.Properties["Policies"].([]any) {
+			inline, _ := r.Properties["Policies"].([]any)
+			for _, p := range inline {
 				tpl.statements(&b, p.(map[string]any)["PolicyDocument"])
 			}
 		case "AWS::SNS::TopicPolicy", "AWS::SQS::QueuePolicy", "AWS::EC2::VPCEndpoint":

@@ -64,7 +64,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := build(cfg.Architecture); err != nil {
+	if err := rotation.BuildFunctions("", string(cfg.Architecture)); err != nil {
 		return err
 	}
 	stack, err := newStack(app, cfg, env, rotation.Options{Now: now})

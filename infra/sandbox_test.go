@@ -66,6 +66,11 @@ func TestSandboxEnforcesThese(t *testing.T) {
 	}
 }
 
+// people trust: whoever the operators' policy is attached to.
+var people = map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+	"Effect": "Allow", "Principal": map[string]any{"AWS": "arn:aws:iam::" + iam.Account + ":root"}, "Action": "sts:AssumeRole",
+}}}
+
 // resolved is a template with the values that CloudFormation would put in.
 type resolved struct{ template }
 
@@ -92,6 +97,10 @@ func (r resolved) deployment(t *testing.T) *iam.Deployment {
 			role(name, p["Role"])
 			if p["VpcConfig"] != nil {
 				d.InVPC = append(d.InVPC, name)
+			}
+		case "AWS::IAM::ManagedPolicy":
+			if r.readable(id) == "Operators" {
+				d.Roles[iam.Operator] = iam.Role{Name: "tumbler-operator", Trust: r.policy(t, people), Policies: []iam.Document{r.policy(t, p["PolicyDocument"])}}
 			}
 		case "AWS::StepFunctions::StateMachine":
 			role(strings.TrimPrefix(p["StateMachineName"].(string), "tumbler-"), p["RoleArn"])

@@ -94,6 +94,7 @@ func outputs(stack awscdk.Stack, network string, r *rotation.Rotation) {
 		{"RotateNowBus", "Event bus for events that ask for a rotation", r.RotateNowBusName},
 		{"ScheduleGroup", "EventBridge Scheduler group of the schedules; the name for the CLI", r.ScheduleGroupName},
 		{"SecurityGroupId", "Let it in where the database listens", r.SecurityGroupID},
+		{"OperatorPolicyArn", "Attach it to who runs the command tumbler", r.OperatorPolicyArn},
 		{"RotatorArn", "Secrets Manager calls it for native rotation", r.RotatorArn},
 		{"Dashboard", "CloudWatch dashboard", r.DashboardName},
 	} {

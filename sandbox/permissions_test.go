@@ -37,6 +37,7 @@ func (u *usage) has(use iam.Use) bool {
 // justified are permissions that no test here can use, each with the reason why it
 // stays.
 var justified = []struct{ permission, why string }{
+	{"operator ", "internal/cli's scripts run as it"},
 	{"[logs:", "Lambda writes logs as the role; the sandbox has no CloudWatch Logs"},
 	{"[xray:", "likewise, traces"},
 	{"[logs:CreateLogDelivery ", "likewise Step Functions"},

@@ -3,6 +3,10 @@ package rotation
 import (
 	"encoding/json"
 
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awskms"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
 	"github.com/aws/constructs-go/constructs/v10"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
@@ -30,6 +34,8 @@ type RotationProps struct {
 	LogRetentionDays *float64 `json:"logRetentionDays,omitempty"`
 	// LogKmsKeyArn is of the key that logs are encrypted with. Optional.
 	LogKmsKeyArn *string `json:"logKmsKey,omitempty"`
+	// RemovalPolicy of logs, topic and queue: RETAIN or DESTROY. Optional; DESTROY.
+	RemovalPolicy awscdk.RemovalPolicy `json:"-"`
 	// LogExecutionData logs inputs and outputs of states. Optional; false.
 	LogExecutionData *bool `json:"logExecutionData,omitempty"`
 	// Tracing turns X-Ray on. Optional; true.
@@ -96,14 +102,20 @@ type DefaultProps struct {
 // SecretProps is one secret and how it is rotated.
 type SecretProps struct {
 	// Secret is its name or complete ARN, as plain text: the schedule is named
-	// after it, so a value that is known at deployment only cannot be used.
-	// Required.
+	// after it, so a value that is known at deployment only is refused. Required,
+	// unless FromSecret is given.
 	Secret *string `json:"secret,omitempty"`
+	// FromSecret is the secret as the CDK knows it, instead of Secret and KmsKeyArn. One of
+	// the same app has to have a SecretName.
+	FromSecret awssecretsmanager.ISecret `json:"-"`
 	// Strategy is single-user or alternating-users. Optional; single-user.
 	Strategy *string `json:"strategy,omitempty"`
 	// SuperuserSecret is the name or ARN of a superuser's secret. Required with
 	// alternating-users.
 	SuperuserSecret *string `json:"superuserSecret,omitempty"`
+	// FromSuperuserSecret is it as the CDK knows it, instead of SuperuserSecret and
+	// SuperuserKmsKeyArn.
+	FromSuperuserSecret awssecretsmanager.ISecret `json:"-"`
 	// Username is the database's user that the secret is for; of a pair, either of
 	// the two. A secret that names another is refused. Optional.
 	Username *string `json:"username,omitempty"`
@@ -137,6 +149,8 @@ type SecretProps struct {
 	Password *PasswordProps `json:"password,omitempty"`
 	// KmsKeyArn is of the secret's customer managed key. Optional.
 	KmsKeyArn *string `json:"kmsKey,omitempty"`
+	// EncryptionKey is that key as the CDK knows it. Optional; that of FromSecret.
+	EncryptionKey awskms.IKey `json:"-"`
 	// SuperuserKmsKeyArn is of the superuser secret's key. Optional; KmsKeyArn.
 	SuperuserKmsKeyArn *string `json:"superuserKmsKey,omitempty"`
 }
@@ -156,9 +170,18 @@ type PasswordProps struct {
 // NetworkProps is a place from which databases are reached. Ids may be values
 // that are known at deployment only, such as those of a VPC of the same app.
 type NetworkProps struct {
-	// VpcId of the databases. Required.
+	// Vpc of the databases as the CDK knows it, instead of VpcId and SubnetIds. Optional.
+	Vpc awsec2.IVpc `json:"-"`
+	// VpcSubnets of Vpc. Optional; those with a way out.
+	VpcSubnets *awsec2.SubnetSelection `json:"-"`
+	// SecurityGroups that the functions get beside their own, with SecurityGroupIds. Optional.
+	SecurityGroups *[]awsec2.ISecurityGroup `json:"-"`
+	// Databases are let in to, with DatabaseSecurityGroupIds: instances, clusters, proxies,
+	// groups. Optional.
+	Databases *[]awsec2.IConnectable `json:"-"`
+	// VpcId of the databases. Required, unless Vpc is given.
 	VpcId *string `json:"vpc,omitempty"` //nolint:revive // CDK's spelling
-	// SubnetIds from which they can be reached. At least one.
+	// SubnetIds from which they can be reached. At least one, unless Vpc is given.
 	SubnetIds *[]*string `json:"subnets,omitempty"`
 	// SecurityGroupIds that the functions get beside their own. Optional.
 	SecurityGroupIds *[]*string `json:"securityGroups,omitempty"`
@@ -201,7 +224,11 @@ func (p *RotationProps) config() (*config.Config, error) {
 	if p.ConfigFile != nil {
 		return config.Load(*p.ConfigFile)
 	}
-	src, err := json.MarshalIndent(p, "", "  ")
+	plain, err := p.plain()
+	if err != nil {
+		return nil, err
+	}
+	src, err := json.MarshalIndent(plain, "", "  ")
 	if err != nil {
 		return nil, err
 	}

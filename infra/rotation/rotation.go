@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
@@ -44,8 +45,14 @@ type Rotation struct {
 	// RotateNowBusName is the event bus for events that ask for a rotation; nil when
 	// they are turned off.
 	RotateNowBusName *string
+	// OperatorPolicyArn is of a managed policy for those who run the command tumbler.
+	OperatorPolicyArn *string
 	// DashboardName is the CloudWatch dashboard; nil without one.
-	DashboardName *string
+	DashboardName    *string
+	name, deployment string // of this network's workflow, and of the whole
+	connections      awsec2.Connections
+	arn              func(service, resource string) string
+
 	// Others are the workflows of further networks, by the network's name.
 	Others map[string]*Rotation
 }
@@ -66,6 +73,7 @@ type Options struct {
 // shared is what all workflows of a stack have in common.
 type shared struct {
 	cfg     *config.Config
+	id      *string // the construct's
 	codeDir string
 	now     func() time.Time
 	root    constructs.Construct
@@ -114,10 +122,29 @@ func (s *shared) checkPlace(stack awscdk.Stack) error {
 		"put these into a stack there", field, region, account, s.region, *stack.Account())
 }
 
+// once refuses a second deployment of the same name in an account and Region, where
+// everything of it would be there already. Where those are not known, it looks at the
+// app, or the stage, as one place.
+func (s *shared) once(scope constructs.Construct) error {
+	holder := scope.Node().Root()
+	if stage := awscdk.Stage_Of(scope); stage != nil {
+		holder = stage
+	}
+	const kind = "tumbler:deployment"
+	what := s.cfg.Name + " in " + *awscdk.Stack_Of(scope).Environment()
+	for _, entry := range *holder.Node().Metadata() {
+		if first, _ := entry.Data.([]any); *entry.Type == kind && len(first) == 2 && first[0] == what {
+			return fmt.Errorf("%s in %s is a second deployment called %q, after that in %s: give one of the two another name (Name)", *s.id, *scope.Node().Path(), s.cfg.Name, first[1])
+		}
+	}
+	holder.Node().AddMetadata(jsii.String(kind), []any{what, *scope.Node().Path()}, nil)
+	return nil
+}
+
 // FromConfig adds what cfg describes to scope. Its error is about what a person
 // can put right, such as functions that are not built.
 func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Options) (*Rotation, error) {
-	s := &shared{cfg: cfg, codeDir: "build/lambda", now: time.Now, inTemplate: cmp.Or(o.SchedulesInTemplate, config.SchedulesInTemplate)}
+	s := &shared{cfg: cfg, id: id, codeDir: defaultCodeDir, now: time.Now, inTemplate: cmp.Or(o.SchedulesInTemplate, config.SchedulesInTemplate)}
 	if o.CodeDir != "" {
 		s.codeDir = o.CodeDir
 	}
@@ -128,6 +155,9 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 		return nil, err
 	}
 	if err := s.checkPlace(awscdk.Stack_Of(scope)); err != nil {
+		return nil, err
+	}
+	if err := s.once(scope); err != nil {
 		return nil, err
 	}
 	root := constructs.NewConstruct(scope, id)
@@ -212,7 +242,9 @@ func (d *deployment) deploy() *Rotation {
 		AlertTopicArn:     d.topicARN,
 		ScheduleGroupName: jsii.String(d.name),
 		RotateNowBusName:  d.busName,
+		name:              d.name, deployment: d.cfg.Name, arn: d.arn,
 	}
+	made.OperatorPolicyArn = d.operators()
 	if d.fleet != nil {
 		made.FleetStateMachineArn = d.fleet.Ref()
 	}

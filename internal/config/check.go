@@ -40,6 +40,7 @@ type checker struct {
 }
 
 func (c *checker) config(cfg *Config) {
+	c.notToken("name", cfg.Name, "write it as plain text")
 	c.match("name", cfg.Name, namePattern, "use 1-32 small letters, digits and hyphens, a letter first")
 	c.oneOf("architecture", string(cfg.Architecture), string(ARM64), string(X8664))
 	c.retention(cfg.LogRetentionDays)
@@ -249,6 +250,15 @@ func (c *checker) retention(days int) {
 // isToken reports whether CDK knows the value only at deployment; such values
 // come from the construct's users, not from files.
 func isToken(value string) bool { return strings.Contains(value, "${Token[") }
+
+// notToken refuses what CDK knows at deployment only where the template's own shape
+// depends on the value: names are made of it, and policies hold its pattern.
+func (c *checker) notToken(field, value, remedy string) bool {
+	if isToken(value) {
+		c.problem(field, "is known at deployment only, and what is deployed is named after it", remedy)
+	}
+	return isToken(value)
+}
 
 func (c *checker) match(field, value string, pattern *regexp.Regexp, remedy string) {
 	if !pattern.MatchString(value) && !isToken(value) {

@@ -26,6 +26,7 @@ func SecretName(secret string) string {
 
 func (c *checker) secret(field, value string) {
 	switch {
+	case c.notToken(field, value, "give the secret a name of its own (SecretName) and write that, or hand over the secret itself (FromSecret, FromSuperuserSecret)"):
 	case IsARN(value):
 		c.match(field, value, secretARNPattern,
 			"write the complete ARN, which ends in a hyphen and six characters, or the name alone")

@@ -67,7 +67,12 @@ func (d *Deployment) requests(call wire.Call, identify Identify) (requests []Req
 		return append(requests, secret.crypt("kms:GenerateDataKey", "kms:Decrypt")...), known
 	case "secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets", "scheduler:ListSchedules", "redshift:DescribeClusters":
 		return on("*")
-	case "states:ListExecutions", "states:StartExecution", "states:DescribeExecution", "states:GetExecutionHistory":
+	case "states:ListStateMachines":
+		return on("*")
+	case "lambda:Invoke":
+		name := call.Resource[strings.LastIndexByte(call.Resource, ':')+1:]
+		return []Request{{Action: "lambda:InvokeFunction", Resource: ARN("lambda", "function:"+name)}}, true
+	case "states:DescribeMapRun", "states:ListMapRuns", "states:StopExecution", "states:ListExecutions", "states:StartExecution", "states:DescribeExecution", "states:GetExecutionHistory":
 		return on(call.Resource)
 	case "scheduler:GetSchedule":
 		return on(arn("schedule/" + call.Resource))

@@ -26,6 +26,9 @@ const (
 	Closed = "closed"
 )
 
+// Operator is the role of who runs the command tumbler.
+const Operator = "operator"
+
 // The secrets of the synthesised configuration. They stand for any number of
 // secrets, see [Deployment.Secrets].
 const (
