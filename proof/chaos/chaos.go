@@ -41,7 +41,8 @@ type Mode int
 
 // The ways to fail. Lost: the connection breaks, and the function lives on. Down:
 // it breaks, and so does everything that this state tries from then on. Gone: the
-// function's process ends at that instant.
+// function's process ends at that instant. Unlabelled: nothing fails, but just before,
+// a person has taken AWSPENDING off, as AWS advises when a rotation seems to hang.
 const (
 	LostBefore Mode = iota // the request never arrives
 	LostAfter              // it took effect, and the answer never arrives
@@ -49,12 +50,13 @@ const (
 	DownAfter
 	GoneBefore
 	GoneAfter
+	Unlabelled
 )
 
 // Modes are all of them.
-var Modes = []Mode{LostBefore, LostAfter, DownBefore, DownAfter, GoneBefore, GoneAfter}
+var Modes = []Mode{LostBefore, LostAfter, DownBefore, DownAfter, GoneBefore, GoneAfter, Unlabelled}
 
-var modeNames = []string{"lost before", "lost after", "down before", "down after", "gone before", "gone after"}
+var modeNames = []string{"lost before", "lost after", "down before", "down after", "gone before", "gone after", "unlabelled"}
 
 func (m Mode) String() string { return modeNames[m] }
 

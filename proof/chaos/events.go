@@ -24,6 +24,7 @@ type events struct {
 	due    bool              // something may have changed since on was told
 	kill   func()            // ends the process of the function that runs. Optional.
 	hooks  *Hooks            // for the first execution. Optional.
+	person func()            // takes AWSPENDING off
 }
 
 // reset starts a run with the faults that it will have.
@@ -77,6 +78,10 @@ func (e *events) next(what string) *Mode {
 		if f.At == e.n {
 			e.due = true
 			e.fired = append(e.fired, fmt.Sprintf("%s: %s", name, f.Mode))
+			if f.Mode == Unlabelled {
+				e.person()
+				return nil
+			}
 			if e.dead = f.Mode.gone(); f.Mode.down() {
 				e.down = e.state
 			}

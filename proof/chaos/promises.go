@@ -54,6 +54,20 @@ func (t *trial) currentLogsIn(when string) {
 	}
 }
 
+// everywhere: so can those whose address the server has an account of its own for.
+func (t *trial) everywhere(when string) {
+	if t.err != nil || t.target.Elsewhere == nil {
+		return
+	}
+	doc, err := t.document(rotation.Version{Label: rotation.Current})
+	if err == nil {
+		err = t.target.Elsewhere(t.ctx, doc)
+	}
+	if err != nil {
+		t.violation("%s: AWSCURRENT does not log in from another address: %v", when, err)
+	}
+}
+
 // previousLogsIn: applications that have not read the secret since the rotation
 // before can go on, which only alternating users promise.
 func (t *trial) previousLogsIn(when string) {

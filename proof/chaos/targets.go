@@ -6,10 +6,14 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/mongodb"
@@ -35,6 +39,12 @@ type Target struct {
 	// NewUser makes a user and returns its secret's document. It may be called
 	// by several worlds at a time.
 	NewUser func(ctx context.Context) (secretdoc.Document, error)
+
+	// NewUsers makes a user with several accounts, which alternating users rotate
+	// together, and Elsewhere logs in from an address that one of them is for. Both
+	// are nil where names have one account.
+	NewUsers  func(ctx context.Context) (secretdoc.Document, error)
+	Elsewhere func(ctx context.Context, doc secretdoc.Document) error
 
 	// Superuser is the document of one; for alternating users.
 	Superuser secretdoc.Document
@@ -95,6 +105,11 @@ func (s *Server) Targets() (targets []Target) {
 func (s *Server) Target(strategy rotation.Strategy, before int) Target {
 	t := s.target
 	t.Name, t.Strategy, t.Before = targetName(s.kind, strategy, before), strategy, before
+	if strategy == rotation.SingleUser {
+		t.Elsewhere = nil // a user can change only the account that it is logged in as
+	} else if t.NewUsers != nil {
+		t.NewUser = t.NewUsers
+	}
 	return t
 }
 
@@ -219,15 +234,23 @@ func startMySQL(ctx context.Context, name string, start func(context.Context, db
 	}
 	version, _, _ := strings.Cut(server.Version, "-")
 	s := &Server{stop: func() { _ = admin.Close(); server.Stop() }}
+	newUser := func(from ...string) func(context.Context) (secretdoc.Document, error) {
+		return func(ctx context.Context) (secretdoc.Document, error) {
+			user, password := nextUser()
+			for _, from := range from {
+				err := execMySQL(ctx, admin, fmt.Sprintf("CREATE USER '%s'@'%s' IDENTIFIED BY '%s'", user, from, password.Reveal()),
+					fmt.Sprintf("GRANT SELECT, INSERT ON shop.* TO '%s'@'%s'", user, from))
+				if err != nil {
+					return secretdoc.Document{}, unquoted(err)
+				}
+			}
+			return document(name, server.Host, server.Port, user, password), nil
+		}
+	}
 	s.target = Target{
 		Product: server.Product + " " + version, Engine: mysql.Engine{}, Family: "mysql", Host: server.Host, Port: server.Port,
 		Superuser: document(name, server.Host, server.Port, server.AdminUser, server.AdminPassword),
-		NewUser: func(ctx context.Context) (secretdoc.Document, error) {
-			user, password := nextUser()
-			err := execMySQL(ctx, admin, fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY '%s'", user, password.Reveal()),
-				fmt.Sprintf("GRANT SELECT, INSERT ON shop.* TO '%s'@'%%'", user))
-			return document(name, server.Host, server.Port, user, password), unquoted(err)
-		},
+		NewUser:   newUser("%"), NewUsers: newUser("%", elsewhere), Elsewhere: logInElsewhere,
 		LoginTrips: 1,
 		Goodbye:    func(chunk []byte) bool { return slices.Equal(chunk, []byte{1, 0, 0, 0, 1}) },
 	}
@@ -236,6 +259,32 @@ func startMySQL(ctx context.Context, name string, start func(context.Context, db
 		return nil, err
 	}
 	return s, nil
+}
+
+// elsewhere is an address of this machine that it has no other use for.
+const elsewhere = "127.0.0.2"
+
+func logInElsewhere(ctx context.Context, doc secretdoc.Document) error {
+	cfg := driver.NewConfig()
+	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = doc.Username, doc.Password.Reveal(), "tcp", net.JoinHostPort(doc.Host, strconv.Itoa(doc.Port))
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(elsewhere)}}
+		return d.DialContext(ctx, network, address)
+	}
+	connector, err := driver.NewConnector(cfg)
+	if err != nil {
+		return fmt.Errorf("%T", err)
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	var as string
+	if err := db.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&as); err != nil {
+		return err
+	}
+	if as != doc.Username+"@"+elsewhere {
+		return fmt.Errorf("the server takes it for %q", as)
+	}
+	return nil
 }
 
 func execMySQL(ctx context.Context, db *sql.DB, statements ...string) error {

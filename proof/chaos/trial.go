@@ -68,6 +68,22 @@ func (t *trial) run(healed func()) {
 	t.currentLogsIn("after the next run")
 	t.labels("after the next run")
 	t.pairIsLevel("after the next run")
+	t.everywhere("after the next run")
+	t.fail(t.clock.Sleep(t.ctx, patience)) // nothing may come later
+	t.currentLogsIn("a while after the end")
+	t.labels("a while after the end")
+}
+
+// takePendingOff is what a person does who thinks that the rotation hangs.
+func (t *trial) takePendingOff() {
+	id := t.labelled()[rotation.Pending]
+	if id == "" {
+		return
+	}
+	_, err := t.secrets.UpdateSecretVersionStage(t.ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId: &t.secretID, VersionStage: aws.String(rotation.Pending), RemoveFromVersionId: &id,
+	})
+	t.fail(err)
 }
 
 // start starts an execution.

@@ -200,6 +200,7 @@ func (w *World) TryWith(ctx context.Context, c Case, h Hooks) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", c, err)
 	}
 	w.events.reset(c.Faults)
+	w.events.person = t.takePendingOff
 	w.stop = make(chan struct{})
 	w.abort.Store(c.Then != Retry)
 	if w.target.Strategy == rotation.AlternatingUsers {
