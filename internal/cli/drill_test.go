@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,6 +141,20 @@ func (d *drill) truth() string {
 func (d *drill) deny(function, operation string) {
 	d.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
 		if call.Caller.AccessKeyID == function && call.Operation == operation {
+			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
+		}
+		return nil
+	})
+}
+
+// denyAfterTheChange takes a permission away that was there before the change.
+func (d *drill) denyAfterTheChange(function, operation string) {
+	var entered atomic.Bool
+	d.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+		if call.Caller.AccessKeyID == "setsecret" {
+			entered.Store(true)
+		}
+		if entered.Load() && call.Caller.AccessKeyID == function && call.Operation == operation {
 			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
 		}
 		return nil
@@ -303,6 +318,12 @@ func TestDrill(t *testing.T) {
 		{
 			name:  "permission denied",
 			spoil: func(d *drill) { d.deny("finishsecret", "UpdateSecretVersionStage") }, truth: logsIn, after: logsIn,
+			alert: []string{"AccessDenied", "UpdateSecretVersionStage", "not changed by this rotation"}, severity: "warning", applications: []string{"not changed"},
+			status: []string{"failed", "AccessDenied", "Refused"},
+		},
+		{
+			name:  "permission denied after the change",
+			spoil: func(d *drill) { d.denyAfterTheChange("finishsecret", "UpdateSecretVersionStage") }, truth: logsIn, after: logsIn,
 			alert: []string{"AccessDenied", "UpdateSecretVersionStage", "restored: AWSCURRENT logs in again"}, severity: "warning", applications: []string{"restored"},
 			status: []string{"failed", "AccessDenied", "RestoredCleanly"},
 		},

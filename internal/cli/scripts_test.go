@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,6 +82,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"world":     inWorld((*world).start),
 			"deny":      inWorld((*world).deny),
+			"denylate":  inWorld((*world).denyLate),
 			"hold":      inWorld((*world).hold),
 			"allow":     inWorld((*world).allow),
 			"store":     inWorld((*world).store),
@@ -214,6 +216,21 @@ func (w *world) executed(ts *testscript.TestScript, _ []string) {
 func (w *world) deny(_ *testscript.TestScript, args []string) {
 	w.intercept(func(_ context.Context, call wire.Call) *wire.Failure {
 		if call.Caller.AccessKeyID == args[0] && call.Operation == args[1] {
+			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
+		}
+		return nil
+	})
+}
+
+// denyLate: "denylate FUNCTION OPERATION" does so when SetSecret has begun, so that it is
+// not found out before the change.
+func (w *world) denyLate(_ *testscript.TestScript, args []string) {
+	var entered atomic.Bool
+	w.intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+		if call.Caller.AccessKeyID == "setsecret" {
+			entered.Store(true)
+		}
+		if entered.Load() && call.Caller.AccessKeyID == args[0] && call.Operation == args[1] {
 			return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
 		}
 		return nil
