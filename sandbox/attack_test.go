@@ -205,7 +205,7 @@ var attempts = map[string]func(a *attacker){
 		a.move(rotation.Pending, old)
 	},
 	"another host after a dead rotation": func(a *attacker) { // whose password the database has
-		a.sandbox.Intercept(both(denied("testsecret", "GetSecretValue"), denied("restore", "GetSecretValue")))
+		a.sandbox.Intercept(both(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")), sinceReady(denied("restore", "GetSecretValue"))))
 		a.run(`{"secretId":"` + a.secret + `"}`)
 		a.sandbox.Intercept(nil)
 		if a.labelled(rotation.Pending) == "" {
@@ -214,7 +214,7 @@ var attempts = map[string]func(a *attacker){
 		a.put(a.keys(a.app, a.elsewhere), "")
 	},
 	"the dead rotation's version as AWSCURRENT": func(a *attacker) {
-		a.sandbox.Intercept(both(denied("testsecret", "GetSecretValue"), denied("restore", "GetSecretValue")))
+		a.sandbox.Intercept(both(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")), sinceReady(denied("restore", "GetSecretValue"))))
 		a.run(`{"secretId":"` + a.secret + `"}`)
 		a.sandbox.Intercept(nil)
 		pending := a.labelled(rotation.Pending)

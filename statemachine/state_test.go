@@ -155,7 +155,9 @@ func (w *world) expected(state string) any {
 		in[key] = w.state[key]
 	}
 	if state == "FinishSecret" {
-		in["redrives"] = float64(0)
+		in["context"] = object{
+			"Id": executionARN, "Name": "run", "Input": decoded([]byte(request)), "StartTime": "2026-03-01T12:00:00.000Z", "RedriveCount": 0.0,
+		}
 	}
 	return in
 }

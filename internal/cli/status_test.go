@@ -48,8 +48,12 @@ func TestSameSecret(t *testing.T) {
 		a, b string
 		same bool
 	}{
-		{"prod/app", arn, true}, {arn, arn, true}, {"prod/app", "prod/app", true},
-		{"prod/app-AbCdEf", arn, false}, {"prod/ap", arn, false}, {"prod/app-AbCdEf", "prod/app", false},
+		{"prod/app", arn, true},
+		{arn, arn, true},
+		{"prod/app", "prod/app", true},
+		{"prod/app-AbCdEf", arn, false},
+		{"prod/ap", arn, false},
+		{"prod/app-AbCdEf", "prod/app", false},
 	} {
 		if sameSecret(tc.a, tc.b) != tc.same || sameSecret(tc.b, tc.a) != tc.same {
 			t.Errorf("%+v", tc)

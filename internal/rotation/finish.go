@@ -39,7 +39,7 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 			return Ending{}, err
 		}
 	}
-	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt, redriven: in.Redrives > 0}.rotated(in.Set, in.Create)
+	ending := run{request: in.Request, execution: in.Execution, plan: plan, now: movedAt, redriven: in.Context.RedriveCount > 0}.rotated(in.Set, in.Create)
 	if moved {
 		ending.Event.gap(plan, in.Set.ChangedAt, in.Create.At, movedAt)
 	}

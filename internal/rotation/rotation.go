@@ -126,8 +126,14 @@ type StepInput struct {
 	Create             Created   `json:"create"`    // for createSecret and finishSecret
 	Set                SetResult `json:"set"`       // for testSecret and finishSecret
 	Request            Request   `json:"request"`   // for finishSecret
-	Redrives           int       `json:"redrives"`  // for finishSecret: how often the execution was redriven
+	Context            Context   `json:"context"`   // for finishSecret
 	Execution          Execution `json:"execution"` // for createSecret and finishSecret
+}
+
+// Context is what the state machine's context object tells of the execution. It is handed
+// on whole: a path to a member that is not there would fail the rotation.
+type Context struct {
+	RedriveCount int `json:"RedriveCount"`
 }
 
 // Execution identifies the run.
