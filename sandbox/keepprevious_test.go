@@ -127,7 +127,7 @@ func TestKeepPreviousIsRestored(t *testing.T) {
 			w.mysqlRotated(request)
 			current := w.mysqlCurrent()
 			stop := w.mysqlProbe()
-			w.sandbox.Intercept(denied("testsecret", "GetSecretValue"))
+			w.sandbox.Intercept(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")))
 			if e := w.rotate(request); e.State != "RestoredCleanly" {
 				t.Fatalf("ended in %s with %s: %s", e.State, e.Error, e.Cause)
 			}

@@ -238,7 +238,7 @@ func TestFastClock(t *testing.T) {
 		Clock: clock, Now: clock.Now,
 		Task: func(asl.TaskFunc) asl.TaskFunc {
 			return func(_ context.Context, task asl.Task) (json.RawMessage, error) {
-				if strings.HasSuffix(task.Resource, "plan") {
+				if strings.Contains(task.Resource, ":function:tumbler-plan") {
 					select {
 					case fired <- string(task.Input):
 					default:

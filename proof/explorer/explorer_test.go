@@ -147,8 +147,8 @@ func straight(t *testing.T, a *actor, sc *scenario) asl.Result {
 	}
 	result := definition.Run(t.Context(), asl.Run{
 		Input: sc.request(a.next), Execution: asl.Execution{ARN: a.arn(), Name: a.name, StartTime: epoch},
-		Jitter: func() float64 { return 0 },
-		Clock:  pauses{epoch, func(time.Duration) error { take(); return nil }},
+		Jitter: func() float64 { return 0 }, OneByOne: true,
+		Clock: pauses{epoch, func(time.Duration) error { take(); return nil }},
 		Task: func(context.Context, asl.Task) (json.RawMessage, error) {
 			answer := take()
 			if answer.err != nil {

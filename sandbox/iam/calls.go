@@ -74,7 +74,7 @@ func (d *Deployment) requests(call wire.Call, identify Identify) (requests []Req
 		return []Request{{Action: "lambda:InvokeFunction", Resource: ARN("lambda", "function:"+name)}}, true
 	case "states:DescribeMapRun", "states:ListMapRuns", "states:StopExecution", "states:ListExecutions", "states:StartExecution", "states:DescribeExecution", "states:GetExecutionHistory":
 		return on(call.Resource)
-	case "scheduler:GetSchedule":
+	case "scheduler:GetSchedule", "scheduler:UpdateSchedule":
 		return on(arn("schedule/" + call.Resource))
 	case "rds:DescribeDBInstances":
 		return on(arn("db:" + orAll(call.Resource)))
