@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
@@ -60,11 +61,14 @@ func holding(function string, release <-chan struct{}) wire.Interceptor {
 }
 
 // once does something when a function makes its first call.
-func once(function string, do func()) wire.Interceptor {
-	var first sync.Once
+func once(function string, do func()) wire.Interceptor { return atCall(1, function, do) }
+
+// atCall does something when a function makes its nth call.
+func atCall(n int64, function string, do func()) wire.Interceptor {
+	var calls atomic.Int64
 	return func(_ context.Context, call wire.Call) *wire.Failure {
-		if call.Caller.AccessKeyID == function {
-			first.Do(do)
+		if call.Caller.AccessKeyID == function && calls.Add(1) == n {
+			do()
 		}
 		return nil
 	}

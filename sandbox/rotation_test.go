@@ -265,7 +265,7 @@ func TestOneRotationAtATime(t *testing.T) {
 func TestAValueStoredByHandMeanwhileIsKept(t *testing.T) {
 	w := newWorld(t)
 	byHand := w.db.Document(nil)
-	w.sandbox.Intercept(once("setsecret", func() {
+	w.sandbox.Intercept(atCall(2, "finishsecret", func() { // the first shows that it is ready
 		_, err := w.secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{
 			SecretId: aws.String(secretID), SecretString: aws.String(byHand.Encode().Reveal()),
 		})
