@@ -30,8 +30,12 @@ type target struct {
 	named        func() bool // whether --name was given
 }
 
+func nameFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+}
+
 func (t *target) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+	nameFlag(cmd, &t.name)
 	t.named = func() bool { return cmd.Flags().Changed("name") }
 	cmd.Flags().StringVar(&t.stateMachine, "state-machine", "", "ARN of the state machine, instead of looking it up by name")
 }

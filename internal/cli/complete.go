@@ -4,10 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/spf13/cobra"
-
-	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 )
 
 // completeSecrets offers the names that the deployment rotates. A shell waits for it, so
@@ -16,15 +13,14 @@ func completeSecrets(cmd *cobra.Command, args []string, _ string) (names []strin
 	const patience = 3 * time.Second
 	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
 	defer cancel()
-	cfg, err := environment(ctx)
-	if err != nil || len(args) > 0 {
+	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	name := defaultName
 	if f := cmd.Flags().Lookup("name"); f != nil {
 		name = f.Value.String()
 	}
-	entries, _ := registry.New(scheduler.NewFromConfig(cfg), name).List(ctx) // without the right to look, none
+	entries, _ := configuredIn(ctx, name) // without the right to look, none
 	for _, e := range entries {
 		names = append(names, e.SecretID)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/x/term"
 
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/config"
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
 	"github.com/tumbler-rotation/tumbler/internal/watch/audit"
 )
@@ -37,7 +38,7 @@ func makePlan(ctx context.Context, source fleet.Source, configured audit.Registr
 	}
 	entries, err := configured.List(ctx)
 	for _, e := range entries {
-		if !there[nameOf(e.SecretID)] {
+		if !there[config.SecretName(e.SecretID)] {
 			p.missing = append(p.missing, e.SecretID)
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,13 +30,9 @@ what rotations.yaml says by now.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			cfg, err := environment(ctx)
+			entries, err := configuredIn(ctx, name)
 			if err != nil {
 				return err
-			}
-			entries, err := registry.New(scheduler.NewFromConfig(cfg), name).List(ctx)
-			if err != nil {
-				return explainFault("reading what is configured", err)
 			}
 			if len(entries) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "Deployment %s rotates no secrets. Name them in rotations.yaml and deploy.\n", name)
@@ -44,8 +41,21 @@ what rotations.yaml says by now.`,
 			return writeEntries(cmd.OutOrStdout(), entries, time.Now())
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+	nameFlag(cmd, &name)
 	return cmd
+}
+
+// configuredIn lists the rotations of a deployment.
+func configuredIn(ctx context.Context, name string) ([]registry.Entry, error) {
+	cfg, err := environment(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := registry.New(scheduler.NewFromConfig(cfg), name).List(ctx)
+	if err != nil {
+		return nil, explainFault("reading what is configured", err)
+	}
+	return entries, nil
 }
 
 // explainFault tells of a fault without its code, which is for the state machine.

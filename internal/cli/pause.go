@@ -71,7 +71,7 @@ func newSwitch(state types.ScheduleState) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+	nameFlag(cmd, &name)
 	return cmd
 }
 

@@ -81,7 +81,7 @@ else is exit code 1. "–" marks what could not be checked.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", defaultName, "name of the deployment, as in rotations.yaml")
+	nameFlag(cmd, &name)
 	cmd.Flags().BoolVar(&all, "all", false, "look at every secret of the deployment")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the result as JSON")
 	cmd.Flags().BoolVar(&wait, "at-next-window", false, "for a rotation that waits for the next window")

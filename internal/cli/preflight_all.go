@@ -1,51 +1,43 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
-	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 // preflightAll looks at every secret of the deployment, a few at once.
 func preflightAll(cmd *cobra.Command, name string, asJSON bool) error {
-	const atOnce = 4
 	ctx := cmd.Context()
-	cfg, err := environment(ctx)
+	entries, err := configuredIn(ctx, name)
 	if err != nil {
 		return err
-	}
-	entries, err := registry.New(scheduler.NewFromConfig(cfg), name).List(ctx)
-	if err != nil {
-		return explainFault("reading what is configured", err)
 	}
 	if len(entries) == 0 {
 		return fmt.Errorf("deployment %s rotates no secrets. Name them in rotations.yaml and deploy", name)
 	}
-	results, failures := make([]rotation.PreflightResult, len(entries)), make([]error, len(entries))
-	slots := make(chan struct{}, atOnce)
-	var workers sync.WaitGroup
-	for i, e := range entries {
-		slots <- struct{}{}
-		workers.Go(func() {
-			defer func() { <-slots }()
-			results[i], failures[i] = preflight(ctx, name+"-preflight", rotation.Request{
-				SecretID: e.SecretID, Trigger: rotation.Trigger{Source: rotation.SourceManual}, OutsideWindow: rotation.OutsideRotate,
-			})
-		})
+	var secrets []string
+	for _, e := range entries {
+		secrets = append(secrets, e.SecretID)
 	}
-	workers.Wait()
+	results := make([]rotation.PreflightResult, len(entries))
+	var first error
+	preflightEach(ctx, name, secrets, func(i int, result rotation.PreflightResult, err error) {
+		results[i], first = result, cmp.Or(first, err)
+	})
+	if first != nil {
+		return first // the function itself: it is the same for all
+	}
 	bad := 0
 	var rows [][]string
 	for i, r := range results {
-		if failures[i] != nil {
-			return failures[i] // the function itself: it is the same for all
-		}
 		would, why := "yes", ""
 		if !r.WouldRotate {
 			bad++
@@ -62,4 +54,27 @@ func preflightAll(cmd *cobra.Command, name string, asJSON bool) error {
 		err = fmt.Errorf("%d of %d secrets would not be rotated. Nothing was changed", bad, len(results))
 	}
 	return err
+}
+
+// preflightEach asks the function about secrets, whatever the window, a few at once. It
+// tells of one after the other.
+func preflightEach(ctx context.Context, name string, secrets []string, tell func(i int, result rotation.PreflightResult, err error)) {
+	const atOnce = 4
+	var (
+		g  errgroup.Group
+		mu sync.Mutex
+	)
+	g.SetLimit(atOnce)
+	for i, secret := range secrets {
+		g.Go(func() error {
+			result, err := preflight(ctx, name+"-preflight", rotation.Request{
+				SecretID: secret, Trigger: rotation.Trigger{Source: rotation.SourceManual}, OutsideWindow: rotation.OutsideRotate,
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			tell(i, result, err)
+			return nil
+		})
+	}
+	_ = g.Wait() // each has been told
 }

@@ -1,13 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,6 +20,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/config"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/watch/audit"
@@ -139,17 +140,7 @@ func notConfigured(name, secret string) error {
 }
 
 // sameSecret compares names and ARNs.
-func sameSecret(a, b string) bool { return a == b || nameOf(a) == nameOf(b) }
-
-// nameOf is the name in an ARN, which ends with a hyphen and six characters. Source:
-// AWS Secrets Manager user guide, "Secrets Manager secret ARN".
-func nameOf(id string) string {
-	_, name, ok := strings.Cut(id, ":secret:")
-	if !ok || len(name) < 8 || name[len(name)-7] != '-' {
-		return id
-	}
-	return name[:len(name)-7]
-}
+func sameSecret(a, b string) bool { return config.SecretName(a) == config.SecretName(b) }
 
 func (v *view) statuses(ctx context.Context) ([]audit.Status, error) {
 	history := executions.New(v.api)
@@ -246,21 +237,14 @@ func matters(history []executions.Outcome) *executions.Outcome {
 			}
 			return o
 		case harmless(*o):
-			harmlessOne = cmpOr(harmlessOne, o)
+			harmlessOne = cmp.Or(harmlessOne, o)
 		case o.What == string(rotation.Refused):
-			refused = cmpOr(refused, o)
+			refused = cmp.Or(refused, o)
 		default: // NeedsAttention, or cut short
 			return o
 		}
 	}
-	return cmpOr(refused, harmlessOne)
-}
-
-func cmpOr(a, b *executions.Outcome) *executions.Outcome {
-	if a != nil {
-		return a
-	}
-	return b
+	return cmp.Or(refused, harmlessOne)
 }
 
 // harmless outcomes are not the secret's failure: another rotation was faster, the
@@ -277,33 +261,24 @@ func harmless(o executions.Outcome) bool {
 
 // logIn asks the function preflight, which is where the databases can be reached from.
 func (v *view) logIn(ctx context.Context, statuses []audit.Status) {
-	const atOnce = 4
-	slots := make(chan struct{}, atOnce)
-	var workers sync.WaitGroup
+	var asked []*audit.Status
+	var secrets []string
 	for i := range statuses {
-		s := &statuses[i]
-		if s.State == audit.Rotating { // a refusal would mean nothing now
-			continue
+		if s := &statuses[i]; s.State != audit.Rotating { // a refusal would mean nothing now
+			asked, secrets = append(asked, s), append(secrets, s.Secret)
 		}
-		slots <- struct{}{}
-		workers.Go(func() {
-			defer func() { <-slots }()
-			v.logInOne(ctx, s)
-		})
 	}
-	workers.Wait()
+	preflightEach(ctx, v.name, secrets, func(i int, result rotation.PreflightResult, err error) { addLogin(asked[i], result, err) })
 }
 
-func (v *view) logInOne(ctx context.Context, s *audit.Status) {
+// addLogin tells what a login has shown.
+func addLogin(s *audit.Status, result rotation.PreflightResult, err error) {
 	add := func(text string) {
 		if s.Detail != "" {
 			s.Detail += ". "
 		}
 		s.Detail += text
 	}
-	result, err := preflight(ctx, v.name+"-preflight", rotation.Request{
-		SecretID: s.Secret, Trigger: rotation.Trigger{Source: rotation.SourceManual}, OutsideWindow: rotation.OutsideRotate,
-	})
 	if err != nil {
 		add("A login was not tried: " + err.Error())
 		return

@@ -3,12 +3,12 @@ package executions
 import (
 	"context"
 	"encoding/json"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
@@ -40,25 +40,20 @@ func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcom
 	if err != nil {
 		return nil, classify(err)
 	}
-	var (
-		outcomes = make([]Outcome, len(page.Executions))
-		failures = make([]error, len(page.Executions))
-		slots    = make(chan struct{}, parallel)
-		workers  sync.WaitGroup
-	)
+	outcomes := make([]Outcome, len(page.Executions))
+	var g errgroup.Group
+	g.SetLimit(parallel)
 	for i, e := range page.Executions {
-		slots <- struct{}{}
-		workers.Go(func() {
-			outcomes[i], failures[i] = c.Outcome(ctx, aws.ToString(e.ExecutionArn))
-			<-slots
+		g.Go(func() (err error) {
+			outcomes[i], err = c.Outcome(ctx, aws.ToString(e.ExecutionArn))
+			return err
 		})
 	}
-	workers.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
 	var named []Outcome
-	for i, o := range outcomes {
-		if failures[i] != nil {
-			return nil, failures[i]
-		}
+	for _, o := range outcomes {
 		if o.SecretID != "" {
 			named = append(named, o)
 		}

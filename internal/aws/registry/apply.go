@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // applied ends the names of schedules that [Client.Apply] made. They differ from
@@ -156,29 +156,15 @@ func (c *Client) same(ctx context.Context, in *scheduler.CreateScheduleInput) (b
 
 // inParallel stops at the first error.
 func inParallel(ctx context.Context, work []func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan func(context.Context) error)
-	var workers sync.WaitGroup
-	for range min(2*parallel, len(work)) {
-		workers.Go(func() {
-			for do := range next {
-				if ctx.Err() != nil {
-					continue
-				}
-				if err := do(ctx); err != nil {
-					cancel(err)
-				}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(2 * parallel)
+	for _, do := range work {
+		g.Go(func() error {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
+			return do(ctx)
 		})
 	}
-	for _, do := range work {
-		next <- do
-	}
-	close(next)
-	workers.Wait()
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
+	return g.Wait()
 }

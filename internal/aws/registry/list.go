@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
@@ -55,34 +55,23 @@ func (c *Client) List(ctx context.Context) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var (
-		entries = make([]Entry, len(names))
-		next    = make(chan int)
-		workers sync.WaitGroup
-	)
-	for range min(parallel, len(names)) {
-		workers.Go(func() {
-			for i := range next {
-				entry, _, err := c.get(ctx, names[i]) // the zero Entry when it is gone meanwhile
-				if err != nil && !fault.Is(err, fault.InvalidRequest) {
-					cancel(err)
-				}
-				entries[i] = entry
+	entries := make([]Entry, len(names))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for i, name := range names {
+		g.Go(func() (err error) {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
 			}
+			entries[i], _, err = c.get(ctx, name) // the zero Entry when it is gone meanwhile
+			if fault.Is(err, fault.InvalidRequest) {
+				return nil
+			}
+			return err
 		})
 	}
-	for i := range names {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if err := g.Wait(); err != nil {
+		return nil, err
 	}
 	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.SecretID == "" || !slices.Contains(scheduleNames(e.SecretID), e.Name) })
 	slices.SortFunc(entries, func(a, b Entry) int {

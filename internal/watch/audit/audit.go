@@ -6,8 +6,9 @@ package audit
 
 import (
 	"context"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -119,16 +120,15 @@ func (a Auditor) Run(ctx context.Context) ([]Status, error) {
 		running[rotation.VersionID(arn)] = arn
 	}
 	statuses := make([]Status, len(entries))
-	slots := make(chan struct{}, parallel)
-	var workers sync.WaitGroup
+	var g errgroup.Group
+	g.SetLimit(parallel)
 	for i, entry := range entries {
-		slots <- struct{}{}
-		workers.Go(func() {
+		g.Go(func() error {
 			statuses[i] = a.look(ctx, entry, running)
-			<-slots
+			return nil
 		})
 	}
-	workers.Wait()
+	_ = g.Wait() // what goes wrong is a status
 	return statuses, ctx.Err()
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
@@ -43,15 +45,13 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 	ctx, cancel := inTime(ctx)
 	defer cancel()
 	var (
-		beats   Beats
-		mu      sync.Mutex
-		slots   = make(chan struct{}, atOnce)
-		workers sync.WaitGroup
+		beats Beats
+		mu    sync.Mutex
+		g     errgroup.Group
 	)
+	g.SetLimit(atOnce)
 	for _, e := range entries {
-		slots <- struct{}{}
-		workers.Go(func() {
-			defer func() { <-slots }()
+		g.Go(func() error {
 			one, cancel := context.WithTimeout(ctx, patience)
 			defer cancel()
 			err := h.login(one, e.SecretID)
@@ -60,7 +60,7 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 			switch {
 			case err == nil:
 				beats.Well++
-				return
+				return nil
 			case errors.Is(err, errNoEngine) || fault.Is(err, fault.AlreadyRotating):
 				beats.Skipped++
 			case fault.Is(err, fault.LoginRefused):
@@ -71,9 +71,10 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 			if h.Log != nil {
 				h.Log(e.SecretID, fault.From(err).Error())
 			}
+			return nil
 		})
 	}
-	workers.Wait()
+	_ = g.Wait() // what goes wrong is counted
 	h.Beats(beats)
 	return beats, nil
 }
