@@ -3,27 +3,15 @@ package oracle
 import (
 	"strings"
 	"testing"
+
+	"github.com/tumbler-rotation/tumbler/proof/enginetest"
 )
 
 // FuzzQuoting: what is quoted cannot be left, and reads as what it was.
 func FuzzQuoting(f *testing.F) {
-	for _, seed := range []string{"", "app", "o'Brien", "\\", "\\'", "a`b\"c]d", "''", "表", "\x00'", "--", "/*"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
+	enginetest.FuzzQuoting(f, func(t *testing.T, s string) {
 		s = strings.ReplaceAll(s, "\x00", "") // no name has one, and it is left out
-		for quoted, mark := range map[string]string{identifier(s).quoted(): `"`, literal(s): "'"} {
-			inner := quoted[1 : len(quoted)-1]
-			if quoted[:1] != mark[:1] || quoted[len(quoted)-1:] != mark[len(mark)-1:] {
-				t.Fatalf("%q is not quoted", quoted)
-			}
-			end := mark[len(mark)-1:]
-			if strings.Contains(strings.ReplaceAll(inner, end+end, ""), end) {
-				t.Fatalf("%q can be left", quoted)
-			}
-			if got := strings.ReplaceAll(inner, end+end, end); got != s {
-				t.Fatalf("%q reads as %q", quoted, got)
-			}
-		}
+		enginetest.Quoted(t, identifier(s).quoted(), `"`, s)
+		enginetest.Quoted(t, literal(s), "'", s)
 	})
 }
