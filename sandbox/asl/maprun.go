@@ -169,15 +169,7 @@ func (x *execution) parallel(n, limit int, do func(i int)) {
 
 // iteration runs an item of an INLINE Map, in the execution's own history.
 func (r *mapRun) iteration(ctx context.Context, i int, previous int64) {
-	it := &execution{
-		Run: r.x.Run, m: r.processor, ctx: ctx, caller: ctx, input: r.x.input, redrives: r.x.redrives,
-		history: r.x.history, previousID: previous,
-	}
-	at, raw := r.processor.startAt, r.inputs[i]
-	if c := r.items[i].Checkpoint; c != nil {
-		at, it.mapDone = c.State, c.Items
-		raw, _ = parseJSON(c.Input, nil) // our own encoding
-	}
+	it, at, raw := r.x.part(ctx, r.processor, previous, r.items[i].Checkpoint, r.inputs[i])
 	event := Event{State: r.state, Index: i}
 	emit := func(t EventType) {
 		event.Type = t

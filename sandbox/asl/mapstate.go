@@ -17,9 +17,7 @@ type mapBody struct {
 	parallel   amount   // 0: as many as there may be
 	count      amount   // of tolerated failures
 	percentage amount
-	results    template // ResultSelector
-	resultPath ioPath
-	guard
+	parts
 }
 
 // The modes of a Map.
@@ -46,8 +44,7 @@ func (l *loader) mapState(f *fields) body {
 		parallel:   f.amount("MaxConcurrency"),
 		count:      f.amount("ToleratedFailureCount"),
 		percentage: f.amount("ToleratedFailurePercentage"),
-		results:    f.template("ResultSelector"),
-		resultPath: f.ioPath("ResultPath"),
+		parts:      parts{results: f.template("ResultSelector"), resultPath: f.ioPath("ResultPath")},
 	}
 	if b.percentage.fixed > 100 {
 		f.problem("ToleratedFailurePercentage", json.Number(fmt.Sprint(b.percentage.fixed)), "is more than all", "give at most 100")
@@ -158,19 +155,7 @@ func (a amount) value(field string, sc scope) (float64, *Failure) {
 }
 
 func (b *mapBody) run(x *execution, s *state, raw any) (any, string, error) {
-	again := false
-	out, next, err := b.guard.run(x, raw, func() (any, *Failure, error) {
-		if again {
-			x.mapDone = nil // a retry runs every item; only a redrive keeps what is done
-		}
-		again = true
-		return b.attempt(x, s, raw)
-	})
-	if f, ok := err.(*Failure); ok {
-		// The item's own state has put AWS's preamble before a runtime failure.
-		err = ended{f}
-	}
-	return out, next, err
+	return b.parts.run(x, raw, func() (any, *Failure, error) { return b.attempt(x, s, raw) })
 }
 
 // attempt runs all items once.
@@ -185,26 +170,7 @@ func (b *mapBody) attempt(x *execution, s *state, raw any) (any, *Failure, error
 	}
 	x.emit(Event{Type: MapStateStarted, State: s.name, Length: len(r.inputs)})
 	outputs, failure := r.run()
-	switch {
-	case x.ctx.Err() != nil:
-		x.emit(Event{Type: MapStateAborted, State: s.name})
-		return nil, nil, errInterrupted
-	case failure == nil && tooLarge(outputs):
-		failure = dataLimit(s.name)
-	}
-	if failure != nil {
-		x.emit(Event{Type: MapStateFailed, State: s.name})
-		return nil, failure, nil
-	}
-	x.emit(Event{Type: MapStateSucceeded, State: s.name})
-	var result any = outputs
-	if b.results != nil {
-		if result, f = b.results.fill(x.scope(result)); f != nil {
-			return nil, nil, x.explain(f)
-		}
-	}
-	out, failure := b.resultPath.place(raw, result)
-	return out, failure, nil
+	return b.join(x, s, raw, outputs, failure)
 }
 
 // prepare finds the items and the limits.

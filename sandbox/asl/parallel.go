@@ -12,13 +12,11 @@ import (
 type parallelBody struct {
 	branches   []*Machine
 	parameters template
-	results    template // ResultSelector
-	resultPath ioPath
-	guard
+	parts
 }
 
 func (l *loader) parallel(f *fields) body {
-	b := &parallelBody{parameters: f.template("Parameters"), results: f.template("ResultSelector"), resultPath: f.ioPath("ResultPath")}
+	b := &parallelBody{parameters: f.template("Parameters"), parts: parts{results: f.template("ResultSelector"), resultPath: f.ioPath("ResultPath")}}
 	b.retry, b.catch = l.retry(f), l.catch(f)
 	v, _ := f.get("Branches")
 	list, ok := v.([]any)
@@ -45,19 +43,7 @@ func (l *loader) parallel(f *fields) body {
 }
 
 func (b *parallelBody) run(x *execution, s *state, raw any) (any, string, error) {
-	again := false
-	out, next, err := b.guard.run(x, raw, func() (any, *Failure, error) {
-		if again {
-			x.mapDone = nil // a retry runs every branch; only a redrive keeps what is done
-		}
-		again = true
-		return b.attempt(x, s, raw)
-	})
-	if f, ok := err.(*Failure); ok {
-		// The branch's own state has put AWS's preamble before a runtime failure.
-		err = ended{f}
-	}
-	return out, next, err
+	return b.parts.run(x, raw, func() (any, *Failure, error) { return b.attempt(x, s, raw) })
 }
 
 // attempt runs all branches once. The first that fails fails the state, with its
@@ -75,27 +61,7 @@ func (b *parallelBody) attempt(x *execution, s *state, raw any) (any, *Failure, 
 	}
 	x.emit(Event{Type: ParallelStateStarted, State: s.name})
 	outputs, failure := b.runBranches(x, in)
-	switch {
-	case x.ctx.Err() != nil:
-		x.emit(Event{Type: ParallelStateAborted, State: s.name})
-		return nil, nil, errInterrupted
-	case failure == nil && tooLarge(outputs):
-		failure = dataLimit(s.name)
-	}
-	if failure != nil {
-		x.emit(Event{Type: ParallelStateFailed, State: s.name})
-		return nil, failure, nil
-	}
-	x.emit(Event{Type: ParallelStateSucceeded, State: s.name})
-	var result any = outputs
-	if b.results != nil {
-		var f *Failure
-		if result, f = b.results.fill(x.scope(result)); f != nil {
-			return nil, nil, x.explain(f)
-		}
-	}
-	out, failure := b.resultPath.place(raw, result)
-	return out, failure, nil
+	return b.join(x, s, raw, outputs, failure)
 }
 
 // runBranches returns the branches' outputs in their order, or what the first that
@@ -124,15 +90,7 @@ func (b *parallelBody) runBranches(x *execution, in any) (outputs []any, failure
 			return
 		}
 		i := todo[n]
-		m := b.branches[i]
-		branch := &execution{
-			Run: x.Run, m: m, ctx: ctx, caller: ctx, input: x.input, redrives: x.redrives, history: x.history, previousID: previous,
-		}
-		at, raw := m.startAt, in
-		if c := branches[i].Checkpoint; c != nil {
-			at, branch.mapDone = c.State, c.Items
-			raw, _ = parseJSON(c.Input, nil) // our own encoding
-		}
+		branch, at, raw := x.part(ctx, b.branches[i], previous, branches[i].Checkpoint, in)
 		at, raw, err := branch.walk(at, raw)
 		mu.Lock()
 		defer mu.Unlock()
