@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,15 +27,7 @@ func denied(function, operation string) wire.Interceptor {
 
 // sinceReady leaves a function's first call alone, with which it shows before the
 // change that it is ready.
-func sinceReady(next wire.Interceptor) wire.Interceptor {
-	var first sync.Once
-	return func(ctx context.Context, call wire.Call) (failure *wire.Failure) {
-		if failure = next(ctx, call); failure != nil {
-			first.Do(func() { failure = nil })
-		}
-		return failure
-	}
-}
+var sinceReady = wire.AfterFirst
 
 func both(a, b wire.Interceptor) wire.Interceptor {
 	return func(ctx context.Context, call wire.Call) *wire.Failure {

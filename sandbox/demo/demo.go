@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -170,14 +169,13 @@ func (d *demo) fail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var ready atomic.Bool
-	d.sandbox.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
-		if call.Caller.AccessKeyID == "finishsecret" && call.Operation == "UpdateSecretVersionStage" && ready.Swap(true) {
+	d.sandbox.Intercept(wire.AfterFirst(func(_ context.Context, call wire.Call) *wire.Failure {
+		if call.Caller.AccessKeyID == "finishsecret" && call.Operation == "UpdateSecretVersionStage" {
 			return &wire.Failure{Err: wire.Errorf("AccessDeniedException",
 				"User: finishsecret is not authorized to perform: secretsmanager:UpdateSecretVersionStage")}
 		}
 		return nil
-	})
+	}))
 	ending, err := d.run(ctx)
 	d.sandbox.Intercept(nil)
 	if err != nil {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -28,6 +29,18 @@ type Observer func(Record)
 // pass. It may also just take its time (ctx ends when the caller gives up). It
 // is how chaos tests reach the endpoint. Calls arrive concurrently.
 type Interceptor func(ctx context.Context, call Call) *Failure
+
+// AfterFirst leaves the first call alone that next would fail: in a rotation, that with
+// which a function shows before the change that it is ready.
+func AfterFirst(next Interceptor) Interceptor {
+	var first sync.Once
+	return func(ctx context.Context, call Call) (failure *Failure) {
+		if failure = next(ctx, call); failure != nil {
+			first.Do(func() { failure = nil })
+		}
+		return failure
+	}
+}
 
 // Failure is how an intercepted call fails.
 type Failure struct {
