@@ -1,8 +1,6 @@
 package rotation
 
-import (
-	"slices"
-)
+import "slices"
 
 // Planned is Plan's result and every later step's instructions. It travels
 // through the execution's state, so it holds no secret.

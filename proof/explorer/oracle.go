@@ -19,6 +19,7 @@ import (
 type oracle struct {
 	variant  variant
 	machine  *asl.Machine
+	inBranch map[string]bool // states of branches
 	states   map[digest]*wish
 	steps    map[digest]*stepWish
 	versions map[string]login
@@ -29,7 +30,15 @@ func newOracle(v variant) *oracle {
 	if v.machine != nil {
 		m = v.machine
 	}
-	return &oracle{v, m, map[digest]*wish{}, map[digest]*stepWish{}, map[string]login{}}
+	inBranch := map[string]bool{}
+	for _, s := range m.States() {
+		for _, branch := range s.Branches {
+			for _, inner := range branch.States() {
+				inBranch[inner.Name] = true
+			}
+		}
+	}
+	return &oracle{v, m, inBranch, map[digest]*wish{}, map[digest]*stepWish{}, map[string]login{}}
 }
 
 // wish is what an execution wants next of the world: that a task is performed, that
@@ -128,7 +137,7 @@ func (o *oracle) interpret(x asl.Execution, request json.RawMessage, p place, no
 		},
 		Observe: func(e asl.Event) {
 			switch {
-			case !e.Entered || inBranch[e.State]: // a redrive begins the Parallel state again
+			case !e.Entered || o.inBranch[e.State]: // a redrive begins the Parallel state again
 			case resuming:
 				resuming = false // that is the place itself
 			default:
@@ -312,9 +321,6 @@ func (o *oracle) step(f invocation, on *client) (json.RawMessage, error) {
 	}
 	return nil, &asl.Failure{Name: "Lambda.ResourceNotFoundException", Cause: f.function}
 }
-
-// inBranch are the states of the branches of Ready.
-var inBranch = map[string]bool{"ReadyToTest": true, "ReadyToFinish": true, "ReadyToRestore": true}
 
 // readyOr is what lambdaboot makes of a function that is asked whether it is ready.
 func readyOr[In, Out any](payload json.RawMessage, ready func(context.Context, rotation.StepInput) (rotation.Readiness, error), step func(context.Context, In) (Out, error)) (json.RawMessage, error) {

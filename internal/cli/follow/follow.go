@@ -63,7 +63,7 @@ func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
 	if c.Interval == 0 {
 		c.Interval = 500 * time.Millisecond
 	}
-	reader := reader{api: c.API, arn: arn, onStep: c.OnStep}
+	reader := reader{api: c.API, arn: arn, onStep: c.OnStep, last: &visit{}, of: map[int64]*visit{}, open: map[string]*visit{}}
 	pause := c.Interval
 	for {
 		// The status is read first: what happened before it is then in the history.
@@ -95,10 +95,10 @@ type reader struct {
 	api    *sfn.Client
 	arn    string
 	onStep func(Step)
-	seen   int64            // id of the last event read
-	last   *visit           // the state entered last
-	of     map[int64]*visit // by event
-	open   map[string]*visit
+	seen   int64             // id of the last event read
+	last   *visit            // the state entered last
+	of     map[int64]*visit  // by event
+	open   map[string]*visit // by state
 }
 
 // visit is a state that was entered.
@@ -129,9 +129,6 @@ func (r *reader) read(ctx context.Context) (news bool, err error) {
 }
 
 func (r *reader) take(event types.HistoryEvent) {
-	if r.of == nil {
-		r.of, r.open, r.last = map[int64]*visit{}, map[string]*visit{}, &visit{}
-	}
 	at := aws.ToTime(event.Timestamp)
 	v := r.of[event.PreviousEventId]
 	if v == nil {
@@ -204,7 +201,7 @@ func (r *reader) ending(about *sfn.DescribeExecutionOutput) Ending {
 	e := Ending{
 		ARN:    r.arn,
 		Status: about.Status,
-		State:  r.state(),
+		State:  r.last.step.State,
 		Error:  aws.ToString(about.Error),
 		Took:   aws.ToTime(about.StopDate).Sub(aws.ToTime(about.StartDate)),
 	}
@@ -215,12 +212,4 @@ func (r *reader) ending(about *sfn.DescribeExecutionOutput) Ending {
 		e.Output = json.RawMessage(*about.Output)
 	}
 	return e
-}
-
-// state is the one that was entered last.
-func (r *reader) state() string {
-	if r.last == nil {
-		return ""
-	}
-	return r.last.step.State
 }
