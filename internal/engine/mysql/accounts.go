@@ -113,7 +113,7 @@ func (s *session) describe(ctx context.Context, srv *server, other *account) (de
 			return d, s.fault(err, op, reading)
 		}
 		if d.options, err = parseCreateUser(rows[0][0], a); err != nil {
-			return d, notUnderstood(op, "SHOW CREATE USER")
+			return d, notUnderstood(op, "the answer to "+showAccountSQL(other))
 		}
 		d.rights = append(d.rights, d.options.roles...)
 	}

@@ -199,7 +199,6 @@ func (c *cloning) levelRights(ctx context.Context, a account, want, have descrip
 		steps := c.srv.level(a, want.rights, have.rights)
 		if !slices.Equal(want.options.list(), have.options.list()) {
 			if strings.HasPrefix(have.options.expire, "INTERVAL") && !strings.HasPrefix(want.options.expire, "INTERVAL") {
-				// MySQL 9.7 does not go from an interval to the default at once.
 				steps = append(steps, step{sql: neverExpiresSQL(a)})
 			}
 			steps = append(steps, step{sql: c.srv.optionsSQL(a, want.options), change: "set " + optionsText(want.options)})

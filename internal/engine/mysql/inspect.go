@@ -117,8 +117,8 @@ func (p powers) missing(grant rights) []string {
 	if p.vague {
 		return slices.Compact(missing)
 	}
-	if !p.holds("CREATE USER") && !p.onTables() {
-		missing = append(missing, "CREATE USER ON *.*")
+	if !p.holds(createUser) && !p.onTables() {
+		missing = append(missing, createUser+" ON *.*")
 	}
 	for _, r := range grant {
 		if r.kind != privilege || strings.Contains(r.name, "(") || r.name == allPrivileges {
@@ -181,7 +181,7 @@ func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, r
 		return nil, s.lacks(op, missing)
 	}
 	const second = "APPLICATION_PASSWORD_ADMIN"
-	maySecond := own.vague || own.holds(second, "CREATE USER")
+	maySecond := own.vague || own.holds(second, createUser)
 	if w.own && r.KeepPrevious && !maySecond {
 		return nil, s.lacks(op, []string{second + " ON *.*, which keepPrevious takes"})
 	}

@@ -28,28 +28,24 @@ func (d dialect) level(a account, want, have rights) []step {
 		if r.kind == roleAdmin && add.has(right{kind: role, on: r.on}) {
 			continue // granted with the role
 		}
-		steps = append(steps, d.grantRole(a, r, want))
+		steps = append(steps, grantRole(a, r, want))
 	}
 	for _, on := range scopes(append(of(add, privilege), of(remove, privilege)...)) {
 		steps = append(steps, levelScope(a, on, of(want, privilege), of(have, privilege))...)
 	}
 	for _, r := range of(remove, dynamic) {
-		steps = append(steps, step{sql: "REVOKE " + r.name + " ON " + r.on + " FROM " + a.sql(), change: "revoked " + r.String()})
+		steps = append(steps, step{sql: revokeSQL(a, []string{r.name}, r.on), change: "revoked " + r.String()})
 	}
 	for _, r := range of(add, dynamic) {
-		sql := "GRANT " + r.name + " ON " + r.on + " TO " + a.sql()
-		if r.grantable {
-			sql += " WITH GRANT OPTION"
-		}
-		steps = append(steps, step{sql: sql, change: "granted " + r.String()})
+		steps = append(steps, step{sql: grantSQL(a, []string{r.name}, r.on, r.grantable), change: "granted " + r.String()})
 	}
 	steps = append(steps, levelProxies(a, want, have)...)
 	for _, r := range of(remove, restricted) {
 		// Granting it where it is restricted lifts the restriction.
-		steps = append(steps, step{sql: "GRANT " + r.name + " ON " + r.on + " TO " + a.sql(), change: "lifted the restriction " + r.String()})
+		steps = append(steps, step{sql: grantSQL(a, []string{r.name}, r.on, false), change: "lifted the restriction " + r.String()})
 	}
 	for _, r := range of(add, restricted) {
-		steps = append(steps, step{sql: "REVOKE " + r.name + " ON " + r.on + " FROM " + a.sql(), change: "restricted: " + r.String()})
+		steps = append(steps, step{sql: revokeSQL(a, []string{r.name}, r.on), change: "restricted: " + r.String()})
 	}
 	if sql, change := d.activate(a, of(want, activeRole), of(have, activeRole)); sql != "" {
 		steps = append(steps, step{sql: sql, change: change})
@@ -62,7 +58,7 @@ func (d dialect) level(a account, want, have rights) []step {
 		steps = append(steps, d.revokeRoleAdmin(a, r)...)
 	}
 	for _, r := range gone {
-		steps = append(steps, step{sql: "REVOKE " + r.on + " FROM " + a.sql(), change: "revoked " + r.String()})
+		steps = append(steps, step{sql: revokeRoleSQL(a, r.on), change: "revoked " + r.String()})
 	}
 	return steps
 }
@@ -93,7 +89,7 @@ func levelScope(a account, on string, want, have rights) []step {
 	revoke := func(list []string) {
 		if len(list) > 0 {
 			steps = append(steps, step{
-				sql:    "REVOKE " + strings.Join(list, ", ") + " ON " + on + " FROM " + a.sql(),
+				sql:    revokeSQL(a, list, on),
 				change: "revoked " + strings.Join(list, ", ") + " ON " + on,
 			})
 		}
@@ -129,33 +125,30 @@ func levelScope(a account, on string, want, have rights) []step {
 // a table that was dropped, and gets them back with a new one of that name.
 func grantStep(a account, on string, names []string) step {
 	list := strings.Join(names, ", ")
-	s := step{sql: "GRANT " + list + " ON " + on + " TO " + a.sql(), change: "granted " + list + " ON " + on}
+	s := step{sql: grantSQL(a, names, on, false), change: "granted " + list + " ON " + on}
 	isTable := strings.HasPrefix(on, "`") && !strings.HasSuffix(on, ".*")
 	if isTable && !slices.Contains(names, "CREATE") && !slices.Contains(names, allPrivileges) {
 		s.retry = []string{
-			"GRANT CREATE, " + list + " ON " + on + " TO " + a.sql(),
-			"REVOKE CREATE ON " + on + " FROM " + a.sql(),
+			grantSQL(a, append([]string{"CREATE"}, names...), on, false),
+			revokeSQL(a, []string{"CREATE"}, on),
 		}
 	}
 	return s
 }
 
-func (d dialect) grantRole(a account, r right, want rights) step {
-	sql := "GRANT " + r.on + " TO " + a.sql()
-	if r.kind == roleAdmin || want.has(right{kind: roleAdmin, on: r.on}) {
-		sql += " WITH ADMIN OPTION"
-	}
-	return step{sql: sql, change: "granted " + r.String()}
+func grantRole(a account, r right, want rights) step {
+	admin := r.kind == roleAdmin || want.has(right{kind: roleAdmin, on: r.on})
+	return step{sql: grantRoleSQL(a, r.on, admin), change: "granted " + r.String()}
 }
 
-// revokeRoleAdmin leaves the role itself. MySQL has no statement for that.
+// revokeRoleAdmin leaves the role itself.
 func (d dialect) revokeRoleAdmin(a account, r right) []step {
 	if d.mariadb {
-		return []step{{sql: "REVOKE ADMIN OPTION FOR " + r.on + " FROM " + a.sql(), change: "revoked " + r.String()}}
+		return []step{{sql: revokeRoleAdminSQL(a, r.on), change: "revoked " + r.String()}}
 	}
 	return []step{
-		{sql: "REVOKE " + r.on + " FROM " + a.sql()},
-		{sql: "GRANT " + r.on + " TO " + a.sql(), change: "revoked " + r.String()},
+		{sql: revokeRoleSQL(a, r.on)},
+		{sql: grantRoleSQL(a, r.on, false), change: "revoked " + r.String()},
 	}
 }
 
@@ -173,14 +166,10 @@ func levelProxies(a account, want, have rights) []step {
 			continue
 		}
 		if have.has(p) {
-			steps = append(steps, step{sql: "REVOKE PROXY ON " + r.on + " FROM " + a.sql(), change: "revoked " + p.String()})
+			steps = append(steps, step{sql: revokeProxySQL(a, r.on), change: "revoked " + p.String()})
 		}
 		if want.has(p) {
-			s := step{sql: "GRANT PROXY ON " + r.on + " TO " + a.sql(), change: "granted " + p.String()}
-			if want.has(admin) {
-				s.sql += " WITH GRANT OPTION"
-			}
-			steps = append(steps, s)
+			steps = append(steps, step{sql: grantProxySQL(a, r.on, want.has(admin)), change: "granted " + p.String()})
 		}
 	}
 	return steps
@@ -199,8 +188,5 @@ func (d dialect) activate(a account, want, have rights) (sql, change string) {
 	if list == "" {
 		list = "NONE"
 	}
-	if d.mariadb {
-		return "SET DEFAULT ROLE " + list + " FOR " + a.sql(), "set DEFAULT ROLE " + list
-	}
-	return "SET DEFAULT ROLE " + list + " TO " + a.sql(), "set DEFAULT ROLE " + list
+	return d.defaultRoleSQL(a, list), "set DEFAULT ROLE " + list
 }

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -50,47 +49,6 @@ func (o accountOptions) list() []string {
 	return lines
 }
 
-// sql is the clauses that set all options, defaults too.
-func (o accountOptions) sql(d dialect) string {
-	or := func(value, otherwise string) string {
-		if value == "" {
-			return otherwise
-		}
-		return value
-	}
-	sql := "REQUIRE " + or(o.require, "NONE") + " WITH"
-	names := limitNames
-	if d.mariadb {
-		names = append(slices.Clone(names), statementTime)
-	}
-	for _, name := range names {
-		sql += " " + name + " " + or(o.limits[name], "0")
-	}
-	if d.expires() {
-		sql += " PASSWORD EXPIRE " + or(o.expire, "DEFAULT")
-	}
-	if d.replaces() {
-		sql += " PASSWORD REQUIRE CURRENT"
-		if current := or(o.current, "DEFAULT"); current != required {
-			sql += " " + current
-		}
-	}
-	if d.locksOut() {
-		sql += fmt.Sprintf(" %s %s %s %s", failedAttempts, or(o.lockout[failedAttempts], "0"), lockTime, or(o.lockout[lockTime], "0"))
-	}
-	return sql
-}
-
-// optionsSQL sets the options of an account.
-func (d dialect) optionsSQL(a account, o accountOptions) string {
-	if !d.showsCreateUser() {
-		return "GRANT USAGE ON *.* TO " + a.sql() + " " + o.sql(d)
-	}
-	return "ALTER USER " + a.sql() + " " + o.sql(d)
-}
-
-func neverExpiresSQL(a account) string { return "ALTER USER " + a.sql() + " PASSWORD EXPIRE NEVER" }
-
 // grantTail consumes what follows the account in a line of SHOW GRANTS.
 func (s *scanner) grantTail() (o accountOptions, grantable bool, err error) {
 	for s.rest != "" {
@@ -106,7 +64,7 @@ func (s *scanner) grantTail() (o accountOptions, grantable bool, err error) {
 				return o, false, err
 			}
 		case s.take("WITH "):
-		case s.take("GRANT OPTION"):
+		case s.take(grantOption):
 			grantable = true
 			s.take(" ")
 		case strings.HasPrefix(s.rest, "MAX_"):

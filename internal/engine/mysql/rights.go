@@ -30,11 +30,6 @@ type right struct {
 	grantable bool
 }
 
-const (
-	allPrivileges = "ALL PRIVILEGES"
-	grantOption   = "GRANT OPTION"
-)
-
 // String is the canonical form that [engine.Session].Privileges lists.
 func (r right) String() string {
 	switch r.kind {
@@ -47,12 +42,12 @@ func (r right) String() string {
 	case proxy:
 		return "PROXY ON " + r.on
 	case proxyAdmin:
-		return "GRANT OPTION FOR PROXY ON " + r.on
+		return grantOption + " FOR PROXY ON " + r.on
 	case restricted:
 		return "NOT " + r.name + " ON " + r.on
 	case dynamic:
 		if r.grantable {
-			return r.name + " ON " + r.on + " WITH GRANT OPTION"
+			return r.name + " ON " + r.on + withGrantOption
 		}
 	case privilege:
 	}
@@ -137,7 +132,7 @@ func (s *scanner) proxy(a account) (rights, error) {
 		return nil, errSyntax
 	}
 	rs := rights{{kind: proxy, on: on}}
-	if s.take("WITH GRANT OPTION") {
+	if s.take("WITH " + grantOption) {
 		rs = append(rs, right{kind: proxyAdmin, on: on})
 	}
 	return rs, s.end()

@@ -175,7 +175,7 @@ func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid [
 			return nil, err
 		}
 		c.result.Created = true
-		c.changed("", "CREATE LOGIN "+tsql.Name(name))
+		c.changed("", tsql.LoginCreated(name))
 	} else {
 		var changes []string
 		if clone.settings != original.settings {

@@ -68,7 +68,7 @@ func (c *cloning) createContained(ctx context.Context, p place) (place, error) {
 		return p, err
 	}
 	c.result.Created = true
-	c.changed(p.database, "CREATE USER "+tsql.Name(name))
+	c.changed(p.database, tsql.UserCreated(name))
 	p, err = c.containedPlace(ctx, p.database)
 	if err == nil && (p.original == nil || p.clone == nil) {
 		err = c.noSuchAccount(name)

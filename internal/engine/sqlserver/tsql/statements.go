@@ -73,9 +73,16 @@ func onOff(b bool) string {
 // CreateLogin makes a login with a security identifier of the caller's choice.
 // Source: "CREATE LOGIN", of which SID is for SQL Server logins only.
 func CreateLogin(login string, password redact.String, sid []byte, settings LoginSettings) redact.String {
-	return redact.New("CREATE LOGIN " + Name(login) + " WITH PASSWORD = " + Text(password.Reveal()) +
+	return redact.New(LoginCreated(login) + " WITH PASSWORD = " + Text(password.Reveal()) +
 		", SID = 0x" + strings.ToUpper(hex.EncodeToString(sid)) + ", " + settings.options())
 }
+
+// LoginCreated is as much of CreateLogin as people are told, and UserCreated of the
+// statements that make users. Sources: theirs.
+func LoginCreated(login string) string { return "CREATE LOGIN " + Name(login) }
+
+// UserCreated is explained at LoginCreated. Source: "CREATE USER".
+func UserCreated(user string) string { return "CREATE USER " + Name(user) }
 
 // AlterLogin changes a login's settings. Source: "ALTER LOGIN".
 func AlterLogin(login string, settings LoginSettings) string {
@@ -87,7 +94,7 @@ func EnableLogin(login string) string { return "ALTER LOGIN " + Name(login) + " 
 
 // CreateUser makes a login's user in the current database. Source: "CREATE USER".
 func CreateUser(user, login, schema string) string {
-	return "CREATE USER " + Name(user) + " FOR LOGIN " + Name(login) + " WITH DEFAULT_SCHEMA = " + Name(schema)
+	return UserCreated(user) + " FOR LOGIN " + Name(login) + " WITH DEFAULT_SCHEMA = " + Name(schema)
 }
 
 // MarkName is the extended property by which a contained user says whose clone
@@ -99,7 +106,7 @@ const MarkName = "tumbler:secret"
 // "sp_addextendedproperty", "SET XACT_ABORT", "BEGIN TRANSACTION".
 func CreateContainedUser(user string, password redact.String, schema, language, mark string) redact.String {
 	return redact.New("SET XACT_ABORT ON; BEGIN TRANSACTION; " +
-		"CREATE USER " + Name(user) + " WITH PASSWORD = " + Text(password.Reveal()) +
+		UserCreated(user) + " WITH PASSWORD = " + Text(password.Reveal()) +
 		", DEFAULT_SCHEMA = " + Name(schema) + ", DEFAULT_LANGUAGE = " + languageName(language) + "; " +
 		"EXEC sys.sp_addextendedproperty @name = " + Text(MarkName) + ", @value = " + Text(mark) +
 		", @level0type = N'USER', @level0name = " + Text(user) + "; " +
