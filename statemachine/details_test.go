@@ -55,11 +55,14 @@ func TestGiveUpAlert(t *testing.T) {
 		}
 		for _, want := range []string{
 			"NEEDS ATTENTION: ", known,
-			"\nFailed:         PrivilegeMissing: " + causeOf("PrivilegeMissing") + ". Then Restore with KeyUnusable: " + causeOf("KeyUnusable"),
+			"\nFailed:         PrivilegeMissing: PrivilegeMissing happened. Then Restore with KeyUnusable: KeyUnusable happened",
 		} {
 			if !strings.Contains(s.Alert.Message, want) {
 				t.Errorf("%s: the message does not say %q:\n%s", state, want, s.Alert.Message)
 			}
+		}
+		if strings.Contains(s.Alert.Message, "errorMessage") {
+			t.Errorf("%s: the message shows what only programs read:\n%s", state, s.Alert.Message)
 		}
 		// SNS: a subject is at most 99 ASCII characters on one line, an attribute
 		// is not empty.

@@ -103,7 +103,10 @@ func TestAnotherInterpreterAgrees(t *testing.T) {
 	}
 	input, err := json.Marshal(map[string]any{
 		"definition": m.Definition(), "scenarios": walks,
-		"context": map[string]any{"Execution": map[string]any{"Id": executionARN, "StartTime": "2026-03-01T12:00:00.000Z", "RedriveCount": 0}},
+		"context": map[string]any{
+			"Execution": map[string]any{"Id": executionARN, "StartTime": "2026-03-01T12:00:00.000Z", "RedriveCount": 0},
+			"State":     map[string]any{"Name": "Restore", "RetryCount": 0}, // it keeps none of its own
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,8 @@ func received() object {
 		"execution": object{"arn": executionARN, "startedAt": "2026-03-01T12:00:00.000Z"},
 		"plan":      unplanned,
 		"create":    object{"attempts": 0.0},
+		"set":       nil,
+		"test":      nil,
 		"progress":  object{"database": rotation.NotEntered},
 		"failure":   object{"Error": functionFailed, "Cause": notRepeated},
 	}
@@ -76,22 +78,31 @@ func (w *world) entered(state, from string) {
 	switch state {
 	case "Restore":
 		w.state["failure"] = failure
-	case "GiveUp":
+	case "Causes":
 		w.state["ending"] = gaveUp(w.state, failure)
 	}
 }
 
-// gaveUp is the one ending that the state machine composes itself, with the causes as
-// Lambda words them.
+// said is what a cause says to people: of a function's error its message.
+func said(cause any) string {
+	var lambda struct{ ErrorMessage string }
+	text := cause.(string)
+	if json.Unmarshal([]byte(text), &lambda) == nil && lambda.ErrorMessage != "" {
+		return lambda.ErrorMessage
+	}
+	return text
+}
+
+// gaveUp is the one ending that the state machine composes itself.
 func gaveUp(state, restore object) object {
 	plan, failure, execution := state["plan"].(object), state["failure"].(object), state["execution"].(object)
 	return object{
 		"outcome": "NeedsAttention", "severity": "critical", "alert": true, "detailType": "Rotation Failed",
 		"secret": plan["secretArn"], "error": failure["Error"],
-		"cause":   fmt.Sprintf("%s: %s. Then restoring failed with %s: %s", failure["Error"], failure["Cause"], restore["Error"], restore["Cause"]),
+		"cause":   fmt.Sprintf("%s: %s. Then restoring failed with %s: %s", failure["Error"], said(failure["Cause"]), restore["Error"], said(restore["Cause"])),
 		"subject": plan["headline"],
 		"message": fmt.Sprintf("%sFailed:         %s: %s. Then Restore with %s: %s",
-			plan["giveUp"], failure["Error"], failure["Cause"], restore["Error"], restore["Cause"]),
+			plan["giveUp"], failure["Error"], said(failure["Cause"]), restore["Error"], said(restore["Cause"])),
 		"event": object{
 			"outcome": "NeedsAttention", "secretArn": plan["secretArn"], "applications": plan["applications"], "execution": execution["arn"],
 			"step": "Restore", "error": failure["Error"], "restoreError": restore["Error"], "startedAt": execution["startedAt"],
@@ -134,7 +145,11 @@ func (w *world) expected(state string) any {
 	case "Plan":
 		return object{"request": w.state["request"], "execution": w.state["execution"]}
 	case "Restore":
-		return w.state
+		in := object{"state": object{"Name": "Restore", "EnteredTime": w.entry.UTC().Format("2006-01-02T15:04:05.000Z"), "RetryCount": float64(len(w.answers["Restore"]))}}
+		for _, key := range []string{"request", "execution", "plan", "create", "progress", "set", "test", "failure"} {
+			in[key] = w.state[key]
+		}
+		return in
 	case "SetSecretByFunction", "TestSecretByFunction":
 		// Nothing else than Secrets Manager would send (AWS Secrets Manager user
 		// guide, "Lambda rotation functions").

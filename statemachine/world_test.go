@@ -93,6 +93,7 @@ type world struct {
 	caught   map[string]bool            // "state -> next" by Catch
 	taken    map[string]bool            // "state -> next" of any kind
 	lastTask asl.Event
+	entry    time.Time // when the last state was entered
 	events   []asl.Event
 	says     string // what a rotation function's errors quote
 }
@@ -117,6 +118,7 @@ func (w *world) run(ctx context.Context, m *asl.Machine, jitter float64) asl.Res
 			switch {
 			case e.Entered && branches[e.State] != "": // within last
 			case e.Entered:
+				w.entry = e.Time
 				if last != "" {
 					w.taken[last+" -> "+e.State] = true
 					task := w.lastTask.State

@@ -219,6 +219,8 @@ type run struct {
 	// What differs from case to case within an outcome. Default: the outcome's.
 	applications, advice string
 
+	refused string // for how long AWSCURRENT was, in words. Optional.
+
 	redriven bool   // it had been cut short, which was alerted
 	runbook  string // where the runbook is published. Optional.
 }
@@ -273,24 +275,48 @@ func (r run) toldAtTheKeyboard(code fault.Code) bool {
 }
 
 // restored describes a rotation that failed and after which AWSCURRENT has logged
-// in.
+// in. An attempt of Restore that did not answer may have found AWSCURRENT refused and
+// have put it right, so that this one sees nothing of it.
 func (r run) restored(in RestoreInput, s settlement) Ending {
-	unsure := in.Set == nil && !answered(in.Failure.Error)
+	unsure := in.Set == nil && (!answered(in.Failure.Error) || in.State.RetryCount > 0)
 	recovered := s.reset || in.Set != nil && in.Set.recovered()
 	r.applications = unaffected
 	if s.refused || recovered || in.Plan.Strategy != AlternatingUsers && (unsure || in.Set != nil) {
 		r.applications = restored
 	}
-	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))
-	e.Event.Recovered = recovered
+	var known Event
 	if r.applications == restored {
 		var changedAt *time.Time
 		if in.Set != nil {
 			changedAt = in.Set.ChangedAt
 		}
-		e.Event.gap(in.Plan, changedAt, in.Create.At, r.now)
+		known.gap(in.Plan, changedAt, in.Create.At, r.now)
+		r.refused = known.refusedFor(s.refused)
 	}
+	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))
+	e.Event.Recovered = recovered
+	e.Event.CredentialGapMs, e.Event.CredentialGapAtMostMs = known.CredentialGapMs, known.CredentialGapAtMostMs
 	return e
+}
+
+// refusedFor says for how long only AWSPENDING logged in. seen: in this attempt
+// AWSCURRENT was refused.
+func (e Event) refusedFor(seen bool) string {
+	known := "for a time that is not known"
+	switch {
+	case e.CredentialGapMs != nil:
+		known = "for " + milliseconds(*e.CredentialGapMs)
+	case e.CredentialGapAtMostMs != nil:
+		known = "for " + milliseconds(*e.CredentialGapAtMostMs) + " at most: the answer to the change was lost"
+	}
+	if !seen && e.CredentialGapMs == nil {
+		return "perhaps, " + known
+	}
+	return known
+}
+
+func milliseconds(ms int64) string {
+	return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond).String()
 }
 
 // answered reports whether the last attempt of a step ended with a code of ours, so

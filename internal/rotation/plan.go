@@ -68,7 +68,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	if plan, err = plan.inWindow(request, now); err != nil {
 		return Planned{}, err
 	}
-	plan.GiveUp = run{execution: in.Execution, plan: plan, runbook: p.Runbook}.giveUp()
+	plan.GiveUp = run{request: request, execution: in.Execution, plan: plan, runbook: p.Runbook}.giveUp()
 	return plan, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Restore puts things right after a failure. It asks the database which
@@ -34,6 +35,13 @@ type RestoreInput struct {
 	Set       *SetResult      `json:"set"`
 	Test      *TestResult     `json:"test"`
 	Failure   Failure         `json:"failure"`
+	State     State           `json:"state"`
+}
+
+// State is what the context object tells of the state that calls a function. It is
+// handed on whole, as [Context] is.
+type State struct {
+	RetryCount int `json:"RetryCount"` // of earlier attempts of the same state
 }
 
 // Run restores the secret and says how the rotation ended. It may be repeated.
@@ -96,7 +104,11 @@ func (in RestoreInput) failedStep() string {
 // What it may have taken over from an earlier one stays: the database may have it.
 func (r Restore) stepBack(ctx context.Context, plan Planned, labels map[string]string) (did string, err error) {
 	hold := Hold(plan.VersionID)
-	if labels[Pending] == plan.VersionID && len(plan.leftovers()) > 0 {
+	needed, err := r.needed(ctx, plan, labels)
+	if err != nil {
+		return "", err
+	}
+	if needed {
 		return "kept AWSPENDING: it may hold the password of a rotation before this one, which the next one takes over.", nil
 	}
 	did = "nothing: no step had gone to the database."
@@ -112,6 +124,34 @@ func (r Restore) stepBack(ctx context.Context, plan Planned, labels map[string]s
 		return "could not take its labels off (" + fault.From(err).Error() + "), which the next rotation will do.", nil
 	}
 	return did, err
+}
+
+// needed reports whether this rotation's version may hold a password that it has taken
+// over and the database has. It does not where AWSCURRENT is that password by now: a
+// rotation that was faster has taken over the same, and succeeded.
+func (r Restore) needed(ctx context.Context, plan Planned, labels map[string]string) (bool, error) {
+	if labels[Pending] != plan.VersionID || len(plan.leftovers()) == 0 {
+		return false, nil
+	}
+	current, err := r.document(ctx, plan, labels[Current])
+	if err == nil {
+		var own secretdoc.Document
+		if own, err = r.document(ctx, plan, plan.VersionID); err == nil {
+			return sameAccount(own, current, Pending) != nil || !own.Password.Equal(current.Password), nil
+		}
+	}
+	if fault.CodeOf(err).Retryable() {
+		return false, err
+	}
+	return true, nil // nobody knows
+}
+
+func (r Restore) document(ctx context.Context, plan Planned, versionID string) (secretdoc.Document, error) {
+	value, _, err := r.Secrets.Value(ctx, plan.SecretARN, Version{ID: versionID})
+	if err != nil {
+		return secretdoc.Document{}, err
+	}
+	return secretdoc.Parse(value)
 }
 
 // reconcile asks the database, makes AWSCURRENT log in, and takes the labels off.

@@ -345,18 +345,22 @@ func TestRestoreTellsOfTheGap(t *testing.T) {
 		works   string
 		want    string
 		gap     string // ms; "<" and the most that it can be, where the answer was lost
+		retries int    // of Restore: what an earlier attempt has found is not known
+		says    string
 	}{
-		"the statement was refused":   {nil, "PrivilegeMissing", "current", "unaffected", ""},
-		"the answer was lost":         {nil, "OutcomeUnknown", "current", "restored", "<90000"},
-		"the function died":           {nil, "Sandbox.Timedout", "current", "restored", "<90000"},
-		"it was found changed":        {nil, "PrivilegeMissing", "pending", "restored", "<90000"},
-		"it was set and did not test": {&rotation.SetResult{ChangedAt: &changedAt}, "CertificateRejected", "pending", "restored", "60000"},
+		"the statement was refused":   {nil, "PrivilegeMissing", "current", "unaffected", "", 0, ""},
+		"the answer was lost":         {nil, "OutcomeUnknown", "current", "restored", "<90000", 0, "perhaps, for 1m30s at most: the answer to the change was lost"},
+		"the function died":           {nil, "Sandbox.Timedout", "current", "restored", "<90000", 0, "perhaps, for 1m30s at most: the answer to the change was lost"},
+		"it was found changed":        {nil, "PrivilegeMissing", "pending", "restored", "<90000", 0, "for 1m30s at most: the answer to the change was lost"},
+		"it was set and did not test": {&rotation.SetResult{ChangedAt: &changedAt}, "CertificateRejected", "pending", "restored", "60000", 0, "for 1m0s"},
+		"Restore had hung":            {nil, "WindowClosed", "current", "restored", "<90000", 1, "perhaps, for 1m30s at most: the answer to the change was lost"},
 	} {
 		v, s := newVault(), &server{answers: map[string]fault.Code{tc.works: ""}}
 		in := failedAt(v, "SetSecret")
 		v.stored(document("pending"))
 		in.Set, in.Failure.Error = tc.set, tc.failure
 		in.Create.At = new(noon.Add(-90 * time.Second))
+		in.State.RetryCount = tc.retries
 		e, _, err := restore(t, v, s, in)
 		gap := ""
 		if ms := e.Event.CredentialGapMs; ms != nil {
@@ -370,6 +374,9 @@ func TestRestoreTellsOfTheGap(t *testing.T) {
 		}
 		if again := strings.Contains(e.Subject, "again"); again != (tc.want == "restored") {
 			t.Errorf("%s: the subject is %q", name, e.Subject)
+		}
+		if _, after, told := strings.Cut(e.Message, "\nRefused:        "); told != (tc.says != "") || told && !strings.HasPrefix(after, tc.says+"\n") {
+			t.Errorf("%s: the message does not say %q:\n%s", name, tc.says, e.Message)
 		}
 	}
 }
