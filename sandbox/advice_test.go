@@ -57,8 +57,9 @@ func TestEventTellsWhatToCorrect(t *testing.T) {
 	}
 }
 
-// A secret that moves to another server may have been moved by a thief.
-func TestPreflightTellsThatTheHostChanged(t *testing.T) {
+// A secret that moves to another server may have been moved by a thief: preflight says
+// so, and the one rotation that goes there tells people, however it ends.
+func TestHostThatChangedIsTold(t *testing.T) {
 	w := newPreflightWorld(t, nil)
 	keys := goodKeys(w)
 	keys["host"] = "db.invalid"
@@ -66,6 +67,16 @@ func TestPreflightTellsThatTheHostChanged(t *testing.T) {
 	w.put(encode(w, goodKeys(w)))
 	if hint := verdict(t, w.preflight(plainRequest), "credentials").Hint; !strings.Contains(hint, "AWSPREVIOUS names another host") {
 		t.Errorf("preflight says %q", hint)
+	}
+	for _, first := range []bool{true, false} {
+		if e := w.rotate(plainRequest); e.State != "Rotated" {
+			t.Fatalf("%s %s %s", e.State, e.Error, e.Cause)
+		}
+		says(t, w.messages(1)[0], "rotated, on another host than before", "warning", "AWSPREVIOUS names another host")
+		advice := strings.Join(w.lastEvent().Advice, "")
+		if strings.Contains(advice, "AWSPREVIOUS names another host") != first {
+			t.Errorf("the event advises %q", advice)
+		}
 	}
 	w.put("no document")
 	w.put(encode(w, goodKeys(w)))

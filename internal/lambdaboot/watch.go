@@ -41,7 +41,8 @@ func Heartbeat(engines engine.Table) Builder {
 			Beats: func(b audit.Beats) {
 				e.Metrics.Put(map[metrics.Name]float64{metrics.Drift: float64(b.Drift), unreachable: float64(b.Unreachable)}, nil, nil)
 			},
-			Log: func(secret, what string) { e.Log.Warn("no heartbeat", keySecret, secret, keyCause, what) },
+			Log:    func(secret, what string) { e.Log.Warn("no heartbeat", keySecret, secret, keyCause, what) },
+			Advise: func(secret, what string) { e.Log.Warn("advice", keySecret, secret, keyCause, what) },
 		}.Run)
 	}
 }

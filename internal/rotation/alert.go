@@ -64,6 +64,7 @@ func (r run) alert(e Ending, did string) string {
 		l.add("Tumbler did", did)
 	}
 	l.add("What to do", cmp.Or(r.advice, advice[e.Outcome]))
+	l.add("Advice", strings.Join(e.Event.Advice, ". "))
 	l.add("Explained", explained(e.Error))
 	l.add("Runbook", r.runbookLine(e.Error))
 	l.add("Asked for by", r.request.Trigger.words())
@@ -174,10 +175,11 @@ var advice = map[Outcome]string{
 }
 
 // tellSuccess makes a success worth a message when it settles what was alerted
-// before, or when the superuser has reset a password.
+// before, when the superuser has reset a password, or when the secret has gone to
+// another host.
 func (r run) tellSuccess(e *Ending, recovered bool) {
 	settles := r.plan.settles() || r.redriven
-	if !settles && !recovered {
+	if !settles && !recovered && !r.moved {
 		return
 	}
 	e.Alert, e.Event.Healed, e.Event.Recovered = true, settles, recovered
@@ -187,6 +189,12 @@ func (r run) tellSuccess(e *Ending, recovered bool) {
 		"nothing; what was alerted before about this secret is settled."
 	if r.redriven {
 		what = "This rotation had been cut short. Redriven, it succeeded and left nothing over: AWSCURRENT logs in."
+	}
+	if r.moved {
+		e.Severity = severityWarning
+		headline = "rotated, on another host than before"
+		what = "The secret names another host or port than its version before. It was rotated there: AWSCURRENT logs in."
+		todo = "nothing, if somebody has moved the database. Otherwise find out who changed the secret."
 	}
 	if recovered {
 		e.Severity = severityWarning

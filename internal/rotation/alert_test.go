@@ -64,6 +64,11 @@ func alerts(t *testing.T) (endings []rotation.Ending) {
 	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), finish))
 	finish.Set.LoggedInWith = rotation.WithSuperuser
 	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), finish))
+	finish.Set.LoggedInWith, finish.Create.Moved = rotation.Current, true
+	add(rotation.Finish{Secrets: v, Now: atNoon}.Run(t.Context(), finish))
+	moved := failedAt(newVault(), "SetSecret")
+	moved.Create.Moved = true
+	add(restored(newVault(), works, moved))
 
 	request, err := rotation.ParseRequest(json.RawMessage(`{"secretId":"prod/app"}`))
 	if err != nil {

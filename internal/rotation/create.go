@@ -38,6 +38,9 @@ type Created struct {
 
 	// StaleKeys are keys of the secret under which the old password stays.
 	StaleKeys []string `json:"staleKeys,omitempty"`
+
+	// Moved is true when AWSPREVIOUS names another host or port than AWSCURRENT.
+	Moved bool `json:"moved,omitempty"`
 }
 
 // Run makes the version. It may be repeated: the version keeps the password
@@ -62,6 +65,10 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err != nil {
 		return Created{}, err
 	}
+	moved := false
+	if !MadeByRotation(plan.CurrentVersionID) { // which copies the host; whoever can feign it can store two versions as well
+		moved, _ = hasMoved(ctx, c.Secrets, plan, current) // not to know it ends no rotation
+	}
 	left, err := findLeftover(ctx, c.Secrets, plan, account)
 	if err != nil {
 		return Created{}, err
@@ -78,8 +85,27 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err := c.lookAgain(ctx, plan); err != nil {
 		return Created{}, err
 	}
-	return Created{Attempts: in.Create.Attempts + 1, At: new(c.Now().UTC()), StaleKeys: plan.staleKeys(current)}, nil
+	return Created{Attempts: in.Create.Attempts + 1, At: new(c.Now().UTC()), StaleKeys: plan.staleKeys(current), Moved: moved}, nil
 }
+
+// hasMoved reports whether AWSPREVIOUS is of another server than AWSCURRENT. A version
+// that is not there or that nobody can read is of none.
+func hasMoved(ctx context.Context, secrets ValueReader, plan Planned, current secretdoc.Document) (bool, error) {
+	if plan.PreviousVersionID == "" {
+		return false, nil
+	}
+	value, _, err := secrets.Value(ctx, plan.SecretARN, Version{ID: plan.PreviousVersionID})
+	if fault.Is(err, fault.VersionNotReady) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	previous, err := secretdoc.Parse(value)
+	return err == nil && (previous.Host != current.Host || previous.Port != current.Port), nil
+}
+
+const adviceMoved = "AWSPREVIOUS names another host or port. If nobody has moved the database, find out who changed the secret: from now on passwords go there"
 
 func functionFailed(plan Planned) error {
 	return fault.New(fault.RotationFunctionFailed,

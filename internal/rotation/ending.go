@@ -110,7 +110,7 @@ type Ending struct {
 	DetailType string  `json:"detailType"`
 
 	// Alert is true when people are told: of every failure, and of a success that
-	// settles an earlier one or needed the superuser's help.
+	// settles an earlier one, needed the superuser's help, or went to another host.
 	Alert bool `json:"alert"`
 
 	Event Event `json:"event"`
@@ -222,6 +222,7 @@ type run struct {
 	refused string // for how long AWSCURRENT was, in words. Optional.
 
 	redriven bool   // it had been cut short, which was alerted
+	moved    bool   // the secret names another server than its version before
 	runbook  string // where the runbook is published. Optional.
 }
 
@@ -230,8 +231,10 @@ func (r run) rotated(set SetResult, created Created) Ending {
 	if set.recovered() || !slices.Contains([]string{"", Current, Pending, "rotationFunction"}, set.LoggedInWith) {
 		r.applications = restored // AWSCURRENT had been refused
 	}
+	r.moved = created.Moved
 	e := r.end(Rotated, Failure{}, "")
-	e.Event.Changes, e.Event.Advice, e.Event.StaleKeys = set.Changes, set.Advice, created.StaleKeys
+	e.Event.Changes, e.Event.StaleKeys = set.Changes, created.StaleKeys
+	e.Event.Advice = append(e.Event.Advice, set.Advice...)
 	r.tellSuccess(&e, set.recovered())
 	return e
 }
@@ -352,6 +355,9 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 			StartedAt:    r.execution.StartedAt,
 			EndedAt:      r.now.UTC(),
 		},
+	}
+	if r.moved {
+		e.Event.Advice = []string{adviceMoved}
 	}
 	if outcome == Rotated {
 		e.DetailType, e.Alert = "Rotation Succeeded", false

@@ -187,9 +187,9 @@ func noneAccepted(refused error, current secretdoc.Document) error {
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
 }
 
-// adviceOnTLS is what there is to say about a secret that does not say whether there is
+// AdviceOnTLS is what there is to say about a secret that does not say whether there is
 // to be TLS: whoever answers in the server's place is believed when he says no.
-func adviceOnTLS(doc secretdoc.Document, session engine.Session) []string {
+func AdviceOnTLS(doc secretdoc.Document, session engine.Session) []string {
 	s, tells := session.(engine.Encrypted)
 	switch {
 	case !tells || doc.SSL != nil:

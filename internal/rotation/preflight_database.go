@@ -39,7 +39,7 @@ func (f *flight) checkTLS(context.Context) (finding, error) {
 	case fault.Is(f.refusal, fault.DatabaseUnavailable, fault.DatabaseError):
 		return skip("not checked: the server ended the connection, perhaps before it came to that")
 	case f.current.SSL == nil:
-		return finding{message: f.tlsUsed(), hint: strings.Join(adviceOnTLS(f.current, f.session), "")}, nil
+		return finding{message: f.tlsUsed(), hint: strings.Join(AdviceOnTLS(f.current, f.session), "")}, nil
 	case *f.current.SSL:
 		return found("used, and the certificate is right")
 	}

@@ -70,33 +70,20 @@ func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
 	if keys := f.plan.staleKeys(f.current); len(keys) > 0 {
 		hints = append(hints, fmt.Sprintf("The password stands in the keys %q as well, which would keep the old one. Name them in alsoUpdate if applications read them", keys))
 	}
-	moved, err := f.hasMoved(ctx)
+	plan := f.plan // there is none where the configuration is at fault
+	plan.SecretARN, plan.PreviousVersionID = f.secret.ARN, f.secret.Labels[Previous]
+	moved, err := hasMoved(ctx, f.Secrets, plan, f.current)
 	if err != nil {
 		return finding{}, err
 	}
 	if moved {
-		hints = append(hints, "AWSPREVIOUS names another host or port. If nobody has moved the database, find out who changed the secret: from now on passwords go there")
+		hints = append(hints, adviceMoved)
+	}
+	if f.plan.RecoverPassword && f.plan.Username == "" {
+		hints = append(hints, `Name the user in rotations.yaml ("username"): without it the superuser resets whom all versions of the secret name, and Secrets Manager forgets versions in time`)
 	}
 	result.hint = strings.Join(hints, ". ")
 	return result, nil
-}
-
-// hasMoved reports whether AWSPREVIOUS is of another server than AWSCURRENT. A version
-// that is not there or that nobody can read is of none.
-func (f *flight) hasMoved(ctx context.Context) (bool, error) {
-	id := f.secret.Labels[Previous]
-	if id == "" {
-		return false, nil
-	}
-	value, _, err := f.Secrets.Value(ctx, f.secret.ARN, Version{ID: id})
-	if fault.Is(err, fault.VersionNotReady) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	previous, err := secretdoc.Parse(value)
-	return err == nil && (previous.Host != f.current.Host || previous.Port != f.current.Port), nil
 }
 
 func (f *flight) checkEngine(context.Context) (_ finding, err error) {

@@ -246,3 +246,18 @@ func TestPreflightMakesTheNextVersion(t *testing.T) {
 		})
 	}
 }
+
+// Versions that prove whose account it is are forgotten in time; a name in the
+// configuration is not.
+func TestPreflightAdvisesToNameTheUser(t *testing.T) {
+	for request, advised := range map[string]bool{
+		`{"secretId":"prod/app","recoverPassword":true}`:                  true,
+		`{"secretId":"prod/app","recoverPassword":true,"username":"app"}`: false,
+		`{"secretId":"prod/app"}`:                                         false,
+	} {
+		result := fly(t, newPreflight(newVault(), &server{answers: map[string]fault.Code{"current": ""}}), request)
+		if hint := checkOf(t, result, "credentials").Hint; strings.Contains(hint, "rotations.yaml") != advised {
+			t.Errorf("%s: %q", request, hint)
+		}
+	}
+}

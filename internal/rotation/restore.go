@@ -54,7 +54,7 @@ type State struct {
 func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	in.Plan = in.Plan.made()
 	request, _ := ParseRequest(in.Request) // Plan has reported what is wrong with it
-	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now(), runbook: r.Runbook}
+	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now(), runbook: r.Runbook, moved: in.Create.Moved}
 	if in.Plan.Decision != Rotate {
 		if secret, err := r.Secrets.Describe(ctx, request.SecretID); err == nil {
 			end.plan.SecretARN, end.plan.SecretName = secret.ARN, secret.Name // to name it in full

@@ -96,7 +96,7 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 		return SetResult{}, err
 	}
 	defer session.Close()
-	result := SetResult{LoggedInWith: with, Advice: adviceOnTLS(a.current, session)}
+	result := SetResult{LoggedInWith: with, Advice: AdviceOnTLS(a.current, session)}
 	if with == Pending {
 		return result, a.setAgain(ctx, session)
 	}
@@ -182,7 +182,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 			return SetResult{}, err
 		}
 	}
-	return SetResult{LoggedInWith: Current, Repaired: repaired, Advice: adviceOnTLS(a.current, admin), Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
+	return SetResult{LoggedInWith: Current, Repaired: repaired, Advice: AdviceOnTLS(a.current, admin), Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
 }
 
 // ensureCurrent proves that AWSCURRENT logs in, which applications use until the

@@ -33,6 +33,7 @@ type world struct {
 	err      error
 	versions map[string]time.Time
 	running  []string
+	ssl      string // more of the secret's value
 }
 
 func newWorld() *world {
@@ -187,13 +188,14 @@ func TestNothingToTell(t *testing.T) {
 
 // Value and the engine let a heartbeat beat.
 func (w *world) Value(context.Context, string, rotation.Version) (redact.String, string, error) {
-	return redact.New(`{"engine":"postgres","host":"h","username":"u","password":"p"}`), "v2", nil
+	return redact.New(`{"engine":"postgres","host":"h","username":"u","password":"p"` + w.ssl + `}`), "v2", nil
 }
 
 type database struct {
 	world *world
 	err   error
 	then  func(*world)
+	tls   bool
 }
 
 func (d database) For(secretdoc.Document) (engine.Engine, error) { return d, nil }
@@ -204,10 +206,17 @@ func (d database) Connect(context.Context, secretdoc.Document) (engine.Session, 
 	if d.then != nil {
 		d.then(d.world)
 	}
+	if d.tls {
+		return encrypted{}, d.err
+	}
 	return session{}, d.err
 }
 
 type session struct{ engine.Session }
+
+type encrypted struct{ session }
+
+func (encrypted) Encrypted() bool { return true }
 
 func (session) Probe(context.Context) error { return nil }
 func (session) Close()                      {}
@@ -234,12 +243,31 @@ func TestHeartbeat(t *testing.T) {
 			}
 			var measured audit.Beats
 			got, err := audit.Heartbeat{
-				Registry: w, Secrets: w, Databases: database{w, tc.err, tc.during}, Beats: func(b audit.Beats) { measured = b },
+				Registry: w, Secrets: w, Databases: database{w, tc.err, tc.during, false}, Beats: func(b audit.Beats) { measured = b },
 			}.Run(t.Context(), audit.Tick{})
 			if err != nil || got != tc.want || measured != got {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})
+	}
+}
+
+// A server that has TLS today may say tomorrow that it has none, or a stranger in its
+// place. The heartbeat advises to have the secret say it, until it does.
+func TestHeartbeatAdvisesTLS(t *testing.T) {
+	for ssl, want := range map[string]audit.Beats{
+		``: {Well: 1, Advised: 1}, `,"ssl":true`: {Well: 1}, `,"ssl":false`: {Well: 1},
+	} {
+		w := newWorld()
+		w.ssl = ssl
+		said := ""
+		got, err := audit.Heartbeat{
+			Registry: w, Secrets: w, Databases: database{world: w, tls: true}, Beats: func(audit.Beats) {},
+			Advise: func(secret, what string) { said = secret + ": " + what },
+		}.Run(t.Context(), audit.Tick{})
+		if err != nil || got != want || strings.HasPrefix(said, `prod/app: Set "ssl" to true`) != (want.Advised == 1) {
+			t.Errorf("%q: got %+v, %v, %q", ssl, got, err, said)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type Heartbeat struct {
 	Databases rotation.Databases
 	Beats     func(Beats)               // the metrics
 	Log       func(secret, what string) // told of each that is not well. Optional.
+	Advise    func(secret, what string) // told of each that had better say "ssl". Optional.
 }
 
 // Beats counts what was found.
@@ -34,6 +35,7 @@ type Beats struct {
 	Drift       int `json:"drift"`       // the database refuses AWSCURRENT
 	Unreachable int `json:"unreachable"` // no answer, or not even asked: something is wrong before, or the time was up
 	Skipped     int `json:"skipped"`     // a rotation is under way, or there is no engine for it
+	Advised     int `json:"advised"`     // of those that are well: the secret does not say whether there is to be TLS
 }
 
 // Run asks every database. Codes: those of the registry.
@@ -54,9 +56,15 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 		g.Go(func() error {
 			one, cancel := context.WithTimeout(ctx, patience)
 			defer cancel()
-			err := h.login(one, e.SecretID)
+			advice, err := h.login(one, e.SecretID)
 			mu.Lock()
 			defer mu.Unlock()
+			for _, what := range advice {
+				beats.Advised++
+				if h.Advise != nil {
+					h.Advise(e.SecretID, what)
+				}
+			}
 			switch {
 			case err == nil:
 				beats.Well++
@@ -98,39 +106,43 @@ func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 var errNoEngine = errors.New("there is no engine for this database")
 
 // login returns AlreadyRotating while a rotation is under way: between the change
-// in the database and the move of AWSCURRENT a refusal means nothing.
-func (h Heartbeat) login(ctx context.Context, secretID string) error {
+// in the database and the move of AWSCURRENT a refusal means nothing. When all is well
+// it tells what the secret had better say.
+func (h Heartbeat) login(ctx context.Context, secretID string) (advice []string, err error) {
 	before, err := h.resting(ctx, secretID)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	value, _, err := h.Secrets.Value(ctx, secretID, rotation.Version{Label: rotation.Current})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	doc, err := secretdoc.Parse(value)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	database, err := h.Databases.For(doc)
 	if err != nil {
-		return errNoEngine
+		return nil, errNoEngine
 	}
 	session, err := database.Connect(ctx, doc)
 	if err == nil {
 		defer session.Close()
-		return session.Probe(ctx)
+		if err := session.Probe(ctx); err != nil {
+			return nil, err
+		}
+		return rotation.AdviceOnTLS(doc, session), nil
 	}
 	if fault.Is(err, fault.LoginRefused) {
 		after, again := h.resting(ctx, secretID)
 		if again != nil {
-			return again
+			return nil, again
 		}
 		if after != before {
-			return fault.New(fault.AlreadyRotating, "the secret was rotated meanwhile", "")
+			return nil, fault.New(fault.AlreadyRotating, "the secret was rotated meanwhile", "")
 		}
 	}
-	return err
+	return nil, err
 }
 
 // resting returns the version that is AWSCURRENT of a secret that no rotation is
