@@ -142,7 +142,7 @@ func TestRotatorStartedTwice(t *testing.T) {
 // wherever that is, counts as dead: its password is taken over, and what it does
 // afterwards all the same is harmless.
 func TestRotatorAndWorkflowAtOnce(t *testing.T) {
-	for _, operation := range []string{"DescribeSecret", "GetRandomPassword", "PutSecretValue", "UpdateSecretVersionStage"} {
+	for _, operation := range []string{"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"} {
 		t.Run(operation, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)

@@ -276,7 +276,7 @@ func (c client) Value(_ context.Context, secretID string, v rotation.Version) (v
 	return value, id, err
 }
 
-func (c client) RandomPassword(context.Context, rotation.PasswordPolicy) (redact.String, error) {
+func (c client) newPassword(rotation.PasswordPolicy) (redact.String, error) {
 	c.e.made++
 	return redact.New(fmt.Sprintf("%srandom-%d", hidden, c.e.made)), nil
 }

@@ -122,7 +122,7 @@ func (e *estate) task(ctx context.Context, r *realRun, t asl.Task) (out json.Raw
 	case "Plan":
 		out, err = invoke(ctx, t.Input, rotation.Plan{Secrets: c, Executions: c, Region: "eu-central-1", Functions: []string{functionARN}, Now: now}.Run)
 	case "CreateSecret":
-		out, err = invoke(ctx, t.Input, rotation.Create{Secrets: c, Executions: c, Now: now}.Run)
+		out, err = invoke(ctx, t.Input, rotation.Create{Secrets: c, Executions: c, NewPassword: c.newPassword, Now: now}.Run)
 	case "SetSecret":
 		out, err = invoke(ctx, t.Input, rotation.Set{Secrets: c, Databases: c.engines(), Servers: c, Now: now}.Run)
 	case "ReadyToTest":

@@ -362,9 +362,7 @@ func (d *deployment) services() []service {
 	}
 	list := []service{scheduler}
 	if d.hasRotator() {
-		secrets.allowed = append(secrets.allowed,
-			within([]string{"secretsmanager:PutSecretValue"}, written),
-			within([]string{"secretsmanager:GetRandomPassword"}, anyResource))
+		secrets.allowed = append(secrets.allowed, within([]string{"secretsmanager:PutSecretValue"}, written))
 	}
 	if len(d.superusers(d.rotations)) > 0 {
 		list = append(list, service{"Rds", "rds", "AWS_ENDPOINT_URL_RDS", []statement{within(rdsActions, anyResource)}})

@@ -33,7 +33,6 @@ func (d *deployment) createSecretMay() []statement {
 			},
 			Resources: d.secrets(),
 		},
-		mayGetRandomPassword,
 		d.mayListExecutions(),
 	}, d.keysMay(d.rotations, []string{"kms:Decrypt", "kms:GenerateDataKey"}, false)...)
 }
@@ -104,7 +103,6 @@ func (d *deployment) rotatorMay() []statement {
 			},
 			Resources: d.arns(rotations),
 		},
-		mayGetRandomPassword,
 		d.mayLookUp(),
 	}
 	statements = append(statements, d.serversMay(rotations)...)
@@ -199,11 +197,6 @@ func (d *deployment) mayPublish() []statement {
 var mayListSchedules = statement{
 	Actions: []string{"scheduler:ListSchedules"}, Resources: anyResource,
 	Why: "ListSchedules has no resource: IAM allows it on * only.",
-}
-
-var mayGetRandomPassword = statement{
-	Actions: []string{"secretsmanager:GetRandomPassword"}, Resources: anyResource,
-	Why: "GetRandomPassword has no resource: IAM allows it on * only.",
 }
 
 // mayListExecutions: whether an AWSPENDING version belongs to a running

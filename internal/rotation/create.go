@@ -19,8 +19,9 @@ type Create struct {
 		VersionWriter
 		LabelMover
 	}
-	Executions Executions
-	Now        func() time.Time
+	Executions  Executions
+	NewPassword func(PasswordPolicy) (redact.String, error) // default [RandomPassword]
+	Now         func() time.Time
 }
 
 // functionAttempts is how often an existing rotation function is asked to set a
@@ -73,7 +74,7 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err != nil {
 		return Created{}, err
 	}
-	if err := storeNext(ctx, c.Secrets, plan, current, left.password); err != nil {
+	if err := storeNext(ctx, c.Secrets, plan, current, left.password, c.NewPassword); err != nil {
 		return Created{}, err
 	}
 	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
@@ -187,14 +188,17 @@ func passwordOf(ctx context.Context, secrets ValueReader, secretARN, versionID s
 
 // storeNext puts the version under a label of its own. Nobody takes it away from a
 // version whose password may be in the database, whatever becomes of AWSPENDING.
-// Without a password it asks for a new one.
-func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current secretdoc.Document, password redact.String) error {
+// Without a password it makes a new one.
+func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current secretdoc.Document, password redact.String, newPassword func(PasswordPolicy) (redact.String, error)) error {
 	account, err := target(plan, current)
 	if err != nil {
 		return err
 	}
 	if password.IsEmpty() {
-		if password, err = newPassword(ctx, secrets, plan.Password, account); err != nil {
+		if newPassword == nil {
+			newPassword = RandomPassword
+		}
+		if password, err = newPassword(plan.Password.policy(account.Traits())); err != nil {
 			return err
 		}
 	}

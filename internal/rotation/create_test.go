@@ -11,7 +11,7 @@ import (
 
 func create(t *testing.T, v *vault, plan rotation.Planned, executions running) (rotation.Created, error) {
 	t.Helper()
-	return rotation.Create{Secrets: v, Executions: executions, Now: atNoon}.
+	return rotation.Create{Secrets: v, NewPassword: v.newPassword, Executions: executions, Now: atNoon}.
 		Run(t.Context(), rotation.StepInput{Plan: plan, Execution: rotation.Execution{ARN: thisExecution}})
 }
 
@@ -102,13 +102,13 @@ func TestCreateCountsAttempts(t *testing.T) {
 	plan.RotationFunction = "arn:function"
 	in := rotation.StepInput{Plan: plan, Execution: rotation.Execution{ARN: thisExecution}}
 	for range 4 {
-		created, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
+		created, err := rotation.Create{Secrets: v, NewPassword: v.newPassword, Now: atNoon}.Run(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		in.Create = created
 	}
-	_, err := rotation.Create{Secrets: v, Now: atNoon}.Run(t.Context(), in)
+	_, err := rotation.Create{Secrets: v, NewPassword: v.newPassword, Now: atNoon}.Run(t.Context(), in)
 	if !fault.Is(err, fault.RotationFunctionFailed) || !strings.Contains(err.Error(), "arn:function failed 4 times") {
 		t.Errorf("got %v", err)
 	}

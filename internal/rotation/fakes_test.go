@@ -102,9 +102,9 @@ func (v *vault) CreatedAt(_ context.Context, _, versionID string) (time.Time, er
 	return noon.Add(-time.Hour), v.fails["CreatedAt"]
 }
 
-func (v *vault) RandomPassword(context.Context, rotation.PasswordPolicy) (redact.String, error) {
+func (v *vault) newPassword(rotation.PasswordPolicy) (redact.String, error) {
 	v.made++
-	return redact.New("new-" + strconv.Itoa(v.made)), v.fails["RandomPassword"]
+	return redact.New("new-" + strconv.Itoa(v.made)), nil
 }
 
 func (v *vault) PutVersion(_ context.Context, _, id, label string, value redact.String) error {

@@ -1,7 +1,7 @@
 package rotation
 
 import (
-	"context"
+	"crypto/rand"
 	"fmt"
 	"strings"
 
@@ -9,8 +9,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// PasswordOptions say how new passwords look. They are those of
-// GetRandomPassword; what is left out is the engine's default. Source: AWS
+// PasswordOptions say how new passwords look. They are named and mean what those of
+// GetRandomPassword do; what is left out is the engine's default. Source: AWS
 // Secrets Manager API reference, "GetRandomPassword".
 type PasswordOptions struct {
 	Length             int     `json:"length,omitempty"` // characters, 8-128
@@ -46,7 +46,7 @@ func (o *PasswordOptions) check() error {
 	return nil
 }
 
-// PasswordPolicy is what to ask GetRandomPassword for.
+// PasswordPolicy is what a new password has to be like.
 type PasswordPolicy struct {
 	Length             int
 	ExcludeCharacters  string
@@ -77,9 +77,50 @@ func (o *PasswordOptions) policy(engine secretdoc.Traits) PasswordPolicy {
 	return p
 }
 
-// newPassword asks for one within the engine's limits.
-func newPassword(ctx context.Context, secrets VersionWriter, o *PasswordOptions, account secretdoc.Document) (redact.String, error) {
-	return secrets.RandomPassword(ctx, o.policy(account.Traits()))
+// RandomPassword makes a password: each that the policy allows is as likely as any
+// other. It is made here, by the operating system's generator, instead of by a call of
+// GetRandomPassword (docs/decisions/0021).
+func RandomPassword(p PasswordPolicy) (redact.String, error) {
+	types, err := p.possible()
+	if err != nil {
+		return redact.String{}, err
+	}
+	alphabet := strings.Join(types, "")
+	for {
+		// To draw again, instead of putting in what is missing, keeps them equally likely.
+		password := draw(alphabet, p.Length)
+		if !p.RequireEachType || hasEach(password, types) {
+			return redact.New(password), nil
+		}
+	}
+}
+
+// draw returns n characters of the alphabet, each as likely as any other.
+func draw(alphabet string, n int) string {
+	// A byte from here on would make the first characters likelier than the last.
+	bound := 256 - 256%len(alphabet)
+	password := make([]byte, 0, n)
+	random := make([]byte, 64)
+	for {
+		_, _ = rand.Read(random) // never fails: it ends the process instead
+		for _, b := range random {
+			if int(b) >= bound {
+				continue
+			}
+			if password = append(password, alphabet[int(b)%len(alphabet)]); len(password) == n {
+				return string(password)
+			}
+		}
+	}
+}
+
+func hasEach(password string, types []string) bool {
+	for _, characters := range types {
+		if !strings.ContainsAny(password, characters) {
+			return false
+		}
+	}
+	return true
 }
 
 // The types of characters of GetRandomPassword, as its API reference names them.
@@ -93,11 +134,11 @@ var characterTypes = []struct {
 	{"punctuation", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", func(p PasswordPolicy) bool { return p.ExcludePunctuation }},
 }
 
-// possible checks that there are passwords of this kind, without asking for one:
-// who only looks needs no right to call GetRandomPassword, and no password comes
-// to be that nobody uses. It returns the characters of which they are made.
+// possible checks that there are passwords of this kind. It returns the characters of
+// which they are made, by type.
 // Source: AWS Secrets Manager API reference, "GetRandomPassword".
-func (p PasswordPolicy) possible() (alphabet string, err error) {
+func (p PasswordPolicy) possible() (types []string, err error) {
+	different := 0
 	for _, t := range characterTypes {
 		if t.excluded(p) {
 			continue
@@ -109,13 +150,19 @@ func (p PasswordPolicy) possible() (alphabet string, err error) {
 			}
 		}
 		if left == "" && p.RequireEachType {
-			return "", invalidRequest("field password.excludeCharacters leaves none of the "+t.name+", of which each password has to have one",
+			return nil, invalidRequest("field password.excludeCharacters leaves none of the "+t.name+", of which each password has to have one",
 				"Exclude fewer characters, or the whole type, or set requireEachIncludedType to false")
 		}
-		alphabet += left
+		if left != "" {
+			types = append(types, left)
+		}
+		different += len(left)
 	}
-	if len(alphabet) < 2 {
-		return "", invalidRequest("field password leaves no characters to make passwords of", "Exclude fewer characters")
+	if different < 2 {
+		return nil, invalidRequest("field password leaves no characters to make passwords of", "Exclude fewer characters")
 	}
-	return alphabet, nil
+	if p.Length < shortestPassword {
+		return nil, invalidRequest(fmt.Sprintf("field password.length is %d", p.Length), fmt.Sprintf("Use a length of at least %d", shortestPassword))
+	}
+	return types, nil
 }

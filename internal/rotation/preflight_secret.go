@@ -164,10 +164,11 @@ func (f *flight) checkNames(context.Context) (_ finding, err error) {
 
 func (f *flight) checkPolicy(context.Context) (finding, error) {
 	policy := f.plan.Password.policy(f.current.Traits())
-	alphabet, err := policy.possible()
+	types, err := policy.possible()
 	if err != nil {
 		return finding{}, err
 	}
+	alphabet := strings.Join(types, "")
 	hint, err := f.wouldStore(policy, alphabet)
 	if err != nil {
 		return finding{}, err

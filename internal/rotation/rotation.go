@@ -82,8 +82,6 @@ type ValueReader interface {
 
 // VersionWriter makes new versions.
 type VersionWriter interface {
-	RandomPassword(ctx context.Context, policy PasswordPolicy) (redact.String, error)
-
 	// PutVersion stores value as version id and attaches label. It does nothing
 	// when the version already exists, whatever its value: an earlier attempt
 	// made it.

@@ -19,9 +19,10 @@ type Rotator struct {
 		VersionWriter
 		LabelMover
 	}
-	Databases Databases
-	Servers   Servers
-	Now       func() time.Time
+	Databases   Databases
+	Servers     Servers
+	NewPassword func(PasswordPolicy) (redact.String, error) // default [RandomPassword]
+	Now         func() time.Time
 
 	// Registry has the strategy, the superuser and the password options of each
 	// secret. A secret that is not in it is rotated with Strategy; so is every
@@ -122,7 +123,7 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 	if _, err := plan.account(current); err != nil {
 		return err
 	}
-	if err := storeNext(ctx, r.Secrets, plan, current, redact.String{}); err != nil {
+	if err := storeNext(ctx, r.Secrets, plan, current, redact.String{}, r.NewPassword); err != nil {
 		return err
 	}
 	secret, err := r.Secrets.Describe(ctx, plan.SecretARN)

@@ -46,7 +46,7 @@ func TestRotatorStrategy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := newVault()
 			v.pending(own, "")
-			r := rotation.Rotator{Secrets: v, Databases: &server{}, Registry: tc.registry, Strategy: tc.strategy, Now: atNoon}
+			r := rotation.Rotator{Secrets: v, NewPassword: v.newPassword, Databases: &server{}, Registry: tc.registry, Strategy: tc.strategy, Now: atNoon}
 			_, err := r.Run(t.Context(), rotation.NativeInput{Step: rotation.StepCreate, SecretID: "prod/app", ClientRequestToken: own})
 			if fault.CodeOf(err) != tc.err {
 				t.Fatalf("got %v, want %q", err, tc.err)
@@ -76,7 +76,7 @@ func TestRotatorUnderBothReadingsOfVersionStages(t *testing.T) {
 				v.replaces = replaces
 				v.pending(own, "")
 				s := &server{answers: map[string]fault.Code{"current": ""}}
-				r := rotation.Rotator{Secrets: v, Databases: s, Now: atNoon}
+				r := rotation.Rotator{Secrets: v, NewPassword: v.newPassword, Databases: s, Now: atNoon}
 				for _, step := range []string{rotation.StepCreate, rotation.StepSet, rotation.StepTest, rotation.StepFinish} {
 					for range map[bool]int{false: 1, true: 2}[step == twice] {
 						if _, err := r.Run(t.Context(), rotation.NativeInput{Step: step, SecretID: "prod/app", ClientRequestToken: own}); err != nil {
@@ -101,7 +101,7 @@ func TestRotatorDoesNotTakeAWSPENDINGBack(t *testing.T) {
 	v.replaces = true
 	v.pending(own, "")
 	v.onMove = func() { v.labels[rotation.Pending] = "v-other" }
-	_, err := rotation.Rotator{Secrets: v, Databases: &server{}, Now: atNoon}.Run(t.Context(),
+	_, err := rotation.Rotator{Secrets: v, NewPassword: v.newPassword, Databases: &server{}, Now: atNoon}.Run(t.Context(),
 		rotation.NativeInput{Step: rotation.StepCreate, SecretID: "prod/app", ClientRequestToken: own})
 	if !fault.Is(err, fault.NotPending) || v.labels[rotation.Pending] != "v-other" {
 		t.Errorf("got %v, and AWSPENDING is on %s", err, v.labels[rotation.Pending])
@@ -123,7 +123,7 @@ func TestRotatorRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v, s := newVault(), &server{}
 			v.pending(own, document("pending"))
-			_, err := rotation.Rotator{Secrets: v, Databases: s, Now: atNoon}.Run(t.Context(), tc.in)
+			_, err := rotation.Rotator{Secrets: v, NewPassword: v.newPassword, Databases: s, Now: atNoon}.Run(t.Context(), tc.in)
 			if fault.CodeOf(err) != tc.err {
 				t.Errorf("got %v, want %q", err, tc.err)
 			}

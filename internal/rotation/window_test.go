@@ -89,9 +89,9 @@ func TestNoChangeBeginsAfterTheWindowClosed(t *testing.T) {
 // hung is a Secrets Manager that answers only when nobody waits any more.
 type hung struct{ *vault }
 
-func (h hung) RandomPassword(ctx context.Context, _ rotation.PasswordPolicy) (redact.String, error) {
+func (h hung) PutVersion(ctx context.Context, _, _, _ string, _ redact.String) error {
 	<-ctx.Done()
-	return redact.String{}, fault.Wrap(context.Cause(ctx), fault.ServiceUnavailable, "Secrets Manager does not answer", "")
+	return fault.Wrap(context.Cause(ctx), fault.ServiceUnavailable, "Secrets Manager does not answer", "")
 }
 
 func TestCreateGivesUpWhenTheWindowCloses(t *testing.T) {

@@ -166,7 +166,7 @@ func (e *events) observe(r wire.Record) {
 const login = "login"
 
 // reads are the events that change nothing.
-var reads = map[string]bool{login: true, "DescribeSecret": true, "GetSecretValue": true, "GetRandomPassword": true}
+var reads = map[string]bool{login: true, "DescribeSecret": true, "GetSecretValue": true}
 
 var isFunction = map[string]bool{
 	"plan": true, "createsecret": true, "setsecret": true, "testsecret": true,

@@ -26,6 +26,7 @@ type api interface {
 	engine.Engine
 	Versions(ctx context.Context, secretID string) ([]string, error)
 	Sleep(ctx context.Context, d time.Duration) error
+	newPassword(rotation.PasswordPolicy) (redact.String, error)
 }
 
 var _ api = (*client)(nil)
@@ -88,8 +89,8 @@ func (c *client) Value(ctx context.Context, secretID string, v rotation.Version)
 	return redact.New(a.value), a.id, err
 }
 
-// RandomPassword is not a point of the search: nobody else sees it.
-func (c *client) RandomPassword(context.Context, rotation.PasswordPolicy) (redact.String, error) {
+// newPassword makes the same ones each time.
+func (c *client) newPassword(rotation.PasswordPolicy) (redact.String, error) {
 	c.random++
 	return redact.New(c.passwords + strconv.Itoa(c.random)), nil
 }

@@ -302,7 +302,7 @@ func (o *oracle) step(f invocation, on *client) (json.RawMessage, error) {
 			Secrets: c, Executions: c, Region: "eu-central-1", RotatorARN: rotatorARN, Functions: []string{foreignARN}, Now: now,
 		}.Run)
 	case "CreateSecret":
-		return run(f.input, rotation.Create{Secrets: c, Executions: c, Now: now}.Run)
+		return run(f.input, rotation.Create{Secrets: c, Executions: c, NewPassword: c.newPassword, Now: now}.Run)
 	case "SetSecret":
 		return run(f.input, rotation.Set{Secrets: c, Databases: c, Servers: c, Now: now}.Run)
 	case "TestSecret":
@@ -315,7 +315,7 @@ func (o *oracle) step(f invocation, on *client) (json.RawMessage, error) {
 		restore := rotation.Restore{Secrets: c, Databases: c, Servers: c, Now: now, Sleep: c.Sleep}
 		return readyOr(f.input, restore.Ready, restore.Run)
 	case "rotator":
-		return run(f.input, rotation.Rotator{Secrets: c, Databases: c, Servers: c, Registry: configured(f.request), Now: now}.Run)
+		return run(f.input, rotation.Rotator{Secrets: c, Databases: c, Servers: c, Registry: configured(f.request), NewPassword: c.newPassword, Now: now}.Run)
 	case "SecretsManagerRotation":
 		return run(f.input, template{c}.run)
 	}

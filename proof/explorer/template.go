@@ -60,7 +60,7 @@ func (f template) create(ctx context.Context, arn string, pending rotation.Versi
 	if _, err := f.read(ctx, arn, pending); err == nil {
 		return nil
 	}
-	password, err := f.RandomPassword(ctx, rotation.PasswordPolicy{})
+	password, err := f.newPassword(rotation.PasswordPolicy{})
 	if err != nil {
 		return err
 	}

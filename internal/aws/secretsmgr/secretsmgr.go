@@ -115,23 +115,6 @@ func (c *Client) Value(ctx context.Context, secretID string, v rotation.Version)
 	return redact.New(aws.ToString(out.SecretString)), aws.ToString(out.VersionId), nil
 }
 
-// RandomPassword implements [rotation.VersionWriter].
-func (c *Client) RandomPassword(ctx context.Context, policy rotation.PasswordPolicy) (redact.String, error) {
-	out, err := c.api.GetRandomPassword(ctx, &secretsmanager.GetRandomPasswordInput{
-		PasswordLength:          aws.Int64(int64(policy.Length)),
-		ExcludeCharacters:       &policy.ExcludeCharacters,
-		ExcludeNumbers:          &policy.ExcludeNumbers,
-		ExcludePunctuation:      &policy.ExcludePunctuation,
-		ExcludeUppercase:        &policy.ExcludeUppercase,
-		ExcludeLowercase:        &policy.ExcludeLowercase,
-		RequireEachIncludedType: &policy.RequireEachType,
-	})
-	if err != nil {
-		return redact.String{}, classify(err, "GetRandomPassword", "")
-	}
-	return redact.New(aws.ToString(out.RandomPassword)), nil
-}
-
 // PutVersion implements [rotation.VersionWriter].
 func (c *Client) PutVersion(ctx context.Context, secretID, versionID, label string, value redact.String) error {
 	_, err := c.api.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{

@@ -2,7 +2,6 @@ package secretsmgr_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net"
 	"strings"
@@ -86,10 +85,6 @@ func calls(c *secretsmgr.Client) map[string]func(context.Context) error {
 			_, _, err := c.Value(ctx, name, rotation.Version{Label: rotation.Current})
 			return err
 		},
-		"GetRandomPassword": func(ctx context.Context) error {
-			_, err := c.RandomPassword(ctx, rotation.PasswordPolicy{Length: 32, ExcludeCharacters: "/"})
-			return err
-		},
 		"PutSecretValue": func(ctx context.Context) error {
 			return c.PutVersion(ctx, name, rotation.VersionID("third"), rotation.GivenUp, redact.New(canary+"3"))
 		},
@@ -171,7 +166,7 @@ func TestClassification(t *testing.T) {
 			if !strings.Contains(err.Error(), hint) {
 				t.Errorf("%s answers %s: %q does not say %q", operation, tc.code, err, hint)
 			}
-			if operation != "GetRandomPassword" && !strings.Contains(err.Error(), name) && want != fault.VersionNotReady {
+			if !strings.Contains(err.Error(), name) && want != fault.VersionNotReady {
 				t.Errorf("%s answers %s: %q does not name the secret", operation, tc.code, err)
 			}
 		}
@@ -325,19 +320,6 @@ func TestPutVersionKeepsTheFirstValue(t *testing.T) {
 	}
 	if got := e.labels()[rotation.GivenUp]; got != third {
 		t.Errorf("the label is on %s", got)
-	}
-}
-
-func TestRandomPassword(t *testing.T) {
-	e := setup(t)
-	const excluded = `:/@"'\`
-	password, err := e.client.RandomPassword(t.Context(), rotation.PasswordPolicy{Length: 32, ExcludeCharacters: excluded})
-	e.check(err)
-	if len(password.Reveal()) != 32 || strings.ContainsAny(password.Reveal(), excluded) {
-		t.Error("the password does not keep to the policy")
-	}
-	if strings.Contains(fmt.Sprintf("%v %+v %#v", password, password, password), password.Reveal()) {
-		t.Error("the password can be printed")
 	}
 }
 
