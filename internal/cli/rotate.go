@@ -147,7 +147,7 @@ func report(cmd *cobra.Command, api *sfn.Client, arn string, watch bool) error {
 	out := terminal.New(cmd.OutOrStdout())
 	follower := follow.Config{API: api}
 	if watch {
-		follower.OnStep = out.Step
+		follower.OnStep, follower.OnSecond = out.Step, out.Second
 	}
 	ending, err := follower.Execution(cmd.Context(), arn)
 	out.Close()

@@ -17,7 +17,9 @@ func newWatch() *cobra.Command {
 		Short: "Show a rotation's states as they run",
 		Long: `Shows a rotation's states as they run, from its start to its end: of the secret's
 running execution, or else of its last one, or of EXECUTION, which is the ARN that
-'tumbler rotate', an alert or the console shows.
+'tumbler rotate', an alert or the console shows. It tells when the rotation window opens
+or closes, which attempt failed, of how many, and on a terminal for how long the state
+has been running and when the next attempt comes at the latest.
 
 The exit code is that of 'tumbler rotate'.`,
 		Example: `  tumbler watch prod/app

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 // Kind says what happened to a state.
@@ -22,6 +24,7 @@ const (
 	Retried             // an attempt failed and another one began
 	Left                // it succeeded
 	Failed              // its last attempt failed, and the failure was caught or ended the execution
+	Paused              // an attempt failed, and the next one has not begun
 )
 
 // Step is one thing that happened to a state.
@@ -33,6 +36,19 @@ type Step struct {
 	Cause string        // in words, with Retried and Failed
 	Took  time.Duration // since the state was entered
 	At    time.Time
+
+	// Which attempt failed, of how many, and the longest pause before the next one. Zero
+	// where no retry was foreseen.
+	Attempt, Of int
+	Within      time.Duration
+
+	Window *Window // what Plan has found, with its Left. Optional.
+}
+
+// Window is the rotation window of an execution.
+type Window struct {
+	rotation.Window
+	Waits bool // until it opens
 }
 
 // Ending is how the execution ended.
@@ -56,6 +72,10 @@ type Config struct {
 
 	// OnStep is told of each step, in order. Optional.
 	OnStep func(Step)
+
+	// OnSecond is called about once a second while nothing happens. With it OnStep is
+	// told of pauses, too. Optional.
+	OnSecond func()
 }
 
 // Execution follows one until it ends or ctx does.
@@ -63,7 +83,7 @@ func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
 	if c.Interval == 0 {
 		c.Interval = 500 * time.Millisecond
 	}
-	reader := reader{api: c.API, arn: arn, onStep: c.OnStep, last: &visit{}, of: map[int64]*visit{}, open: map[string]*visit{}}
+	reader := reader{api: c.API, arn: arn, onStep: c.OnStep, pauses: c.OnSecond != nil, last: &visit{}, of: map[int64]*visit{}, open: map[string]*visit{}}
 	pause := c.Interval
 	for {
 		// The status is read first: what happened before it is then in the history.
@@ -81,12 +101,24 @@ func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
 		if pause = min(pause*5/4, 10*time.Second); news {
 			pause = c.Interval
 		}
-		select {
-		case <-ctx.Done():
-			return Ending{}, ctx.Err()
-		case <-time.After(pause):
+		if err := c.pause(ctx, pause); err != nil {
+			return Ending{}, err
 		}
 	}
+}
+
+func (c Config) pause(ctx context.Context, d time.Duration) error {
+	for ; d > 0; d -= time.Second {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(d, time.Second)):
+		}
+		if c.OnSecond != nil {
+			c.OnSecond()
+		}
+	}
+	return nil
 }
 
 // reader turns history events into steps. Branches of a Parallel state go on side by
@@ -95,6 +127,7 @@ type reader struct {
 	api    *sfn.Client
 	arn    string
 	onStep func(Step)
+	pauses bool              // are told
 	seen   int64             // id of the last event read
 	last   *visit            // the state entered last
 	of     map[int64]*visit  // by event
@@ -105,7 +138,9 @@ type reader struct {
 type visit struct {
 	step    Step
 	failure *Step // its last attempt's failure, until it is known what came of it
+	told    bool  // that it pauses after the failure
 	failed  bool  // a branch of it has failed
+	retries map[int]int
 }
 
 // read reads what is new and reports whether there was anything.
@@ -123,6 +158,13 @@ func (r *reader) read(ctx context.Context) (news bool, err error) {
 				r.seen, news = event.Id, true
 				r.take(event)
 			}
+		}
+	}
+	for _, v := range r.open {
+		if r.pauses && v.failure != nil && v.failure.Within > 0 && !v.told {
+			failure := *v.failure
+			r.emit(v, Paused, failure)
+			v.failure, v.told = &failure, true
 		}
 	}
 	return news, nil
@@ -145,7 +187,7 @@ func (r *reader) take(event types.HistoryEvent) {
 			v = named
 		}
 		if v.failure == nil && !v.failed {
-			r.emit(v, Left, Step{At: at})
+			r.emit(v, Left, Step{At: at, Window: windowOf(v.step.State, event.StateExitedEventDetails.Output)})
 		}
 		r.settle(v) // a state that was left by a Catch is "exited" too
 		delete(r.open, v.step.State)
@@ -155,11 +197,23 @@ func (r *reader) take(event types.HistoryEvent) {
 	r.of[event.Id] = v
 }
 
+// windowOf reads what Plan has decided.
+func windowOf(state string, output *string) *Window {
+	var found struct {
+		Plan rotation.Planned `json:"plan"`
+	}
+	if state != "Plan" || json.Unmarshal([]byte(aws.ToString(output)), &found) != nil || found.Plan.Window == nil {
+		return nil
+	}
+	return &Window{*found.Plan.Window, found.Plan.Decision == rotation.Wait}
+}
+
 // attempt is about an event within a state.
 func (r *reader) attempt(v *visit, event types.HistoryEvent, at time.Time) {
 	if failure := failureOf(event); failure != nil {
 		failure.At = at
-		v.failure = failure
+		v.count(failure)
+		v.failure, v.told = failure, false
 		return
 	}
 	switch event.Type {

@@ -44,6 +44,7 @@ type world struct {
 
 	mu    sync.Mutex
 	tells map[string]func(ctx context.Context, attempt int) error // by state
+	plan  string                                                  // what Plan answers. Default: as good has it.
 
 	branches map[string][]string // what was shown of each branch's state
 }
@@ -58,6 +59,9 @@ func newWorld(t *testing.T) *world {
 				return next(ctx, task) // SNS and EventBridge
 			}
 			w.mu.Lock()
+			if task.State == "Plan" && w.plan != "" {
+				answer = w.plan
+			}
 			tell := w.tells[task.State]
 			w.mu.Unlock()
 			if tell != nil {
@@ -157,6 +161,75 @@ func TestRetries(t *testing.T) {
 	w.expect(shown[4:8], "○SetSecret, ↻SetSecret DatabaseUnreachable: no answer, ↻SetSecret DatabaseUnreachable: no answer, ●SetSecret")
 	if e.State != "Rotated" {
 		t.Errorf("ending %+v", e)
+	}
+}
+
+// Attempts are numbered by the rule they fall under, with the pause that it foresees.
+func TestAttempts(t *testing.T) {
+	w := newWorld(t)
+	w.tell("TestSecret", func(ctx context.Context, attempt int) error {
+		switch attempt {
+		case 0, 2:
+			return fails(always, "LoginRefused", "no")(ctx, attempt)
+		case 1:
+			return fails(always, "DatabaseUnreachable", "no answer")(ctx, attempt)
+		}
+		return fails(always, "PrivilegesDiffer", "for good")(ctx, attempt)
+	})
+	var got []string
+	_, err := follow.Config{API: w.api, Interval: time.Millisecond, OnStep: func(s follow.Step) {
+		if s.Error != "" {
+			got = append(got, fmt.Sprintf("%s %d of %d within %s", s.Error, s.Attempt, s.Of, s.Within))
+		}
+	}}.Execution(t.Context(), w.start())
+	want := []string{"LoginRefused 1 of 5 within 1s", "DatabaseUnreachable 1 of 7 within 1s", "LoginRefused 2 of 5 within 2s", "PrivilegesDiffer 0 of 0 within 0s"}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+}
+
+// What Plan has found of the window is told.
+func TestWindow(t *testing.T) {
+	w := newWorld(t)
+	w.plan = strings.Replace(good["Plan"], "{", `{"window":{"opensAt":"2026-03-01T02:00:00Z","closesAt":"2026-03-01T05:00:00Z"},`, 1)
+	var got []*follow.Window
+	_, err := follow.Config{API: w.api, Interval: time.Millisecond, OnStep: func(s follow.Step) {
+		if s.Window != nil {
+			got = append(got, s.Window)
+		}
+	}}.Execution(t.Context(), w.start())
+	if err != nil || len(got) != 1 || got[0].Waits || got[0].ClosesAt.Format(time.DateTime) != "2026-03-01 05:00:00" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// While the next attempt is waited for, that is told once, and time goes on.
+func TestPauses(t *testing.T) {
+	w := newWorld(t)
+	hold := make(chan struct{})
+	w.tell("SetSecret", func(ctx context.Context, attempt int) error {
+		if attempt == 1 {
+			<-hold // the pause itself takes no time on this clock
+		}
+		return fails(1, "Throttled", "later")(ctx, attempt)
+	})
+	arn := w.start()
+	seconds, kinds := 0, ""
+	_, err := follow.Config{
+		API: w.api, Interval: time.Millisecond,
+		OnStep: func(s follow.Step) {
+			if s.Error != "" {
+				kinds += map[follow.Kind]string{follow.Paused: "p", follow.Retried: "r"}[s.Kind]
+			}
+		},
+		OnSecond: func() {
+			if seconds++; seconds == 3 {
+				close(hold)
+			}
+		},
+	}.Execution(t.Context(), arn)
+	if err != nil || seconds < 3 || kinds != "r" && kinds != "pr" {
+		t.Errorf("%d seconds, %q, %v", seconds, kinds, err)
 	}
 }
 

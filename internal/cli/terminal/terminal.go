@@ -50,9 +50,12 @@ func (c *Checked) Write(b []byte) (int, error) {
 // Printer writes to one stream. It is not safe for concurrent use.
 type Printer struct {
 	w       io.Writer
-	live    bool       // lines may be rewritten
-	open    bool       // a state's line is waiting for its result
-	columns func() int // of the terminal; nil where there is none
+	live    bool             // lines may be rewritten
+	open    bool             // a state's line is waiting for its result
+	now     func() time.Time // default: time.Now
+	state   follow.Step      // whose line is open
+	note    string           // behind its name
+	columns func() int       // of the terminal; nil where there is none
 }
 
 // New returns a Printer for w. Colours are reduced to what the terminal can
@@ -150,17 +153,71 @@ func (p *Printer) Step(s follow.Step) {
 		case p.live:
 			p.Close() // an execution that was redriven enters a state twice
 			fmt.Fprintf(p.w, "  %s %s", cyan.Render("○"), s.State)
-			p.open = true
+			p.open, p.state, p.note = true, s, ""
 		}
 	case follow.Left:
 		if s.Type != "Succeed" {
-			p.result(green.Render("●"), s, "")
+			p.result(green.Render("●"), s, p.window(s.Window))
+		}
+	case follow.Paused:
+		if p.live {
+			p.open, p.state.State, p.note = true, s.State, fmt.Sprintf("%s: %s, next within %s", attempt(s), s.Error, s.Within)
+			p.Second()
 		}
 	case follow.Retried:
-		p.result(yellow.Render("↻"), s, yellow.Render(s.Error)+", trying again: "+s.Cause)
+		p.result(yellow.Render("↻"), s, yellow.Render(s.Error)+", "+attempt(s)+", trying again: "+s.Cause)
 	case follow.Failed:
-		p.result(red.Render("✗"), s, red.Render(s.Error)+": "+s.Cause)
+		tried := ""
+		if s.Attempt > 1 {
+			tried = ", " + attempt(s)
+		}
+		p.result(red.Render("✗"), s, red.Render(s.Error)+tried+": "+s.Cause)
 	}
+}
+
+func attempt(s follow.Step) string {
+	if s.Of == 0 {
+		return "an attempt failed"
+	}
+	return fmt.Sprintf("attempt %d of %d", s.Attempt, s.Of)
+}
+
+func (p *Printer) clock() time.Time {
+	if p.now == nil {
+		return time.Now()
+	}
+	return p.now()
+}
+
+// window says when a rotation window opens or closes.
+func (p *Printer) window(w *follow.Window) string {
+	if w == nil {
+		return ""
+	}
+	does, at := "closes", w.ClosesAt
+	if w.Waits {
+		does, at = "opens", w.OpensAt
+	}
+	text := "the rotation window " + does + " " + at.UTC().Format("2006-01-02 15:04") + " UTC"
+	if left := at.Sub(p.clock()); left > 0 {
+		text += ", in " + left.Round(time.Second).String()
+	}
+	return text
+}
+
+// Second draws the open line anew, with how long its state has been running. A line that
+// is wrapped could not be drawn anew.
+func (p *Printer) Second() {
+	if !p.live || !p.open || p.state.State == "" {
+		return
+	}
+	text := fmt.Sprintf("%-14s %8s ", p.state.State, p.clock().Sub(p.state.At).Round(time.Second))
+	if room := p.room() - len(text) - 5; len(p.note) > room {
+		text += p.note[:max(0, room)]
+	} else {
+		text += p.note
+	}
+	fmt.Fprintf(p.w, "\r\x1b[K  %s %s", cyan.Render("○"), text)
 }
 
 // ending colours a failed ending by whether somebody has to get up.
@@ -176,6 +233,12 @@ func (p *Printer) result(mark string, s follow.Step, note string) {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.open = false
 	}
+	defer func() { // it goes on: what is shown of it stays at the end
+		if p.live && s.Kind == follow.Retried {
+			p.open, p.note = true, ""
+			p.Second()
+		}
+	}()
 	lead := fmt.Sprintf("  %s %-14s %s ", mark, s.State, faint.Render(fmt.Sprintf("%8s", Duration(s.Took))))
 	p.wrapped(lead, "      ", note) // causes are long: they get the room
 }

@@ -18,6 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
 const longCause = "UpdateSecretVersionStage: not allowed (secret arn:aws:secretsmanager:us-east-1:123456789012:secret:shop/database-SBo2OV). Allow it in the function's role"
 
 // story shows one of everything.
@@ -27,7 +29,10 @@ func story(p *Printer) {
 	p.Aside("And something of less weight.")
 	p.Command("export AWS_ENDPOINT_URL=http://127.0.0.1:4599 AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1")
 	step := func(kind follow.Kind, name, state, err string) {
-		s := follow.Step{State: state, Type: name, Kind: kind, Error: err, Took: 12 * time.Millisecond}
+		s := follow.Step{State: state, Type: name, Kind: kind, Error: err, Took: 12 * time.Millisecond, At: noon}
+		if kind == follow.Retried {
+			s.Attempt, s.Of = 3, 7
+		}
 		if err != "" {
 			s.Cause = longCause
 		}
@@ -115,9 +120,49 @@ func screen(t *testing.T, out string, columns int) string {
 func TestOnATerminal(t *testing.T) {
 	for _, columns := range []int{80, 100} {
 		var out bytes.Buffer
-		story(&Printer{w: &out, live: true, columns: func() int { return columns }})
+		story(&Printer{w: &out, live: true, now: func() time.Time { return noon.Add(9 * time.Second) }, columns: func() int { return columns }})
 		golden(t, map[int]string{80: "columns80.txt", 100: "columns100.txt"}[columns], screen(t, out.String(), columns))
 	}
+}
+
+// The line of the state that runs says for how long, which attempt failed and when the
+// next one comes, and never wraps; one that waits for its window says until when.
+func TestRunning(t *testing.T) {
+	var out bytes.Buffer
+	now := noon
+	p := &Printer{w: &out, live: true, now: func() time.Time { return now }, columns: func() int { return 60 }}
+	at := func(later time.Duration, s follow.Step, want string) {
+		t.Helper()
+		out.Reset()
+		now = noon.Add(later)
+		if s.State != "" {
+			p.Step(s)
+		} else {
+			p.Second()
+		}
+		got := ansi.Strip(out.String()[strings.LastIndex(out.String(), "\r")+1:])
+		if got != want || p.columns != nil && ansi.StringWidth(got) > 60 {
+			t.Errorf("after %s: %q", later, got)
+		}
+	}
+	task := func(kind follow.Kind) follow.Step {
+		return follow.Step{State: "SetSecret", Type: "Task", Kind: kind, At: noon, Error: "Throttled", Attempt: 3, Of: 7, Within: 4 * time.Second}
+	}
+	at(0, task(follow.Entered), "  ○ SetSecret")
+	at(5*time.Second, follow.Step{}, "  ○ SetSecret            5s ")
+	at(6*time.Second, task(follow.Paused), "  ○ SetSecret            6s attempt 3 of 7: Throttled, next")
+	at(7*time.Second, follow.Step{}, "  ○ SetSecret            7s attempt 3 of 7: Throttled, next")
+	at(8*time.Second, task(follow.Left), "  ● SetSecret          <1ms\n")
+	at(9*time.Second, follow.Step{}, "")
+	p.columns = nil
+	at(6*time.Second, task(follow.Entered), "  ○ SetSecret")
+	at(6*time.Second, task(follow.Paused), "  ○ SetSecret            6s attempt 3 of 7: Throttled, next within 4s")
+	plan := follow.Step{State: "Plan", Type: "Task", Kind: follow.Left, At: noon, Window: &follow.Window{}}
+	plan.Window.OpensAt, plan.Window.ClosesAt = noon.Add(time.Hour), noon.Add(3*time.Hour)
+	p.open = false
+	at(0, plan, "  ● Plan               <1ms the rotation window closes 2026-03-01 15:00 UTC, in 3h0m0s\n")
+	plan.Window.Waits = true
+	at(0, plan, "  ● Plan               <1ms the rotation window opens 2026-03-01 13:00 UTC, in 1h0m0s\n")
 }
 
 // On a terminal as narrow as that nothing is gained by indenting.
