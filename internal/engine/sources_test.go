@@ -57,7 +57,7 @@ func TestUnseenStatementsNameTheirSource(t *testing.T) {
 						if !d.Lparen.IsValid() {
 							doc = d.Doc
 						}
-						check(v.Names[0].Name, v, doc)
+						check(v.Names[0].Name, v, doc, v.Comment)
 					}
 				}
 			}

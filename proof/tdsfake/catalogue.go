@@ -20,11 +20,19 @@ var queries = map[string]query{
 		who.lockTimeout = tsql.LockTimeoutMillis * time.Millisecond
 		return nil
 	},
-	tsql.Self:             (*Server).self,
-	tsql.Login:            (*Server).describeLogin,
-	tsql.Databases:        (*Server).listDatabases,
-	tsql.Closed:           (*Server).listClosed,
-	tsql.Users:            (*Server).describeUsers,
+	tsql.Self:      (*Server).self,
+	tsql.Login:     (*Server).describeLogin,
+	tsql.Databases: (*Server).listDatabases,
+	tsql.Closed:    (*Server).listClosed,
+	tsql.Users:     (*Server).describeUsers,
+	tsql.Triggers:  (*Server).listTriggers,
+	tsql.MayAlterUsers: func(s *Server, who *identity, _ []any) *result {
+		may := 0
+		if s.administers(who, who.database) {
+			may = 1
+		}
+		return &result{columns: []byte{typeInt}, values: [][]any{{may}}}
+	},
 	tsql.ServerRights():   (*Server).serverRights,
 	tsql.DatabaseRights(): (*Server).databaseRights,
 }
@@ -83,6 +91,17 @@ func (s *Server) listClosed(who *identity, _ []any) *result {
 		}
 	}
 	slices.SortFunc(r.values, func(a, b []any) int { return cmp.Compare(a[0].(string), b[0].(string)) })
+	return r
+}
+
+// listTriggers shows them to who may see definitions.
+func (s *Server) listTriggers(who *identity, _ []any) *result {
+	r := &result{columns: []byte{typeText}}
+	if s.administers(who, who.database) {
+		for _, name := range who.database.triggers {
+			r.values = append(r.values, []any{name})
+		}
+	}
 	return r
 }
 

@@ -1,6 +1,7 @@
 package tdsfake
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 
@@ -42,9 +43,20 @@ func (s *Server) execute(who *identity, r request) (*result, *sqlError) {
 	if run == nil {
 		return nil, refuse(errSyntax)
 	}
-	s.log = append(s.log, passwords.ReplaceAllString(r.text, "${1}***${2}"))
-	return nil, run(s, who)
+	text := passwords.ReplaceAllString(r.text, "${1}***${2}")
+	s.log = append(s.log, entry{who.database.name, text})
+	err := run(s, who)
+	if err == nil && ddlOfDatabase.MatchString(text) && who.login != nil {
+		for _, t := range who.database.triggers {
+			s.fired = append(s.fired, fmt.Sprintf("%s as %s: %s", t, who.login.name, text))
+		}
+	}
+	return nil, err
 }
+
+// ddlOfDatabase are the statements that are events of a database, and not of the server
+// ("DDL Events").
+var ddlOfDatabase = regexp.MustCompile(`^(CREATE USER|ALTER USER|DROP USER|ALTER ROLE|GRANT|DENY|REVOKE|SET XACT_ABORT ON) `)
 
 // Exec runs a statement as sa in a database, for setting a scene. It takes the
 // engine's own statements only.

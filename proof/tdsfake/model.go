@@ -67,6 +67,7 @@ type database struct {
 	contained bool
 	readOnly  bool
 	guest     bool
+	triggers  []string // for DDL
 }
 
 // Fixed ids.

@@ -35,7 +35,8 @@ type Server struct {
 	scope     // of the server: logins, server roles, their permissions
 	databases map[string]*database
 	nextID    int
-	log       []string
+	log       []entry
+	fired     []string // "trigger as login: statement"
 	faults    []Fault
 	refuse    []int32
 	mute      bool
@@ -192,5 +193,40 @@ func (s *Server) Counts() Counts {
 func (s *Server) Statements() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.log)
+	var list []string
+	for _, e := range s.log {
+		list = append(list, e.text)
+	}
+	return list
+}
+
+// entry is a statement and the database that was current.
+type entry struct{ database, text string }
+
+// StatementsIn returns those of Statements that were executed in a database.
+func (s *Server) StatementsIn(database string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	for _, e := range s.log {
+		if e.database == database {
+			list = append(list, e.text)
+		}
+	}
+	return list
+}
+
+// AddTrigger makes a DDL trigger for all events of a database.
+func (s *Server) AddTrigger(database, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.databases[database]
+	d.triggers = append(d.triggers, name)
+}
+
+// Fired tells which triggers ran, as whom, and what set them off.
+func (s *Server) Fired() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.fired)
 }

@@ -1,6 +1,7 @@
 package mongodb_test
 
 import (
+	"cmp"
 	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
@@ -32,6 +33,7 @@ type fake struct {
 	checksums    bool  // put one at the end of each answer
 	silentOn     string
 	hangUpOn     string
+	wireVersion  int
 	impostor     bool // knows no password and accepts any
 
 	mu       sync.Mutex
@@ -192,6 +194,7 @@ func (f *fake) reply(conn net.Conn, request [16]byte, old bool, answer bson.D) {
 	code, prefix := uint32(2013), []byte{0, 0, 0, 0, 0}
 	if old {
 		code, prefix = 1, make([]byte, 20)
+		prefix[16] = 1 // one document
 	}
 	checksum := f.checksums && !old
 	if checksum {
@@ -250,9 +253,11 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 		f.t.Error(err)
 		return failure(9)
 	}
+	db, _ := command.Lookup("$db").StringValueOK()
+	key := func(user string) string { return in(cmp.Or(db, "admin"), user) }
 	switch name(command) {
 	case "isMaster":
-		return bson.D{{Key: "ismaster", Value: true}, {Key: "maxWireVersion", Value: 7}, fine} // as DocumentDB 4.0
+		return bson.D{{Key: "ismaster", Value: true}, {Key: "maxWireVersion", Value: cmp.Or(f.wireVersion, 7)}, fine} // 7: as DocumentDB 4.0
 	case "saslStart":
 		if c.Mechanism != "SCRAM-SHA-1" {
 			return failure(334)
@@ -261,7 +266,7 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 			if f.impostor {
 				return credentials(user, "guess"), nil
 			}
-			if u := f.users[user]; u != nil {
+			if u := f.users[key(user)]; u != nil {
 				return u.credentials, nil
 			}
 			return scram.StoredCredentials{}, fmt.Errorf("no user %q", user)
@@ -297,13 +302,13 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 			return failure(13)
 		}
 	case c.DropUser != "":
-		if f.users[c.DropUser] == nil {
+		if f.users[key(c.DropUser)] == nil {
 			return failure(11)
 		}
-		delete(f.users, c.DropUser)
+		delete(f.users, key(c.DropUser))
 	case c.UsersInfo != nil:
 		users := bson.A{}
-		if u := f.users[c.UsersInfo["user"].(string)]; u != nil {
+		if u := f.users[in(c.UsersInfo["db"].(string), c.UsersInfo["user"].(string))]; u != nil {
 			shown := bson.D{{Key: "user", Value: c.UsersInfo["user"]}, {Key: "roles", Value: append([]grant{}, u.roles...)}}
 			if u.mark != "" {
 				shown = append(shown, bson.E{Key: "customData", Value: bson.D{{Key: "tumblerSecret", Value: u.mark}}})
@@ -312,7 +317,7 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 		}
 		return bson.D{{Key: "users", Value: users}, fine}
 	case c.CreateUser != "":
-		if f.users[c.CreateUser] != nil {
+		if f.users[key(c.CreateUser)] != nil {
 			return failure(51003)
 		}
 		u := &fakeUser{credentials: credentials(c.CreateUser, c.Password), roles: c.Roles}
@@ -322,24 +327,33 @@ func (f *fake) answer(command bson.Raw, login **scram.ServerConversation) bson.D
 			}
 			u.mark = c.CustomData.Mark
 		}
-		f.users[c.CreateUser] = u
+		f.users[key(c.CreateUser)] = u
 	case c.UpdateUser != "":
-		u := f.users[c.UpdateUser]
+		u := f.users[key(c.UpdateUser)]
 		if u == nil {
 			return failure(11)
 		}
 		u.credentials = credentials(c.UpdateUser, c.Password)
-	case (c.Grant != "" || c.Revoke != "") && f.users[about] == nil:
+	case (c.Grant != "" || c.Revoke != "") && f.users[key(about)] == nil:
 		return failure(11)
 	case c.Grant != "":
-		f.users[c.Grant].roles = append(f.users[c.Grant].roles, c.Roles...)
+		f.users[key(c.Grant)].roles = append(f.users[key(c.Grant)].roles, c.Roles...)
 	case c.Revoke != "":
-		u := f.users[c.Revoke]
+		u := f.users[key(c.Revoke)]
 		u.roles = slices.DeleteFunc(u.roles, func(g grant) bool { return slices.Contains(c.Roles, g) })
 	default:
 		return failure(59)
 	}
 	return bson.D{fine}
+}
+
+// in names a user: DocumentDB keeps all in admin, MongoDB in the database that the user
+// was created in.
+func in(db, user string) string {
+	if db == "admin" {
+		return user
+	}
+	return db + "." + user
 }
 
 func (f *fake) has(user string, g grant) bool {

@@ -37,12 +37,15 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 		return engine.CloneResult{}, s.noSuchAccount(r.Original)
 	}
 	c := &cloning{session: s, request: r}
-	if original.database != "" {
-		err = c.contained(ctx, original.database)
-	} else {
-		err = c.login(ctx)
-	}
+	err = c.run(ctx, original)
 	return c.result, err
+}
+
+func (c *cloning) run(ctx context.Context, original *account) error {
+	if original.database != "" {
+		return c.contained(ctx, original.database)
+	}
+	return c.login(ctx)
 }
 
 // cloning is one call of EnsureClone.
@@ -50,6 +53,8 @@ type cloning struct {
 	*session
 	request engine.CloneRequest
 	result  engine.CloneResult
+
+	dry bool // notes what it would change, and changes nothing
 }
 
 // place is a database in which the original or its clone has a user.
@@ -85,15 +90,16 @@ func (c *cloning) login(ctx context.Context) error {
 	if c.result.Notes, err = c.closed(ctx); err != nil {
 		return err
 	}
+	if err := c.use(ctx, tsql.Master); err != nil { // out of the last tenant's
+		return err
+	}
 	fresh := clone == nil
 	if clone, err = c.ensureLogin(ctx, original, clone, sid); err != nil {
 		return err
 	}
-	if err := c.use(ctx, tsql.Master); err != nil {
-		return err
-	}
 	err = c.level(ctx, leveling{server: true, original: c.request.Original, clone: c.request.Clone}, "", func(ctx context.Context) (rights, rights, error) {
-		return c.rights(ctx, tsql.ServerRights(), original.id, clone.id)
+		have, lack, err := c.rights(ctx, tsql.ServerRights(), original.id, clone.id)
+		return have, lack.withBirth(clone.id, right{class: classServer, permission: "CONNECT SQL"}), err
 	})
 	if err != nil {
 		return err
@@ -105,7 +111,7 @@ func (c *cloning) login(ctx context.Context) error {
 		}
 	}
 	slices.Sort(c.result.Privileges)
-	if fresh || c.request.Password.IsEmpty() {
+	if fresh || c.dry || c.request.Password.IsEmpty() {
 		return nil
 	}
 	return c.setPassword(ctx, account{name: c.request.Clone}, c.request.Password, noPassword)
@@ -169,7 +175,7 @@ func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid [
 		if c.request.Password.IsEmpty() {
 			return nil, fault.New(fault.DatabaseError, fmt.Sprintf("there is no login %q", name), "Rotate the secret once: that makes it")
 		}
-		err := c.exec(ctx, fmt.Sprintf("creating login %q", name),
+		err := c.commit(ctx, fmt.Sprintf("creating login %q", name),
 			tsql.CreateLogin(name, c.request.Password, sid, original.settings).Reveal())
 		if err != nil {
 			return nil, err
@@ -188,6 +194,9 @@ func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid [
 			return clone, err
 		}
 	}
+	if c.dry {
+		return &login{id: unborn, sid: sid, settings: original.settings}, nil
+	}
 	clone, err := c.session.login(ctx, name)
 	if err == nil && clone == nil {
 		err = c.noSuchAccount(name)
@@ -200,6 +209,9 @@ func (c *cloning) levelPlace(ctx context.Context, p place, originalSID, cloneSID
 	if err := c.use(ctx, p.database); err != nil {
 		return err
 	}
+	if err := c.triggers(ctx, p.database); err != nil {
+		return err
+	}
 	name := c.request.Clone
 	switch {
 	case p.original == nil:
@@ -207,6 +219,10 @@ func (c *cloning) levelPlace(ctx context.Context, p place, originalSID, cloneSID
 	case p.clone == nil:
 		if err := c.change(ctx, p.database, []string{tsql.CreateUser(name, name, p.original.schema)}); err != nil {
 			return err
+		}
+		if c.dry {
+			p.clone = &user{id: unborn, name: name}
+			break
 		}
 		again, err := c.place(ctx, p.database, originalSID, cloneSID)
 		if err != nil {
@@ -231,7 +247,7 @@ func (c *cloning) levelUsers(ctx context.Context, p place) error {
 		if p.original.isOwner() {
 			original = original.ofOwner()
 		}
-		return original, clone, err
+		return original, clone.withBirth(p.clone.id, right{class: classDatabase, permission: "CONNECT"}), err
 	}, "default schema "+tsql.Name(p.original.schema))
 }
 
@@ -254,7 +270,7 @@ func (c *cloning) level(ctx context.Context, l leveling, database string, read f
 		for _, step := range steps {
 			texts = append(texts, step.text)
 		}
-		if err := c.change(ctx, database, texts); err != nil {
+		if err := c.change(ctx, database, texts); err != nil || c.dry {
 			return err
 		}
 		if original, clone, err = read(ctx); err != nil {
@@ -273,12 +289,32 @@ func (c *cloning) level(ctx context.Context, l leveling, database string, read f
 // change sends statements that hold no secret, and notes them.
 func (c *cloning) change(ctx context.Context, database string, statements []string) error {
 	for _, text := range statements {
-		if err := c.exec(ctx, fmt.Sprintf("bringing the clone's rights level (%s%s)", prefix(database), text), text); err != nil {
+		if err := c.commit(ctx, fmt.Sprintf("bringing the clone's rights level (%s%s)", prefix(database), text), text); err != nil {
 			return err
 		}
 		c.changed(database, text)
 	}
 	return nil
+}
+
+// unborn is the number of an account that is only noted to be made.
+const unborn = -1
+
+// withBirth adds what the server itself grants to a new account, if it is unborn.
+func (rs rights) withBirth(id int64, r right) rights {
+	if id == unborn {
+		r.state = tsql.Grant
+		rs.add(r)
+	}
+	return rs
+}
+
+// commit sends a statement that changes something, unless it is only noted.
+func (c *cloning) commit(ctx context.Context, op, text string) error {
+	if c.dry {
+		return nil
+	}
+	return c.exec(ctx, op, text)
 }
 
 func (c *cloning) changed(database, what string) {

@@ -400,3 +400,92 @@ func TestCloneTellsOfDatabasesThatAreClosed(t *testing.T) {
 		t.Errorf("got %q, %q", got.Notes, got.Changes)
 	}
 }
+
+// A tenant's DDL triggers run with the rights of whoever changes something in its
+// database. To set a password the superuser changes nothing there, and statements on
+// logins are sent from master; it does so where a clone's rights are brought level, and
+// preflight names the triggers.
+func TestTenantsTriggers(t *testing.T) {
+	b := newBed(t)
+	b.AddDatabase("box", true)
+	b.exec("box", tsql.CreateUser("admin", "admin", "dbo"), "ALTER ROLE [db_owner] ADD MEMBER [admin]")
+	for _, database := range []string{"app", "box"} {
+		b.AddTrigger(database, "tenants own")
+	}
+	inMaster := func(what string) {
+		t.Helper()
+		for _, database := range []string{"app", "box"} {
+			for _, text := range b.StatementsIn(database) {
+				if strings.Contains(text, "LOGIN") && !strings.HasPrefix(text, "CREATE USER") {
+					t.Errorf("%s: %s was sent from %s", what, text, database)
+				}
+			}
+		}
+	}
+	must(t, b.admin().SetPassword(t.Context(), "app", redact.New(newPassword)))
+	if inMaster("a reset"); len(b.Fired()) != 0 {
+		t.Errorf("a reset: %q", b.Fired())
+	}
+
+	r := request(newPassword)
+	told, err := b.admin().(engine.Inspector).CanRotate(t.Context(), engine.InspectRequest{Clone: &r})
+	must(t, err)
+	if notes := strings.Join(told.Notes, "; "); len(told.Notes) != 1 || !strings.Contains(notes, `"app"`) || !strings.Contains(notes, `"tenants own"`) {
+		t.Errorf("preflight says %q", notes)
+	}
+	if len(b.Fired()) != 0 {
+		t.Errorf("preflight: %q", b.Fired())
+	}
+	made, err := b.admin().EnsureClone(t.Context(), r)
+	must(t, err)
+	if diff := cmp.Diff(made.Changes, told.Changes); diff != "" {
+		t.Errorf("preflight told otherwise: %s", diff)
+	}
+	inMaster("a new clone")
+	fired := b.Fired()
+	if diff := cmp.Diff([]string{
+		"tenants own as admin: CREATE USER [app_clone] FOR LOGIN [app_clone] WITH DEFAULT_SCHEMA = [dbo]",
+	}, fired); diff != "" {
+		t.Errorf("a new clone: %s", diff)
+	}
+	for range 2 { // and when all is level, nothing
+		_, err = b.admin().EnsureClone(t.Context(), request(nextPassword))
+		must(t, err)
+		must(t, b.admin().SetPassword(t.Context(), "app", redact.New(nextPassword)))
+	}
+	if inMaster("a clone that is level"); len(b.Fired()) != len(fired) {
+		t.Errorf("a clone that is level: %q", b.Fired())
+	}
+}
+
+// What the server would refuse is told beforehand. An account may always change its own.
+func TestCanRotate(t *testing.T) {
+	b := newBed(t)
+	b.AddDatabase("box", true)
+	b.exec("box", tsql.CreateContainedUser("lone", redact.New(appPassword), "dbo", "", "nobody's").Reveal(), tsql.CreateUser("admin", "admin", "dbo"))
+	ask := func(who, password, database string, r engine.InspectRequest) error {
+		_, err := b.connect(who, password, database).(engine.Inspector).CanRotate(t.Context(), r)
+		return err
+	}
+	of := func(user string) engine.InspectRequest { return engine.InspectRequest{SetPassword: user} }
+	clone := request(newPassword)
+	must(t, ask("app", appPassword, "app", of("app")))
+	must(t, ask("lone", appPassword, "box", of("lone")))
+	must(t, ask("admin", adminPassword, "master", of("app")))
+	must(t, ask("admin", adminPassword, "master", engine.InspectRequest{Clone: &clone}))
+	want(t, ask("app", appPassword, "app", of("admin")), fault.PrivilegeMissing)
+	want(t, ask("app", appPassword, "app", engine.InspectRequest{Clone: &clone}), fault.PrivilegeMissing)
+	want(t, ask("admin", adminPassword, "master", of("nobody")), fault.DatabaseError)
+	want(t, ask("admin", adminPassword, "box", of("lone")), fault.DatabaseError) // whom it does not see
+	b.exec("box", "ALTER ROLE [db_owner] ADD MEMBER [admin]")
+	must(t, ask("admin", adminPassword, "box", of("lone")))
+	b.exec("master", login("app_clone", newPassword))
+	want(t, ask("admin", adminPassword, "master", engine.InspectRequest{Clone: &clone}), fault.AccountNotOurs)
+	clone.Proven = true
+	must(t, ask("admin", adminPassword, "master", engine.InspectRequest{Clone: &clone}))
+	for _, text := range b.Statements() {
+		if !strings.HasPrefix(text, "USE ") {
+			t.Errorf("%s was sent", text)
+		}
+	}
+}

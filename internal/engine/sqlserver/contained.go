@@ -20,6 +20,9 @@ func (c *cloning) contained(ctx context.Context, database string) error {
 	if err := c.use(ctx, database); err != nil {
 		return err
 	}
+	if err := c.triggers(ctx, database); err != nil {
+		return err
+	}
 	p, err := c.containedPlace(ctx, database)
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func (c *cloning) contained(ctx context.Context, database string) error {
 		return err
 	}
 	slices.Sort(c.result.Privileges)
-	if fresh || c.request.Password.IsEmpty() {
+	if fresh || c.dry || c.request.Password.IsEmpty() {
 		return nil
 	}
 	return c.setPassword(ctx, account{name: p.clone.name, database: database}, c.request.Password, noPassword)
@@ -62,13 +65,17 @@ func (c *cloning) createContained(ctx context.Context, p place) (place, error) {
 		return p, fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q in database %q", name, p.database),
 			"Rotate the secret once: that makes it")
 	}
-	err := c.exec(ctx, fmt.Sprintf("creating user %q in database %q", name, p.database),
+	err := c.commit(ctx, fmt.Sprintf("creating user %q in database %q", name, p.database),
 		tsql.CreateContainedUser(name, c.request.Password, p.original.schema, p.original.language, c.request.Mark).Reveal())
 	if err != nil {
 		return p, err
 	}
 	c.result.Created = true
 	c.changed(p.database, tsql.UserCreated(name))
+	if c.dry {
+		p.clone = &user{id: unborn, name: name, schema: p.original.schema, language: p.original.language}
+		return p, nil
+	}
 	p, err = c.containedPlace(ctx, p.database)
 	if err == nil && (p.original == nil || p.clone == nil) {
 		err = c.noSuchAccount(name)

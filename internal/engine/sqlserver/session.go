@@ -83,6 +83,11 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 func (s *session) setPassword(ctx context.Context, a account, password, old redact.String) error {
 	op := fmt.Sprintf("changing the password of %q", a.name)
 	if a.database == "" {
+		if a.name != s.target.User { // from where it has looked, which may be a tenant's
+			if err := s.use(ctx, tsql.Master); err != nil {
+				return err
+			}
+		}
 		return s.exec(ctx, op, tsql.LoginPassword(a.name, password, old).Reveal())
 	}
 	if err := s.use(ctx, a.database); err != nil {

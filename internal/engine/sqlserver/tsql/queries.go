@@ -6,6 +6,12 @@ import (
 	"sync"
 )
 
+// The permissions that change accounts.
+const (
+	AlterAnyLogin = "ALTER ANY LOGIN" // Source: "ALTER LOGIN"
+	AlterAnyUser  = "ALTER ANY USER"  // Source: "ALTER USER"
+)
+
 // The catalogue queries. Names in parentheses are their parameters, in order. Each names
 // the pages of Microsoft's SQL Server documentation that its columns are from.
 //
@@ -17,7 +23,7 @@ const (
 	// column is 1 if the session sees every login. Sources:
 	// "sys.dm_exec_sessions", where everybody sees their own session, and "HAS_PERMS_BY_NAME".
 	Self = "SELECT s.authenticating_database_id, DB_NAME(s.authenticating_database_id), DB_NAME(), " +
-		"HAS_PERMS_BY_NAME(NULL, NULL, N'ALTER ANY LOGIN') " +
+		"HAS_PERMS_BY_NAME(NULL, NULL, N'" + AlterAnyLogin + "') " +
 		"FROM sys.dm_exec_sessions AS s WHERE s.session_id = @@SPID"
 
 	// Login describes a server principal (name). Settings are NULL when it is
@@ -38,6 +44,14 @@ const (
 	// "HAS_DBACCESS".
 	Closed = "SELECT name FROM sys.databases " +
 		"WHERE COALESCE(HAS_DBACCESS(name), 0) = 0 AND name NOT IN (N'model', N'rdsadmin') ORDER BY name"
+
+	// Triggers lists the current database's triggers for DDL: what a session changes
+	// there sets them off, with its rights. Sources: "sys.triggers", "DDL Triggers".
+	Triggers = "SELECT name FROM sys.triggers WHERE parent_class = 0 AND is_disabled = 0 ORDER BY name"
+
+	// MayAlterUsers is 1 where the session may change other users of the current
+	// database. Sources: "HAS_PERMS_BY_NAME", "ALTER USER".
+	MayAlterUsers = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'" + AlterAnyUser + "')"
 
 	// Users describes the current database's users by security identifier or
 	// name (sid, other sid, name, other name), with the mark that says whose
