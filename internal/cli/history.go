@@ -54,6 +54,9 @@ It looks at the deployment's last 100 executions. Step Functions forgets executi
 	return cmd
 }
 
+// running is the outcome of an execution that has none yet.
+const running = "RUNNING"
+
 // past is a rotation that has ended, or is running.
 type past struct {
 	StartedAt time.Time        `json:"startedAt"`
@@ -63,22 +66,27 @@ type past struct {
 	Cause     string           `json:"cause,omitempty"`
 	Trigger   rotation.Trigger `json:"trigger,omitzero"`
 	GapMs     *int64           `json:"credentialGapMs,omitempty"`
+	GapAtMost *int64           `json:"credentialGapAtMostMs,omitempty"`
 	Execution string           `json:"execution"`
 }
 
 func pasts(history []executions.Outcome) []past {
 	list := []past{}
 	for _, o := range history {
-		p := past{StartedAt: o.StartedAt.UTC(), Outcome: o.What, Error: o.Error, Cause: o.Cause, Trigger: o.Trigger, Execution: o.Execution}
-		if !o.Running {
-			p.EndedAt = new(o.EndedAt.UTC())
-		}
-		if o.Event != nil {
-			p.GapMs = o.Event.CredentialGapMs
-		}
-		list = append(list, p)
+		list = append(list, pastOf(o))
 	}
 	return list
+}
+
+func pastOf(o executions.Outcome) past {
+	p := past{StartedAt: o.StartedAt.UTC(), Outcome: o.What, Error: o.Error, Cause: o.Cause, Trigger: o.Trigger, Execution: o.Execution}
+	if !o.Running {
+		p.EndedAt = new(o.EndedAt.UTC())
+	}
+	if o.Event != nil {
+		p.GapMs, p.GapAtMost = o.Event.CredentialGapMs, o.Event.CredentialGapAtMostMs
+	}
+	return p
 }
 
 func writePasts(out *terminal.Printer, rotations []past) {
@@ -87,20 +95,28 @@ func writePasts(out *terminal.Printer, rotations []past) {
 	}
 	out.Heading("Rotations")
 	for _, p := range rotations {
-		line := p.StartedAt.Format("2006-01-02 15:04:05") + "  " + p.Outcome
-		if p.Error != "" && p.Error != p.Outcome {
-			line += " (" + p.Error + ")"
-		}
-		if p.GapMs != nil {
-			line += fmt.Sprintf(", AWSCURRENT refused for %d ms", *p.GapMs)
-		}
-		if p.Trigger.Source != "" {
-			line += ", by " + p.Trigger.Source
-		}
-		if p.Trigger.Reason != "" {
-			line += ": " + p.Trigger.Reason
-		}
-		out.Say("%s", line)
+		out.Say("%s  %s", p.StartedAt.Format("2006-01-02 15:04:05"), p.words())
 		out.Aside("%s", p.Execution)
 	}
+}
+
+// words say how it ended, and who asked and why.
+func (p past) words() string {
+	text := p.Outcome
+	if p.Error != "" && p.Error != p.Outcome {
+		text += " (" + p.Error + ")"
+	}
+	switch {
+	case p.GapMs != nil:
+		text += fmt.Sprintf(", AWSCURRENT refused for %d ms", *p.GapMs)
+	case p.GapAtMost != nil:
+		text += fmt.Sprintf(", AWSCURRENT refused for %d ms at most", *p.GapAtMost)
+	}
+	if p.Trigger.Source != "" {
+		text += ", by " + p.Trigger.Source
+	}
+	if p.Trigger.Reason != "" {
+		text += ": " + p.Trigger.Reason
+	}
+	return text
 }

@@ -18,7 +18,10 @@ import (
 )
 
 func newList() *cobra.Command {
-	var name string
+	var (
+		name   string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the secrets that a deployment rotates, and when",
@@ -34,6 +37,9 @@ what rotations.yaml says by now.`,
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), listed(entries, time.Now()))
+			}
 			if len(entries) == 0 {
 				fmt.Fprintf(cmd.OutOrStdout(), "Deployment %s rotates no secrets. Name them in rotations.yaml and deploy.\n", name)
 				return nil
@@ -42,6 +48,7 @@ what rotations.yaml says by now.`,
 		},
 	}
 	nameFlag(cmd, &name)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return cmd
 }
 
@@ -69,11 +76,30 @@ func explainFault(doing string, err error) error {
 	return explain(doing, err)
 }
 
-func writeEntries(w io.Writer, entries []registry.Entry, now time.Time) error {
-	var rows [][]string
+// entry is a configured rotation, in words.
+type entry struct {
+	Secret     string `json:"secret"`
+	Strategy   string `json:"strategy"`
+	Schedule   string `json:"schedule"`   // or: on demand
+	NextWindow string `json:"nextWindow"` // UTC; or: any time
+	Paused     bool   `json:"paused"`
+}
+
+func listed(entries []registry.Entry, now time.Time) []entry {
+	list := []entry{}
 	for _, e := range entries {
 		strategy, schedule, next := describeEntry(e, now)
-		rows = append(rows, []string{e.SecretID, strategy, schedule, next})
+		list = append(list, entry{e.SecretID, strategy, schedule, next, !e.Enabled && schedule != onDemand})
+	}
+	return list
+}
+
+const onDemand = "on demand"
+
+func writeEntries(w io.Writer, entries []registry.Entry, now time.Time) error {
+	var rows [][]string
+	for _, e := range listed(entries, now) {
+		rows = append(rows, []string{e.Secret, e.Strategy, e.Schedule, e.NextWindow})
 	}
 	terminal.New(w).Table([]string{"SECRET", "STRATEGY", "SCHEDULE", "NEXT WINDOW"}, rows)
 	return nil
@@ -85,7 +111,7 @@ func describeEntry(e registry.Entry, now time.Time) (strategy, schedule, next st
 		return "?", "?", "cannot be read: " + fault.From(err).Message()
 	}
 	if request.Schedule == nil {
-		return string(request.Strategy), "on demand", "any time"
+		return string(request.Strategy), onDemand, "any time"
 	}
 	schedule = request.Schedule.Expression
 	if !e.Enabled {

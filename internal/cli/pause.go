@@ -42,7 +42,10 @@ meanwhile is not made up for: rotate by hand, or wait for the next window.`
 
 // newSwitch is a command that gives a secret's schedule a state.
 func newSwitch(state types.ScheduleState) *cobra.Command {
-	var name string
+	var (
+		name   string
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Args:              oneArg("secret"),
 		ValidArgsFunction: completeSecrets,
@@ -60,6 +63,9 @@ func newSwitch(state types.ScheduleState) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), switched{entry.SecretID, state == types.ScheduleStateDisabled, was != state})
+			}
 			words := map[types.ScheduleState]string{
 				types.ScheduleStateDisabled: "paused: no rotation begins by its schedule", types.ScheduleStateEnabled: "on: it rotates by its schedule",
 			}
@@ -72,7 +78,15 @@ func newSwitch(state types.ScheduleState) *cobra.Command {
 		},
 	}
 	nameFlag(cmd, &name)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	return cmd
+}
+
+// switched is what pause and unpause write as JSON.
+type switched struct {
+	Secret  string `json:"secret"`
+	Paused  bool   `json:"paused"`
+	Changed bool   `json:"changed"` // false: it was so before
 }
 
 // scheduled finds the rotation of a secret that has a schedule.

@@ -23,7 +23,7 @@ func reference() string {
 		cmd.InitDefaultHelpFlag()
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n```text\n%s\n\n%s```\n", cmd.CommandPath(), cmd.Short, strings.TrimSpace(cmd.Long), cmd.UsageString())
 	}
-	return b.String()
+	return b.String() + documented()
 }
 
 // The reference is what the command says of itself, and each command that does more than
@@ -46,6 +46,9 @@ func TestReference(t *testing.T) {
 	for _, cmd := range newRoot().Commands() {
 		if cmd.Example == "" && !cmd.Hidden && cmd.Name() != "demo" && cmd.Name() != "version" {
 			t.Errorf("%s has no example", cmd.Name())
+		}
+		if _, shaped := shapes[cmd.Name()]; shaped != (cmd.Flags().Lookup("json") != nil) && cmd.Name() != "report" {
+			t.Errorf("%s: the shape of its JSON is documented: %t", cmd.Name(), shaped)
 		}
 		if strings.HasSuffix(cmd.Short, ".") || cmd.Short == "" {
 			t.Errorf("%s: %q", cmd.Name(), cmd.Short)

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/spf13/cobra"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
 	"github.com/tumbler-rotation/tumbler/internal/cli/follow"
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -25,6 +26,7 @@ func newRotate() *cobra.Command {
 		to      target
 		watch   bool
 		detach  bool
+		asJSON  bool
 		wait    bool
 		outside bool
 		fleet   fleetFlags
@@ -57,6 +59,9 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
 		},
 		ValidArgsFunction: completeSecrets,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asJSON && (len(args) == 0 || watch) {
+				return usageError{errors.New("--json tells how the rotation of one secret ended: not of many, and not with --watch")}
+			}
 			if len(args) == 0 {
 				return fleet.run(cmd, to, request.Trigger.Reason, outside, detach)
 			}
@@ -89,11 +94,16 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "Rotating %s: %s\n", args[0], arn)
+			switch {
+			case detach && asJSON:
+				return writeJSON(cmd.OutOrStdout(), past{StartedAt: time.Now().UTC(), Outcome: running, Trigger: request.Trigger, Execution: arn})
+			case !asJSON:
+				fmt.Fprintf(cmd.OutOrStdout(), "Rotating %s: %s\n", args[0], arn)
+			}
 			if detach {
 				return nil
 			}
-			err = report(cmd, api, arn, watch)
+			err = report(cmd, api, arn, watch, asJSON)
 			if failed, ok := errors.AsType[notRotatedError](err); ok {
 				return fmt.Errorf("%w%s", err, to.elsewhere(ctx, cfg, failed.code, args[0]))
 			}
@@ -105,6 +115,7 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
 	cmd.Flags().BoolVar(&detach, "detach", false, "start the rotation and do not wait for it")
 	cmd.Flags().BoolVar(&wait, "at-next-window", false, "outside the rotation window, wait for the next one (31 days at most)")
 	cmd.Flags().BoolVar(&outside, "outside-window", false, "rotate now even if the rotation window is closed")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON about the end of the rotation of one secret")
 	fleet.add(cmd)
 	cmd.Flags().StringVar(&request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
 	return cmd
@@ -143,7 +154,7 @@ func executionName(secretID string, now time.Time) string {
 
 // report waits for the execution's end and returns an error unless the secret
 // was rotated.
-func report(cmd *cobra.Command, api *sfn.Client, arn string, watch bool) error {
+func report(cmd *cobra.Command, api *sfn.Client, arn string, watch, asJSON bool) error {
 	out := terminal.New(cmd.OutOrStdout())
 	follower := follow.Config{API: api}
 	if watch {
@@ -157,10 +168,21 @@ func report(cmd *cobra.Command, api *sfn.Client, arn string, watch bool) error {
 	if err != nil {
 		return explain("watching", err)
 	}
+	if asJSON {
+		outcome, err := executions.New(api).Outcome(cmd.Context(), arn)
+		if err != nil {
+			return explainFault("looking how it ended", err)
+		}
+		if err := writeJSON(cmd.OutOrStdout(), pastOf(outcome)); err != nil {
+			return err
+		}
+	}
 	if ending.Status != types.ExecutionStatusSucceeded {
 		return notRotated(ending)
 	}
-	out.Ending(ending)
+	if !asJSON {
+		out.Ending(ending)
+	}
 	return nil
 }
 

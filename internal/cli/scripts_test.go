@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -94,6 +95,8 @@ func TestScripts(t *testing.T) {
 			"freeport":  freePort,
 			"reach":     reach,
 			"break":     breakSecret,
+			"waits":     inWorld((*world).waits),
+			"await":     await,
 		},
 	})
 }
@@ -210,6 +213,28 @@ func (w *world) executed(ts *testscript.TestScript, _ []string) {
 	list, err := sfn.NewFromConfig(w.sandbox.AWS("test")).ListExecutions(w.t.Context(), &sfn.ListExecutionsInput{StateMachineArn: &w.sandbox.StateMachineARN, MaxResults: 1})
 	ts.Check(err)
 	ts.Setenv("EXECUTION", aws.ToString(list.Executions[0].ExecutionArn))
+}
+
+// waits: "waits" is done when the last execution waits for its window.
+func (w *world) waits(ts *testscript.TestScript, _ []string) {
+	w.executed(ts, nil)
+	for state := ""; state != "WaitForWindow"; time.Sleep(5 * time.Millisecond) {
+		var err error
+		state, err = lastState(w.t.Context(), sfn.NewFromConfig(w.sandbox.AWS("test")), ts.Getenv("EXECUTION"))
+		ts.Check(err)
+	}
+}
+
+// await: "await FILE REGEXP" is done when a file that is being written has it.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && want.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("%s never has %s", args[0], args[1])
 }
 
 // deny: "deny FUNCTION OPERATION" takes a permission away, and ends a hold.

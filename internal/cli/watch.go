@@ -11,7 +11,10 @@ import (
 )
 
 func newWatch() *cobra.Command {
-	var to target
+	var (
+		to     target
+		asJSON bool
+	)
 	cmd := &cobra.Command{
 		Use:   "watch SECRET|EXECUTION",
 		Short: "Show a rotation's states as they run",
@@ -32,7 +35,7 @@ The exit code is that of 'tumbler rotate'.`,
 				if err != nil {
 					return err
 				}
-				return report(cmd, api, args[0], true)
+				return report(cmd, api, args[0], !asJSON, asJSON)
 			}
 			v, err := to.view(cmd.Context())
 			if err != nil {
@@ -42,11 +45,14 @@ The exit code is that of 'tumbler rotate'.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), arn)
-			return report(cmd, v.api, arn, true)
+			if !asJSON {
+				fmt.Fprintln(cmd.OutOrStdout(), arn)
+			}
+			return report(cmd, v.api, arn, !asJSON, asJSON)
 		},
 	}
 	to.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "show no states, and write JSON about the end")
 	return cmd
 }
 

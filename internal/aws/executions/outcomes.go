@@ -24,7 +24,7 @@ type Outcome struct {
 	Cause     string // in words
 	StartedAt time.Time
 	EndedAt   time.Time
-	Event     *rotation.Event // what a success announced. Optional.
+	Event     *rotation.Event // what it announced. Optional.
 }
 
 const (
@@ -40,10 +40,35 @@ func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcom
 	if err != nil {
 		return nil, classify(err)
 	}
-	outcomes := make([]Outcome, len(page.Executions))
+	return c.each(ctx, page.Executions)
+}
+
+// Since returns the executions that were started at a time or later, the latest first, as
+// far as Step Functions remembers them.
+func (c *Client) Since(ctx context.Context, stateMachineARN string, since time.Time) ([]Outcome, error) {
+	var list []types.ExecutionListItem
+	pages := sfn.NewListExecutionsPaginator(c.api, &sfn.ListExecutionsInput{StateMachineArn: &stateMachineARN, MaxResults: 1000})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, classify(err)
+		}
+		for _, e := range page.Executions {
+			if aws.ToTime(e.StartDate).Before(since) {
+				return c.each(ctx, list) // they come by their start
+			}
+			list = append(list, e)
+		}
+	}
+	return c.each(ctx, list)
+}
+
+// each looks at those that name a secret.
+func (c *Client) each(ctx context.Context, executions []types.ExecutionListItem) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(executions))
 	var g errgroup.Group
 	g.SetLimit(parallel)
-	for i, e := range page.Executions {
+	for i, e := range executions {
 		g.Go(func() (err error) {
 			outcomes[i], err = c.Outcome(ctx, aws.ToString(e.ExecutionArn))
 			return err
@@ -86,7 +111,7 @@ func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 	case types.ExecutionStatusFailed:
 		o.Error = aws.ToString(out.Error)
 		o.Cause = rotation.Failure{Error: o.Error, Cause: aws.ToString(out.Cause)}.Words()
-		if o.What, err = c.ending(ctx, arn); err != nil {
+		if o.What, o.Event, err = c.ending(ctx, arn); err != nil {
 			return Outcome{}, err
 		}
 	default:
@@ -96,21 +121,25 @@ func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 }
 
 // ending is the last state that an execution has entered: its Fail state, or the one in
-// which Step Functions gave it up.
-func (c *Client) ending(ctx context.Context, arn string) (string, error) {
+// which Step Functions gave it up. A Fail state is entered with what was announced.
+func (c *Client) ending(ctx context.Context, arn string) (string, *rotation.Event, error) {
 	page, err := c.api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
-		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 5, IncludeExecutionData: aws.Bool(false),
+		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 5, IncludeExecutionData: aws.Bool(true),
 	})
 	if err != nil {
-		return "", classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
+		return "", nil, classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
 	}
 	for _, event := range page.Events {
 		if d := event.StateEnteredEventDetails; d != nil {
 			if event.Type != types.HistoryEventTypeFailStateEntered {
-				return "FAILED in " + aws.ToString(d.Name), nil
+				return "FAILED in " + aws.ToString(d.Name), nil, nil
 			}
-			return aws.ToString(d.Name), nil
+			var state struct {
+				Ending struct{ Event *rotation.Event }
+			}
+			_ = json.Unmarshal([]byte(aws.ToString(d.Input)), &state) // an extra
+			return aws.ToString(d.Name), state.Ending.Event, nil
 		}
 	}
-	return string(types.ExecutionStatusFailed), nil
+	return string(types.ExecutionStatusFailed), nil, nil
 }
