@@ -64,6 +64,10 @@ type Config struct {
 	Task    func(asl.TaskFunc) asl.TaskFunc // wraps what runs the Task states. Optional.
 	Clock   asl.Clock                       // of executions and schedules. Default: the machine's.
 
+	// OneByOne runs the branches of a Parallel state one after the other, for tests
+	// to whom the order of the calls matters.
+	OneByOne bool
+
 	// Registry makes Plan look secrets up in the schedule group and refuse manual
 	// and event requests for those that are not there, as deployed; without it a
 	// request stands for itself. See [Sandbox.Configure].
@@ -175,7 +179,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	task = s.permitted(task)
 	s.Secrets = sandboxsecrets.New(sandboxsecrets.Config{Invoker: asService{work.functions, s.policies}, Now: cfg.Now, RotationBackoff: cfg.RotationBackoff})
 	s.Outbox = sandboxsns.New(sandboxsns.Config{OnPublish: cfg.OnAlert, Now: cfg.Now})
-	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock, OnEnd: s.incident(work)})
+	s.states = stepfunctions.New(stepfunctions.Config{Task: task, Account: Account, Region: Region, Log: cfg.Log, Clock: cfg.Clock, OneByOne: cfg.OneByOne, OnEnd: s.incident(work)})
 	s.Events = sandboxevents.New(s.events(cfg, work))
 	s.Scheduler = sandboxscheduler.New(s.schedules(cfg, work))
 	handler, err := wire.New(wire.Config{

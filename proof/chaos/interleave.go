@@ -49,6 +49,7 @@ func Interleave(ctx context.Context, target Target, race Race, replace map[strin
 		Clock:    hurriedClock{},
 		Replace:  replace,
 		Strategy: target.Strategy,
+		OneByOne: true, // a rotation waits for one turn at a time
 
 		RotationBackoff: func(int) time.Duration { return time.Millisecond },
 	})

@@ -152,7 +152,7 @@ func (s *Service) launch(e *execution) {
 		Input:        json.RawMessage(e.input),
 		Execution:    asl.Execution{ARN: e.ARN, Name: e.Name, StartTime: e.started},
 		StateMachine: asl.StateMachine{ARN: e.machine.arn, Name: e.machine.name},
-		Task:         s.cfg.Task, Clock: s.cfg.Clock, Jitter: s.cfg.Jitter, Held: true,
+		Task:         s.cfg.Task, Clock: s.cfg.Clock, Jitter: s.cfg.Jitter, OneByOne: s.cfg.OneByOne, Held: true,
 		Observe: func(event asl.Event) {
 			begun()
 			s.observe(e, event)

@@ -21,6 +21,8 @@ type Config struct {
 	Clock asl.Clock
 	// Jitter is asl.Run's. Default random.
 	Jitter func() float64
+	// OneByOne is asl.Run's.
+	OneByOne bool
 	// Keep is how many closed executions each state machine remembers; AWS
 	// keeps them for 90 days. Default 1000.
 	Keep int
