@@ -337,6 +337,7 @@ const mostScenes = 8
 // that used it, and plays the scene again: something else has to be seen. A retry
 // or a second way may hide it in one scene, so that another may be tried.
 func TestEveryPermissionIsNeeded(t *testing.T) {
+	t.Parallel()
 	policies, err := iam.Load(iam.Open)
 	if err != nil {
 		t.Fatal(err)
