@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/database"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/planning"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/watching"
 	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 	sandboxlambda "github.com/tumbler-rotation/tumbler/sandbox/lambda"
 )
@@ -39,18 +42,18 @@ func builders(engines engine.Table) map[string]struct {
 		timeout time.Duration
 	}
 	return map[string]b{
-		"plan":         {lambdaboot.Plan, 30 * time.Second},
-		"createsecret": {lambdaboot.CreateSecret, 30 * time.Second},
-		"setsecret":    {lambdaboot.SetSecret(engines), 60 * time.Second},
-		"testsecret":   {lambdaboot.TestSecret(engines), 30 * time.Second},
+		"plan":         {planning.Plan, 30 * time.Second},
+		"createsecret": {planning.CreateSecret, 30 * time.Second},
+		"setsecret":    {database.SetSecret(engines), 60 * time.Second},
+		"testsecret":   {database.TestSecret(engines), 30 * time.Second},
 		"finishsecret": {lambdaboot.FinishSecret, 30 * time.Second},
-		"restore":      {lambdaboot.Restore(engines), 60 * time.Second},
-		"preflight":    {lambdaboot.Preflight(engines), 60 * time.Second},
-		"rotator":      {lambdaboot.Rotator(engines), 60 * time.Second},
-		"incident":     {lambdaboot.Incident, 30 * time.Second},
-		"audit":        {lambdaboot.Audit, 300 * time.Second},
-		"heartbeat":    {lambdaboot.Heartbeat(engines), 300 * time.Second},
-		"listsecrets":  {lambdaboot.ListSecrets, 300 * time.Second},
+		"restore":      {database.Restore(engines), 60 * time.Second},
+		"preflight":    {watching.Preflight(engines), 60 * time.Second},
+		"rotator":      {watching.Rotator(engines), 60 * time.Second},
+		"incident":     {watching.Incident, 30 * time.Second},
+		"audit":        {watching.Audit, 300 * time.Second},
+		"heartbeat":    {watching.Heartbeat(engines), 300 * time.Second},
+		"listsecrets":  {planning.ListSecrets, 300 * time.Second},
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
@@ -266,14 +265,11 @@ func (s *Sandbox) deploy(ctx context.Context, cfg Config, work *tasks) error {
 // AWS returns a client configuration for the sandbox. The endpoint records
 // calls under the caller's name, which is also the access key id.
 func (s *Sandbox) AWS(caller string) aws.Config {
-	cfg := aws.Config{
+	cfg := lambdaboot.Patient(aws.Config{
 		Region:       Region,
 		BaseEndpoint: &s.URL,
 		Credentials:  credentials.NewStaticCredentialsProvider(caller, "sandbox", ""),
-	}
-	var o config.LoadOptions
-	_ = lambdaboot.ClientOptions(&o) // it only sets fields
-	cfg.HTTPClient, cfg.Retryer = o.HTTPClient, o.Retryer
+	})
 	if s.retryer != nil {
 		cfg.Retryer = s.retryer
 	}

@@ -2,6 +2,9 @@
 // happen.
 package main
 
-import "github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+import (
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/watching"
+)
 
-func main() { lambdaboot.Start(lambdaboot.Audit) }
+func main() { lambdaboot.Start(watching.Audit) }

@@ -4,6 +4,7 @@ package main
 import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/watching"
 )
 
-func main() { lambdaboot.Start(lambdaboot.Heartbeat(all.Deployed())) }
+func main() { lambdaboot.Start(watching.Heartbeat(all.Deployed())) }

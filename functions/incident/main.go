@@ -2,6 +2,9 @@
 // alert themselves.
 package main
 
-import "github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+import (
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/watching"
+)
 
-func main() { lambdaboot.Start(lambdaboot.Incident) }
+func main() { lambdaboot.Start(watching.Incident) }

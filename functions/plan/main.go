@@ -1,6 +1,9 @@
 // Command plan is the Lambda function of the state Plan.
 package main
 
-import "github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+import (
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/planning"
+)
 
-func main() { lambdaboot.Start(lambdaboot.Plan) }
+func main() { lambdaboot.Start(planning.Plan) }

@@ -5,6 +5,7 @@ package main
 import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/watching"
 )
 
-func main() { lambdaboot.Start(lambdaboot.Preflight(all.Deployed())) }
+func main() { lambdaboot.Start(watching.Preflight(all.Deployed())) }

@@ -3,14 +3,12 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
@@ -19,11 +17,7 @@ import (
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	cfg, err := config.LoadDefaultConfig(context.Background(), lambdaboot.ClientOptions)
-	if err != nil {
-		log.Error("loading the AWS configuration", "error", err.Error())
-		os.Exit(1)
-	}
+	cfg := lambdaboot.AWS(os.Getenv)
 	lambda.Start(cfn.LambdaWrap(applier{
 		file: filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), registry.File), log: log,
 		client: func(group string) *registry.Client { return registry.New(scheduler.NewFromConfig(cfg), group) },

@@ -4,13 +4,11 @@
 package main
 
 import (
-	"context"
 	"log/slog"
 	"os"
 
 	"github.com/aws/aws-lambda-go/cfn"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
@@ -18,10 +16,6 @@ import (
 
 func main() {
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
-	cfg, err := config.LoadDefaultConfig(context.Background(), lambdaboot.ClientOptions)
-	if err != nil {
-		log.Error("loading the AWS configuration", "error", err.Error())
-		os.Exit(1)
-	}
+	cfg := lambdaboot.AWS(os.Getenv)
 	lambda.Start(cfn.LambdaWrap(starter{api: sfn.NewFromConfig(cfg), log: log}.handle))
 }

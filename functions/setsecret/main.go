@@ -4,6 +4,7 @@ package main
 import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/database"
 )
 
-func main() { lambdaboot.Start(lambdaboot.SetSecret(all.Deployed())) }
+func main() { lambdaboot.Start(database.SetSecret(all.Deployed())) }

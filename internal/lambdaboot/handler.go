@@ -34,10 +34,10 @@ func (f handlerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 	return f(ctx, payload)
 }
 
-// handler turns a step into a Lambda handler: JSON in, JSON out, one log line,
+// Handler turns a step into a Lambda handler: JSON in, JSON out, one log line,
 // and errors as [messages.InvokeResponse_Error], which is the only type whose
 // name the runtime does not replace, so that the state machine sees the code.
-func handler[In, Out any](e Env, function string, run func(context.Context, In) (Out, error)) lambda.Handler {
+func Handler[In, Out any](e Env, function string, run func(context.Context, In) (Out, error)) lambda.Handler {
 	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 		began := e.Now()
 		log := e.Log.With(slog.String(keyFunction, function)).With(identify(payload)...)
@@ -55,8 +55,8 @@ func handler[In, Out any](e Env, function string, run func(context.Context, In) 
 	})
 }
 
-// readyOr is a function that is asked before the change whether it is ready.
-func readyOr(ready, run lambda.Handler) lambda.Handler {
+// ReadyOr is a function that is asked before the change whether it is ready.
+func ReadyOr(ready, run lambda.Handler) lambda.Handler {
 	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 		var in struct{ Step string }
 		if err := json.Unmarshal(payload, &in); err == nil && in.Step == rotation.StepReady {

@@ -36,7 +36,7 @@ func invoke[Out any](t *testing.T, payload string, run func(context.Context, rot
 		now = now.Add(42 * time.Millisecond)
 		return now
 	}}
-	response, err := handler(e, "setsecret", run).Invoke(t.Context(), []byte(payload))
+	response, err := Handler(e, "setsecret", run).Invoke(t.Context(), []byte(payload))
 	if err == nil {
 		return response, nil, written.String()
 	}

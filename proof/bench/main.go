@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -57,8 +58,8 @@ type subject struct {
 	strategy               rotation.Strategy
 	keep                   bool // keepPrevious
 	secretID               string
-	first                  counts // of a pair's first rotation, which makes the clone
-	cold, warm             measured
+	first                  counts     // of a pair's first rotation, which makes the clone
+	cold, warm             []measured // one to and one fro, and again
 	coldProbed, warmProbed probed
 }
 
@@ -81,10 +82,11 @@ func (s *subject) request() string {
 
 // bench is a sandbox with the functions as processes.
 type bench struct {
-	box        *sandbox.Sandbox
-	functions  *deployed.Functions
-	coldStarts map[string]time.Duration
-	now        *measured // what API calls are counted into
+	box       *sandbox.Sandbox
+	functions *deployed.Functions
+	started   sync.Map  // functions that have a process
+	now       *measured // what API calls are counted into
+	counting  sync.Mutex
 }
 
 func run(ctx context.Context) error {
@@ -93,8 +95,8 @@ func run(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(binaries, "plan", "bootstrap")); err != nil {
 		return fmt.Errorf("there are no functions in %s: run make bench", binaries)
 	}
-	b := &bench{coldStarts: map[string]time.Duration{}}
-	b.functions = &deployed.Functions{Dir: binaries, OnStart: func(function string, took time.Duration) { b.coldStarts[function] = took }}
+	b := &bench{}
+	b.functions = &deployed.Functions{Dir: binaries, OnStart: func(function string, _ time.Duration) { b.started.Store(function, true) }}
 	var err error
 	b.box, err = sandbox.Start(ctx, sandbox.Config{Task: b.functions.Wrap, Observe: b.count})
 	if err != nil {
@@ -128,7 +130,12 @@ func run(ctx context.Context) error {
 		}
 	}
 	if len(subjects) > 0 {
-		report(subjects, b.coldStarts, binaries)
+		fmt.Fprintln(os.Stderr, "==> measuring the functions' starts")
+		started, err := starts(ctx, binaries)
+		if err != nil {
+			return err
+		}
+		report(subjects, started, binaries)
 	}
 	for _, why := range missing {
 		fmt.Println("\nNOT MEASURED:", why)
@@ -145,6 +152,8 @@ func likeAWS(_ context.Context, call wire.Call) *wire.Failure {
 }
 
 func (b *bench) count(r wire.Record) {
+	b.counting.Lock() // Ready asks three functions at once
+	defer b.counting.Unlock()
 	switch {
 	case b.now == nil || r.Caller.AccessKeyID == "bench" || r.Caller.AccessKeyID == "prober":
 	case r.Service == "secretsmanager":
@@ -154,26 +163,38 @@ func (b *bench) count(r wire.Record) {
 	}
 }
 
-// measure rotates cold, warm, and each again under the eyes of a prober: who
-// probes takes part of the machine, and its logins are in the server's log.
+// rounds are measured of each subject, of two rotations warm and two as in production.
+const rounds = 5
+
+// measure rotates warm, as in production (every function's process is new when the
+// rotation begins, since rotations are days apart), and each again under the eyes of a
+// prober: who probes takes part of the machine, and its logins are in the server's log.
 func (b *bench) measure(ctx context.Context, s *subject) (err error) {
 	s.secretID = s.engine + "_" + s.secretID
 	if err := s.createSecret(ctx, b.box.AWS("bench"), s.secretID); err != nil {
 		return err
 	}
-	if s.strategy == rotation.AlternatingUsers {
-		m, err := b.rotate(ctx, s)
-		if err != nil {
-			return err
+	first, err := b.rotate(ctx, s)
+	if err != nil {
+		return err
+	}
+	s.first = first.counts
+	for range rounds {
+		for range 2 {
+			m, err := b.rotate(ctx, s)
+			if err != nil {
+				return err
+			}
+			s.warm = append(s.warm, m)
 		}
-		s.first = m.counts
-	}
-	b.freeze()
-	if s.cold, err = b.rotate(ctx, s); err != nil {
-		return err
-	}
-	if s.warm, err = b.rotate(ctx, s); err != nil {
-		return err
+		for range 2 {
+			b.freeze()
+			m, err := b.rotate(ctx, s)
+			if err != nil {
+				return err
+			}
+			s.cold = append(s.cold, m)
+		}
 	}
 	if s.warmProbed, err = b.rotateProbed(ctx, s); err != nil {
 		return err
@@ -185,9 +206,10 @@ func (b *bench) measure(ctx context.Context, s *subject) (err error) {
 
 // freeze ends the functions' processes.
 func (b *bench) freeze() {
-	for function := range b.coldStarts {
-		b.functions.Kill(function)
-	}
+	b.started.Range(func(function, _ any) bool {
+		b.functions.Kill(function.(string))
+		return true
+	})
 }
 
 func (b *bench) rotateProbed(ctx context.Context, s *subject) (probed, error) {
@@ -205,8 +227,13 @@ func (b *bench) rotateProbed(ctx context.Context, s *subject) (probed, error) {
 
 func (b *bench) rotate(ctx context.Context, s *subject) (measured, error) {
 	m := measured{calls: map[string]int{}, other: map[string]int{}}
-	b.now = &m
-	defer func() { b.now = nil }()
+	into := func(m *measured) {
+		b.counting.Lock()
+		defer b.counting.Unlock()
+		b.now = m
+	}
+	into(&m)
+	defer into(nil)
 	var err error
 	m.counts, err = s.during(func() error { return m.run(ctx, b.box, s) })
 	return m, err

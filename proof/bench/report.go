@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/tumbler-rotation/tumbler/internal/cli/follow"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -28,12 +29,12 @@ func (t table) row(cells ...any) {
 	fmt.Fprintln(t)
 }
 
-func report(subjects []*subject, coldStarts map[string]time.Duration, binaries string) {
+func report(subjects []*subject, started map[string]time.Duration, binaries string) {
 	compare(subjects)
 	fmt.Println()
 	detail(subjects[0])
 	fmt.Println()
-	functions(coldStarts, binaries)
+	functions(started, binaries)
 }
 
 // compare has a column for each subject.
@@ -49,26 +50,44 @@ func compare(subjects []*subject) {
 	}
 	line("ONE ROTATION", func(s *subject) any { return s.name })
 	line("", func(s *subject) any { return s.way() })
-	line("database logins accepted / refused", func(s *subject) any { return fmt.Sprintf("%d / %d", s.warm.accepted, s.warm.refused) })
+	line("database logins accepted / refused", func(s *subject) any { return fmt.Sprintf("%d / %d", s.warm[0].accepted, s.warm[0].refused) })
 	line("statements, by the server's log", func(s *subject) any {
 		if s.strategy == rotation.AlternatingUsers {
-			return fmt.Sprintf("%d (first %d)", s.warm.statements, s.first.statements)
+			to, fro := s.warm[0].statements, s.warm[1].statements
+			return fmt.Sprintf("first %d, then %d to and %d fro", s.first.statements, to, fro)
 		}
-		return s.warm.statements
+		return s.warm[0].statements
 	})
-	line("Secrets Manager calls", func(s *subject) any { return sum(s.warm.calls) })
-	line("state transitions", func(s *subject) any { return s.warm.entered })
-	line("wall time warm / cold, ms", func(s *subject) any {
-		return fmt.Sprintf("%d / %d", s.warm.took.Milliseconds(), s.cold.took.Milliseconds())
-	})
-	line("credential gap warm / cold, ms", func(s *subject) any {
-		if s.warm.event.CredentialGapMs == nil {
-			return "none"
-		}
-		return fmt.Sprintf("%d / %d", *s.warm.event.CredentialGapMs, *s.cold.event.CredentialGapMs)
-	})
+	line("Secrets Manager calls", func(s *subject) any { return sum(s.warm[0].calls) })
+	line("state transitions", func(s *subject) any { return s.warm[0].entered })
+	line(fmt.Sprintf("(times: medians of %d)", 2*rounds), func(*subject) any { return "" })
+	line("wall time warm, ms", func(s *subject) any { return wall(s.warm) })
+	line("  as in production", func(s *subject) any { return wall(s.cold) })
+	line("credential gap warm, ms", func(s *subject) any { return gap(s.warm) })
+	line("  as in production", func(s *subject) any { return gap(s.cold) })
 	line("a prober's logins refused, warm", func(s *subject) any { return s.warmProbed })
-	line("a prober's logins refused, cold", func(s *subject) any { return s.coldProbed })
+	line("  as in production", func(s *subject) any { return s.coldProbed })
+}
+
+// wall is how long a rotation took, in milliseconds.
+func wall(all []measured) int64 {
+	return medianOf(all, func(m measured) int64 { return m.took.Milliseconds() })
+}
+
+// gap is how long AWSCURRENT was refused.
+func gap(all []measured) any {
+	if all[0].event.CredentialGapMs == nil {
+		return "none"
+	}
+	return medianOf(all, func(m measured) int64 { return *m.event.CredentialGapMs })
+}
+
+func medianOf(all []measured, what func(measured) int64) int64 {
+	values := make([]int64, len(all))
+	for i, m := range all {
+		values[i] = what(m)
+	}
+	return median(values)
 }
 
 // String is for the table.
@@ -80,22 +99,35 @@ func (p probed) String() string {
 func detail(s *subject) {
 	t := newTable()
 	defer t.Flush()
-	t.row(fmt.Sprintf("%s, %s", s.name, s.strategy), "warm", "cold")
-	for _, operation := range slices.Sorted(maps.Keys(s.warm.calls)) {
-		t.row("  "+operation, s.warm.calls[operation], s.cold.calls[operation])
+	warm, cold := s.warm[0], s.cold[0]
+	t.row(fmt.Sprintf("%s, %s", s.name, s.strategy), "warm", "as in production")
+	for _, operation := range slices.Sorted(maps.Keys(warm.calls)) {
+		t.row("  "+operation, warm.calls[operation], cold.calls[operation])
 	}
-	for _, operation := range slices.Sorted(maps.Keys(s.warm.other)) {
-		t.row("  "+operation, s.warm.other[operation], s.cold.other[operation])
+	for _, operation := range slices.Sorted(maps.Keys(warm.other)) {
+		t.row("  "+operation, warm.other[operation], cold.other[operation])
 	}
-	for i, step := range s.warm.steps {
-		t.row("  "+step.State+", ms", step.Took.Milliseconds(), s.cold.steps[i].Took.Milliseconds())
+	of := func(all []measured, state string) int64 {
+		return medianOf(all, func(m measured) int64 {
+			i := slices.IndexFunc(m.steps, func(s follow.Step) bool { return s.State == state })
+			return m.steps[i].Took.Milliseconds()
+		})
+	}
+	for _, step := range warm.steps {
+		t.row("  "+step.State+", ms", of(s.warm, step.State), of(s.cold, step.State))
 	}
 }
 
-func functions(coldStarts map[string]time.Duration, binaries string) {
+func functions(started map[string]time.Duration, binaries string) {
 	t := newTable()
 	defer t.Flush()
-	t.row("FUNCTION", "size, MB", "process start to first answer, ms")
+	t.row("FUNCTION", "size, MB", "process start to first answer, ms", "of a hello world's")
+	first := func(function string) (ms, times string) {
+		took := started[function]
+		return fmt.Sprintf("%.1f", float64(took.Microseconds())/1e3), fmt.Sprintf("%.2f", float64(took)/float64(started[hello]))
+	}
+	ms, times := first(hello)
+	t.row(hello, "", ms, times)
 	_ = filepath.WalkDir(binaries, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Name() != "bootstrap" {
 			return nil
@@ -105,11 +137,8 @@ func functions(coldStarts map[string]time.Duration, binaries string) {
 		if err != nil {
 			return nil
 		}
-		start := "(not in this workflow)"
-		if took, ok := coldStarts[function]; ok {
-			start = fmt.Sprint(took.Milliseconds())
-		}
-		t.row(function, fmt.Sprintf("%.1f", float64(info.Size())/1e6), start)
+		ms, times := first(function)
+		t.row(function, fmt.Sprintf("%.1f", float64(info.Size())/1e6), ms, times)
 		return nil
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/database"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/planning"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/proof/chaos"
 )
@@ -78,9 +80,9 @@ func (m mutation) build(e lambdaboot.Env) lambda.Handler {
 }
 
 var builders = map[string]lambdaboot.Builder{
-	"createsecret": lambdaboot.CreateSecret,
-	"setsecret":    lambdaboot.SetSecret(all.Engines),
-	"restore":      lambdaboot.Restore(all.Engines),
+	"createsecret": planning.CreateSecret,
+	"setsecret":    database.SetSecret(all.Engines),
+	"restore":      database.Restore(all.Engines),
 	"finishsecret": lambdaboot.FinishSecret,
 }
 

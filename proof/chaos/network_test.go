@@ -19,6 +19,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres"
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/database"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/planning"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/proof/chaos"
 	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
@@ -332,8 +334,8 @@ func TestNetworkOfAWS(t *testing.T) {
 			var n *network
 			replace := map[string]lambdaboot.Builder{}
 			for function, build := range map[string]lambdaboot.Builder{
-				"plan": lambdaboot.Plan, "createsecret": lambdaboot.CreateSecret, "setsecret": lambdaboot.SetSecret(all.Engines),
-				"testsecret": lambdaboot.TestSecret(all.Engines), "finishsecret": lambdaboot.FinishSecret, "restore": lambdaboot.Restore(all.Engines),
+				"plan": planning.Plan, "createsecret": planning.CreateSecret, "setsecret": database.SetSecret(all.Engines),
+				"testsecret": database.TestSecret(all.Engines), "finishsecret": lambdaboot.FinishSecret, "restore": database.Restore(all.Engines),
 			} {
 				replace[function] = func(e lambdaboot.Env) lambda.Handler {
 					endpoint, err := url.Parse(*e.AWS.BaseEndpoint)

@@ -4,6 +4,7 @@ package awshost
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // The parts of the names. Sources: the partitions that AWS's SDKs list (aws,
@@ -15,9 +16,12 @@ const (
 	domains = `(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)`
 )
 
-// Service and Region stand the other way round in China and in isolated Regions.
-func names(services string) *regexp.Regexp {
-	return regexp.MustCompile(`^` + server + `(?:` + region + `\.` + services + `|` + services + `\.` + region + `)\.` + domains + `$`)
+// Service and Region stand the other way round in China and in isolated Regions. An
+// expression is compiled when it is needed first, and not when a function starts.
+func names(services string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^` + server + `(?:` + region + `\.` + services + `|` + services + `\.` + region + `)\.` + domains + `$`)
+	})
 }
 
 var (
@@ -27,12 +31,12 @@ var (
 
 // IsDatabase reports whether only AWS can have given a database server this name.
 // Each of these servers has TLS, but for those of RDS for Oracle.
-func IsDatabase(host string) bool { return databases.MatchString(normal(host)) }
+func IsDatabase(host string) bool { return databases().MatchString(normal(host)) }
 
 // HasRDSCertificate reports whether the server's certificate may be signed by an
 // authority of RDS, which DocumentDB shares. Redshift's and RDS Proxy's are signed
 // by public authorities; a proxy has a name of RDS all the same.
-func HasRDSCertificate(host string) bool { return rdsRegional.MatchString(normal(host)) }
+func HasRDSCertificate(host string) bool { return rdsRegional().MatchString(normal(host)) }
 
 // normal: DNS ignores case, and a dot at the end.
 func normal(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/awsfault"
@@ -20,6 +21,9 @@ var _ rotation.Executions = (*Client)(nil)
 
 // New returns a Client that uses api.
 func New(api *sfn.Client) *Client { return &Client{api: api} }
+
+// For returns a Client for an account and Region.
+func For(cfg aws.Config) *Client { return New(sfn.NewFromConfig(cfg)) }
 
 // Running lists the ARNs of the running executions of the state machine that
 // executionARN belongs to.

@@ -42,6 +42,11 @@ type Resolver struct {
 	Redshift Redshift // Required for Redshift's secrets only.
 }
 
+// For returns a Resolver for an account and Region.
+func For(cfg aws.Config) Resolver {
+	return Resolver{RDS: rds.NewFromConfig(cfg), Redshift: redshift.NewFromConfig(cfg)}
+}
+
 // Endpoint is where a database is, in the words of a secret's document.
 type Endpoint struct {
 	Engine string // the secret's "engine"

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
 // Client reads the registry of one deployment.
@@ -27,6 +28,17 @@ type Client struct {
 
 // New returns a Client that reads the schedule group through api.
 func New(api *scheduler.Client, group string) *Client { return &Client{api: api, group: group} }
+
+// For returns a Client for an account and Region.
+func For(cfg aws.Config, group string) *Client { return New(scheduler.NewFromConfig(cfg), group) }
+
+// Optional is nil where there is no registry: the group has no name.
+func Optional(cfg aws.Config, group string) rotation.Registry {
+	if group == "" {
+		return nil
+	}
+	return For(cfg, group)
+}
 
 // Lookup returns the rotation request that is configured for a secret, without
 // its trigger: a trigger belongs to one start, and in a schedule it holds

@@ -1,4 +1,4 @@
-package lambdaboot
+package watching
 
 import (
 	"bytes"

@@ -1,0 +1,38 @@
+// Package planning builds the functions that decide what is rotated, before any
+// database is reached: they need Secrets Manager, Step Functions and the registry.
+package planning
+
+import (
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
+	"github.com/tumbler-rotation/tumbler/internal/aws/registry"
+	"github.com/tumbler-rotation/tumbler/internal/fleet"
+	"github.com/tumbler-rotation/tumbler/internal/lambdaboot"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
+)
+
+// Plan builds the function plan.
+func Plan(e lambdaboot.Env) lambda.Handler {
+	return lambdaboot.Handler(e, "plan", rotation.Plan{
+		Secrets: e.Secrets(), Executions: executions.For(e.AWS), Registry: registry.Optional(e.AWS, e.ScheduleGroup), Open: e.Open, Region: e.AWS.Region,
+		RotatorARN: e.RotatorARN, Functions: e.Functions, EventInterval: e.EventInterval, Runbook: e.Runbook, Now: e.Now,
+	}.Run)
+}
+
+// CreateSecret builds the function createsecret.
+func CreateSecret(e lambdaboot.Env) lambda.Handler {
+	return lambdaboot.Handler(e, "createsecret", rotation.Create{Secrets: e.Secrets(), Executions: executions.For(e.AWS), Now: e.Now}.Run)
+}
+
+// ListSecrets builds the function listsecrets.
+func ListSecrets(e lambdaboot.Env) lambda.Handler {
+	next := fleet.Next{
+		Source: fleet.Source{Secrets: e.Secrets(), Region: e.AWS.Region, RotatorARN: e.RotatorARN},
+		Labels: e.Secrets(), Executions: executions.For(e.AWS),
+	}
+	if e.ScheduleGroup != "" {
+		next.Registry = registry.For(e.AWS, e.ScheduleGroup)
+	}
+	return lambdaboot.Handler(e, "listsecrets", next.Run)
+}
