@@ -83,7 +83,7 @@ To see it work without an AWS account: tumbler demo`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newInit(), newValidate(), newList(), newStatus(), newHistory(), newExplain(), newPreflight(), newRotate(), newWatch(), newSchedule(), newPause(), newUnpause(), newCancel(), newEvents(), newSandbox(), newDemo(), newVersion())
+	root.AddCommand(newInit(), newValidate(), newList(), newStatus(), newHistory(), newExplain(), newPreflight(), newRotate(), newWatch(), newSchedule(), newPause(), newUnpause(), newCancel(), newEvents(), newReport(), newSandbox(), newDemo(), newVersion())
 	root.SetHelpCommand(newHelp())
 	return root
 }

@@ -103,7 +103,7 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
 			if detach {
 				return nil
 			}
-			err = report(cmd, api, arn, watch, asJSON)
+			err = reportEnd(cmd, api, arn, watch, asJSON)
 			if failed, ok := errors.AsType[notRotatedError](err); ok {
 				return fmt.Errorf("%w%s", err, to.elsewhere(ctx, cfg, failed.code, args[0]))
 			}
@@ -152,9 +152,9 @@ func executionName(secretID string, now time.Time) string {
 	return fmt.Sprintf("%s-manual-%s-%s", name, now.UTC().Format("20060102T150405"), rand.Text()[:6])
 }
 
-// report waits for the execution's end and returns an error unless the secret
+// reportEnd waits for the execution's end and returns an error unless the secret
 // was rotated.
-func report(cmd *cobra.Command, api *sfn.Client, arn string, watch, asJSON bool) error {
+func reportEnd(cmd *cobra.Command, api *sfn.Client, arn string, watch, asJSON bool) error {
 	out := terminal.New(cmd.OutOrStdout())
 	follower := follow.Config{API: api}
 	if watch {

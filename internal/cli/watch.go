@@ -35,7 +35,7 @@ The exit code is that of 'tumbler rotate'.`,
 				if err != nil {
 					return err
 				}
-				return report(cmd, api, args[0], !asJSON, asJSON)
+				return reportEnd(cmd, api, args[0], !asJSON, asJSON)
 			}
 			v, err := to.view(cmd.Context())
 			if err != nil {
@@ -48,7 +48,7 @@ The exit code is that of 'tumbler rotate'.`,
 			if !asJSON {
 				fmt.Fprintln(cmd.OutOrStdout(), arn)
 			}
-			return report(cmd, v.api, arn, !asJSON, asJSON)
+			return reportEnd(cmd, v.api, arn, !asJSON, asJSON)
 		},
 	}
 	to.flags(cmd)
