@@ -21,6 +21,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/cli/follow"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/proof/budget"
 	"github.com/tumbler-rotation/tumbler/sandbox"
 	"github.com/tumbler-rotation/tumbler/sandbox/deployed"
 	"github.com/tumbler-rotation/tumbler/sandbox/wire"
@@ -35,7 +36,7 @@ func main() {
 
 // measured is what a rotation took.
 type measured struct {
-	counts
+	budget.Counts
 
 	calls   map[string]int // Secrets Manager operations
 	other   map[string]int // operations of other services
@@ -53,13 +54,13 @@ type probed struct {
 
 // subject is a database and a strategy, and what came of them.
 type subject struct {
-	*database
+	*budget.Database
 
 	strategy               rotation.Strategy
 	keep                   bool // keepPrevious
 	secretID               string
-	first                  counts     // of a pair's first rotation, which makes the clone
-	cold, warm             []measured // one to and one fro, and again
+	first                  budget.Counts // of a pair's first rotation, which makes the clone
+	cold, warm             []measured    // one to and one fro, and again
 	coldProbed, warmProbed probed
 }
 
@@ -109,22 +110,22 @@ func run(ctx context.Context) error {
 
 	var subjects []*subject
 	var missing []string
-	for _, start := range []func(context.Context) (*database, error){startPostgres, startMariaDB, startMySQL} {
+	for _, start := range []func(context.Context) (*budget.Database, error){budget.StartPostgres, budget.StartMariaDB, budget.StartMySQL} {
 		d, err := start(ctx)
 		if err != nil {
 			missing = append(missing, err.Error())
 			continue
 		}
-		defer d.stop()
+		defer d.Stop()
 		ways := []*subject{{strategy: rotation.SingleUser}, {strategy: rotation.AlternatingUsers}}
-		if d.engine == "mysql" {
+		if d.Engine == "mysql" {
 			ways = []*subject{{strategy: rotation.SingleUser}, {strategy: rotation.SingleUser, keep: true}}
 		}
 		for i, s := range ways {
-			fmt.Fprintf(os.Stderr, "==> measuring %s, %s\n", d.name, s.way())
-			s.database, s.secretID = d, fmt.Sprintf("bench_%d", i)
+			fmt.Fprintf(os.Stderr, "==> measuring %s, %s\n", d.Name, s.way())
+			s.Database, s.secretID = d, fmt.Sprintf("bench_%d", i)
 			if err := b.measure(ctx, s); err != nil {
-				return fmt.Errorf("%s, %s: %w", d.name, s.way(), err)
+				return fmt.Errorf("%s, %s: %w", d.Name, s.way(), err)
 			}
 			subjects = append(subjects, s)
 		}
@@ -170,15 +171,15 @@ const rounds = 5
 // rotation begins, since rotations are days apart), and each again under the eyes of a
 // prober: who probes takes part of the machine, and its logins are in the server's log.
 func (b *bench) measure(ctx context.Context, s *subject) (err error) {
-	s.secretID = s.engine + "_" + s.secretID
-	if err := s.createSecret(ctx, b.box.AWS("bench"), s.secretID); err != nil {
+	s.secretID = s.Engine + "_" + s.secretID
+	if err := s.CreateSecret(ctx, b.box.AWS("bench"), s.secretID); err != nil {
 		return err
 	}
 	first, err := b.rotate(ctx, s)
 	if err != nil {
 		return err
 	}
-	s.first = first.counts
+	s.first = first.Counts
 	for range rounds {
 		for range 2 {
 			m, err := b.rotate(ctx, s)
@@ -235,7 +236,7 @@ func (b *bench) rotate(ctx context.Context, s *subject) (measured, error) {
 	into(&m)
 	defer into(nil)
 	var err error
-	m.counts, err = s.during(func() error { return m.run(ctx, b.box, s) })
+	m.Counts, err = s.During(func() error { return m.run(ctx, b.box, s) })
 	return m, err
 }
 

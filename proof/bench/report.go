@@ -48,15 +48,15 @@ func compare(subjects []*subject) {
 		}
 		t.row(cells...)
 	}
-	line("ONE ROTATION", func(s *subject) any { return s.name })
+	line("ONE ROTATION", func(s *subject) any { return s.Name })
 	line("", func(s *subject) any { return s.way() })
-	line("database logins accepted / refused", func(s *subject) any { return fmt.Sprintf("%d / %d", s.warm[0].accepted, s.warm[0].refused) })
+	line("database logins accepted / refused", func(s *subject) any { return fmt.Sprintf("%d / %d", s.warm[0].Accepted, s.warm[0].Refused) })
 	line("statements, by the server's log", func(s *subject) any {
 		if s.strategy == rotation.AlternatingUsers {
-			to, fro := s.warm[0].statements, s.warm[1].statements
-			return fmt.Sprintf("first %d, then %d to and %d fro", s.first.statements, to, fro)
+			to, fro := s.warm[0].Statements, s.warm[1].Statements
+			return fmt.Sprintf("first %d, then %d to and %d fro", s.first.Statements, to, fro)
 		}
-		return s.warm[0].statements
+		return s.warm[0].Statements
 	})
 	line("Secrets Manager calls", func(s *subject) any { return sum(s.warm[0].calls) })
 	line("state transitions", func(s *subject) any { return s.warm[0].entered })
@@ -100,7 +100,7 @@ func detail(s *subject) {
 	t := newTable()
 	defer t.Flush()
 	warm, cold := s.warm[0], s.cold[0]
-	t.row(fmt.Sprintf("%s, %s", s.name, s.strategy), "warm", "as in production")
+	t.row(fmt.Sprintf("%s, %s", s.Name, s.strategy), "warm", "as in production")
 	for _, operation := range slices.Sorted(maps.Keys(warm.calls)) {
 		t.row("  "+operation, warm.calls[operation], cold.calls[operation])
 	}

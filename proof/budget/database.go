@@ -1,4 +1,6 @@
-package main
+// Package budget holds what a rotation may cost: budgets.txt. Its test counts, and fails
+// when a count has changed. How to count is shared with proof/bench.
+package budget
 
 import (
 	"context"
@@ -16,14 +18,14 @@ import (
 	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
 )
 
-// database is a server whose log tells what a rotation did on it.
-type database struct {
-	name   string // product and version
-	engine string // as in a secret
-	host   string
-	port   int
+// Database is a server whose log tells what a rotation did on it.
+type Database struct {
+	Name   string // product and version
+	Engine string // as in a secret
+	Host   string
+	Port   int
 	log    string // its path
-	stop   func()
+	Stop   func()
 
 	admin         string
 	adminPassword redact.String
@@ -34,13 +36,14 @@ type database struct {
 	accepted, refused, statement *regexp.Regexp
 }
 
-func startPostgres(ctx context.Context) (*database, error) {
+// StartPostgres starts one, whose log tells all.
+func StartPostgres(ctx context.Context) (*Database, error) {
 	s, err := dbserver.StartPostgres(ctx, dbserver.Postgres{Settings: map[string]string{"log_connections": "on", "log_statement": "all"}})
 	if err != nil {
 		return nil, err
 	}
-	return &database{
-		name: "PostgreSQL " + s.Version, engine: "postgres", host: s.Host, port: s.Port, log: s.LogPath, stop: s.Stop,
+	return &Database{
+		Name: "PostgreSQL " + s.Version, Engine: "postgres", Host: s.Host, Port: s.Port, log: s.LogPath, Stop: s.Stop,
 		admin: s.AdminUser, adminPassword: s.AdminPassword, createUser: "CREATE ROLE %u LOGIN PASSWORD '%p'",
 		exec: func(ctx context.Context, sql string) error {
 			conn, err := s.Admin(ctx)
@@ -57,15 +60,17 @@ func startPostgres(ctx context.Context) (*database, error) {
 	}, nil
 }
 
-func startMariaDB(ctx context.Context) (*database, error) {
+// StartMariaDB starts one, whose log tells all.
+func StartMariaDB(ctx context.Context) (*Database, error) {
 	return startFamily(ctx, "mariadb", dbserver.StartMariaDB)
 }
 
-func startMySQL(ctx context.Context) (*database, error) {
+// StartMySQL starts one, whose log tells all.
+func StartMySQL(ctx context.Context) (*Database, error) {
 	return startFamily(ctx, "mysql", dbserver.StartMySQL)
 }
 
-func startFamily(ctx context.Context, engine string, start func(context.Context, dbserver.MySQL) (*dbserver.MySQLServer, error)) (*database, error) {
+func startFamily(ctx context.Context, engine string, start func(context.Context, dbserver.MySQL) (*dbserver.MySQLServer, error)) (*Database, error) {
 	s, err := start(ctx, dbserver.MySQL{GeneralLog: true})
 	if err != nil {
 		return nil, err
@@ -76,9 +81,9 @@ func startFamily(ctx context.Context, engine string, start func(context.Context,
 		return nil, err
 	}
 	version, _, _ := strings.Cut(s.Version, "-")
-	return &database{
-		name: s.Product + " " + version, engine: engine, host: s.Host, port: s.Port, log: s.GeneralLogPath,
-		stop:  func() { closeQuietly(db); s.Stop() },
+	return &Database{
+		Name: s.Product + " " + version, Engine: engine, Host: s.Host, Port: s.Port, log: s.GeneralLogPath,
+		Stop:  func() { closeQuietly(db); s.Stop() },
 		admin: s.AdminUser, adminPassword: s.AdminPassword, createUser: "CREATE USER %u@'%' IDENTIFIED BY '%p'",
 		exec: func(ctx context.Context, sql string) error {
 			_, err := db.ExecContext(ctx, sql)
@@ -94,8 +99,8 @@ func startFamily(ctx context.Context, engine string, start func(context.Context,
 
 func closeQuietly(db *sql.DB) { _ = db.Close() }
 
-// createSecret makes a user and its secret, which names the superuser's.
-func (d *database) createSecret(ctx context.Context, client aws.Config, user string) error {
+// CreateSecret makes a user and its secret, which names the superuser's.
+func (d *Database) CreateSecret(ctx context.Context, client aws.Config, user string) error {
 	secrets := secretsmanager.NewFromConfig(client)
 	password := rand.Text()
 	create := strings.NewReplacer("%u", user, "%p", password).Replace(d.createUser)
@@ -103,8 +108,8 @@ func (d *database) createSecret(ctx context.Context, client aws.Config, user str
 		return err
 	}
 	store := func(name, user, password, superuser string) (string, error) {
-		keys := map[string]any{"engine": d.engine, "host": d.host, "port": d.port, "username": user, "password": password}
-		if d.engine == "mysql" {
+		keys := map[string]any{"engine": d.Engine, "host": d.Host, "port": d.Port, "username": user, "password": password}
+		if d.Engine == "mysql" {
 			keys["ssl"] = false // its own certificate is nobody's
 		}
 		if superuser != "" {
@@ -128,27 +133,27 @@ func (d *database) createSecret(ctx context.Context, client aws.Config, user str
 	return err
 }
 
-// counts is what the log tells.
-type counts struct{ accepted, refused, statements int }
+// Counts is what the log tells.
+type Counts struct{ Accepted, Refused, Statements int }
 
-// during counts what a function makes of the server.
-func (d *database) during(f func() error) (counts, error) {
+// During counts what a function makes of the server.
+func (d *Database) During(f func() error) (Counts, error) {
 	before, err := os.Stat(d.log)
 	if err != nil {
-		return counts{}, err
+		return Counts{}, err
 	}
 	if err := f(); err != nil {
-		return counts{}, err
+		return Counts{}, err
 	}
 	text, err := os.ReadFile(d.log)
 	if err != nil {
-		return counts{}, err
+		return Counts{}, err
 	}
 	news := text[before.Size():]
 	count := func(r *regexp.Regexp) int { return len(r.FindAll(news, -1)) }
-	c := counts{count(d.accepted), count(d.refused), count(d.statement)}
-	if d.engine != "postgres" { // its log has a refused login as one that came and one that was denied
-		c.accepted -= c.refused
+	c := Counts{count(d.accepted), count(d.refused), count(d.statement)}
+	if d.Engine != "postgres" { // its log has a refused login as one that came and one that was denied
+		c.Accepted -= c.Refused
 	}
 	return c, nil
 }
