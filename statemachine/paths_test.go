@@ -20,6 +20,9 @@ const (
 	giveUp   = " Restore Causes CauseByFunction ReadCause RestoreCauseByFunction ReadRestoreCause GiveUp" + alert + "NeedsAttention"
 )
 
+// bySuperuser is the normal path where the superuser resets a password.
+var bySuperuser = upTo("SetSecret") + " SetSecret TestSecret FinishSecret"
+
 // upTo is the normal path as far as the state.
 func upTo(state string) string {
 	before, _, _ := strings.Cut(begin+" ", state+" ")
@@ -122,6 +125,17 @@ var scenarios = []scenario{
 	{
 		name: "an outcome that nobody knows pages", faults: []failing{{"Plan", "SecretManaged", 0}}, restored: "Surprise",
 		path: upTo("Plan") + restore + alert + "NeedsAttention", err: "SecretManaged", cause: causeOf("SecretManaged"),
+	},
+
+	// The superuser is about to reset a password, which is noted first.
+	{
+		name: "the superuser is needed", faults: []failing{{"SetSecret", "SuperuserNeeded", 1}},
+		path: bySuperuser + announce + "Rotated", attempts: map[string]int{"SetSecret": 2},
+	},
+	{
+		name: "the superuser is needed to restore", faults: []failing{{"SetSecret", "DatabaseError", 0}, {"Restore", "SuperuserNeeded", 1}},
+		path: upTo("SetSecret") + restore + restore + alert + "RestoredCleanly", attempts: map[string]int{"Restore": 2},
+		err: "DatabaseError", cause: causeOf("DatabaseError"),
 	},
 
 	// The answer to a change was lost.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 	"github.com/tumbler-rotation/tumbler/statemachine"
@@ -75,10 +76,12 @@ func (w *world) entered(state, from string) {
 		return
 	}
 	failure := object{"Error": calls[len(calls)-1].Error, "Cause": calls[len(calls)-1].Cause}
-	switch state {
-	case "Restore":
+	switch {
+	case state == from: // SuperuserNeeded is noted
+		w.state["progress"].(object)["superuser"] = failure
+	case state == "Restore":
 		w.state["failure"] = failure
-	case "Causes":
+	case state == "Causes":
 		w.state["ending"] = gaveUp(w.state, failure)
 	}
 }
@@ -91,6 +94,17 @@ func said(cause any) string {
 		return lambda.ErrorMessage
 	}
 	return text
+}
+
+// retried is how often a state has been tried since it was entered: one that needs the
+// superuser is entered again.
+func (w *world) retried(state string) (n int) {
+	for _, a := range w.answers[state] {
+		if n++; a.Error == string(fault.SuperuserNeeded) {
+			n = 0
+		}
+	}
+	return n
 }
 
 // gaveUp is the one ending that the state machine composes itself.
@@ -117,7 +131,7 @@ var contract = map[string]struct {
 	more []string
 }{
 	"CreateSecret":   {"createSecret", []string{"plan", "create", "execution"}},
-	"SetSecret":      {"setSecret", []string{"plan", "execution"}},
+	"SetSecret":      {"setSecret", []string{"plan", "execution", "progress"}},
 	"TestSecret":     {"testSecret", []string{"plan", "execution", "set"}},
 	"ReadyToTest":    {"ready", []string{"plan", "execution"}},
 	"ReadyToFinish":  {"ready", []string{"plan", "execution"}},
@@ -145,7 +159,7 @@ func (w *world) expected(state string) any {
 	case "Plan":
 		return object{"request": w.state["request"], "execution": w.state["execution"]}
 	case "Restore":
-		in := object{"state": object{"Name": "Restore", "EnteredTime": w.entry.UTC().Format("2006-01-02T15:04:05.000Z"), "RetryCount": float64(len(w.answers["Restore"]))}}
+		in := object{"state": object{"Name": "Restore", "EnteredTime": w.entry.UTC().Format("2006-01-02T15:04:05.000Z"), "RetryCount": float64(w.retried("Restore"))}}
 		for _, key := range []string{"request", "execution", "plan", "create", "progress", "set", "test", "failure"} {
 			in[key] = w.state[key]
 		}

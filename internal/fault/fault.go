@@ -59,6 +59,7 @@ const (
 	DatabaseReadOnly    Code = "DatabaseReadOnly"    // a replica or reader endpoint
 	DatabaseError       Code = "DatabaseError"       // any other refusal by the database
 	OutcomeUnknown      Code = "OutcomeUnknown"      // the connection was lost while a change was under way
+	SuperuserNeeded     Code = "SuperuserNeeded"     // no error: the state machine notes that the superuser is about to reset a password
 )
 
 // What happened to the rotation itself.
@@ -89,7 +90,7 @@ func Codes() []Code {
 		NativeRotationEnabled, AlreadyRotating, WindowClosed, TooSoon, NotPending, SecretChanged,
 		AccessDenied, KeyUnusable, LimitExceeded, Throttled, ServiceUnavailable, VersionNotReady, ReplicaLagging,
 		DatabaseUnreachable, DatabaseUnavailable, CertificateRejected, TLSUnavailable, LoginRefused, AccountDisabled, PasswordExpired,
-		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, PrivilegesDiffer, DatabaseReadOnly, DatabaseError, OutcomeUnknown,
+		PrivilegeMissing, PasswordRejected, SuperuserInvalid, AccountNotOurs, PrivilegesDiffer, DatabaseReadOnly, DatabaseError, OutcomeUnknown, SuperuserNeeded,
 		RotationFunctionFailed, RotationCutShort, RotationNotStarted,
 		Internal,
 	}

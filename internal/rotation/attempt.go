@@ -20,6 +20,8 @@ type attempt struct {
 	database engine.Engine
 	now      func() time.Time
 
+	noted bool // the state says that the superuser may have reset a password
+
 	current   secretdoc.Document
 	currentID string             // the version that current is of
 	account   secretdoc.Document // AWSCURRENT for the user whose password changes; the same with a single user

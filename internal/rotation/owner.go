@@ -23,7 +23,17 @@ func (a attempt) recover(ctx context.Context, refused error) (engine.Session, er
 	if err := a.provenByVersions(ctx); err != nil {
 		return nil, err
 	}
-	return a.superuser(ctx)
+	return a.toReset(ctx)
+}
+
+// toReset logs in as the superuser to reset a password, once the state says so.
+func (a attempt) toReset(ctx context.Context) (engine.Session, error) {
+	session, err := a.superuser(ctx)
+	if err == nil && !a.noted {
+		session.Close()
+		return nil, fault.New(fault.SuperuserNeeded, "the superuser is about to reset a password", "Nothing to do: the state machine notes it and tries again")
+	}
+	return session, err
 }
 
 // isFor is AccountNotOurs when the secret is not of the user that the configuration
@@ -113,7 +123,7 @@ func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error
 	if err := a.provenClone(ctx, unproven); err != nil {
 		return err
 	}
-	admin, err := a.superuser(ctx)
+	admin, err := a.toReset(ctx)
 	if err != nil {
 		return err
 	}

@@ -128,6 +128,11 @@ func (p Planned) settles() bool {
 // machine writes it before that can happen: when Ready has succeeded.
 type Progress struct {
 	Database string `json:"database"`
+
+	// Superuser is there once the superuser may have reset a password. Whoever is about
+	// to have one reset asks for it by SuperuserNeeded: an attempt that dies after the
+	// reset leaves no other trace, and people are to be told of it all the same.
+	Superuser *Failure `json:"superuser,omitempty"`
 }
 
 // What Progress says of the database. Anything but NotEntered, also nothing at

@@ -156,8 +156,11 @@ func (r Restore) document(ctx context.Context, plan Planned, versionID string) (
 
 // reconcile asks the database, makes AWSCURRENT log in, and takes the labels off.
 func (r Restore) reconcile(ctx context.Context, end run, in RestoreInput) (Ending, error) {
-	s := settlement{attempt: attempt{plan: in.Plan, secrets: r.Secrets, servers: r.Servers, now: r.Now}, sleep: r.Sleep}
-	if err := s.run(ctx, r.Databases); err != nil {
+	noted := in.Progress.Superuser != nil
+	s := settlement{attempt: attempt{plan: in.Plan, secrets: r.Secrets, servers: r.Servers, now: r.Now, noted: noted}, sleep: r.Sleep, reset: noted}
+	if err := s.run(ctx, r.Databases); fault.Is(err, fault.SuperuserNeeded) {
+		return Ending{}, err
+	} else if err != nil {
 		ending, err := r.unproven(end, in.Failure, err, s.did...)
 		ending.Event.Recovered = s.reset
 		return ending, err

@@ -122,6 +122,7 @@ type StepInput struct {
 	ClientRequestToken string    `json:"ClientRequestToken"`
 	Plan               Planned   `json:"plan"`
 	Create             Created   `json:"create"`    // for createSecret and finishSecret
+	Progress           Progress  `json:"progress"`  // for setSecret
 	Set                SetResult `json:"set"`       // for testSecret and finishSecret
 	Request            Request   `json:"request"`   // for finishSecret
 	Context            Context   `json:"context"`   // for finishSecret

@@ -94,6 +94,7 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 		if err := r.notOvertaken(ctx, in.Plan); err != nil {
 			return err
 		}
+		in.Progress.Superuser = &Failure{} // there is no state to note it in
 		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Servers: r.Servers, Now: r.Now}.Run(ctx, in)
 	case StepTest:
 		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)

@@ -33,7 +33,8 @@ type SetResult struct {
 	LoggedInWith string `json:"loggedInWith"`
 
 	// Repaired is true when the superuser has made AWSCURRENT's user of a pair log
-	// in again before the other one was changed.
+	// in again before the other one was changed, or when an earlier attempt may have
+	// had it reset a password.
 	Repaired bool `json:"repaired,omitempty"`
 
 	// Changes lists what was granted to and revoked from the clone to bring it
@@ -56,14 +57,14 @@ const WithSuperuser = "superuser"
 
 // Run changes the password. It may be repeated. Codes: WindowClosed,
 // SecretChanged, InvalidSecret, LoginRefused, AccountNotOurs, SuperuserInvalid,
-// those of [engine.Engine] and [engine.Session], and AWS's own.
+// SuperuserNeeded, those of [engine.Engine] and [engine.Session], and AWS's own.
 func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 	if err := in.Plan.checkOpen(s.Now()); err != nil {
 		return SetResult{}, err
 	}
 	ctx, cancel := in.Plan.untilClosed(ctx, s.Now())
 	defer cancel()
-	a, err := s.open(ctx, in.Plan)
+	a, err := s.open(ctx, in)
 	if err != nil {
 		return SetResult{}, err
 	}
@@ -74,8 +75,12 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 }
 
 // open reads what the step works on.
-func (s Set) open(ctx context.Context, plan Planned) (a attempt, err error) {
-	a = attempt{plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now, currentID: plan.CurrentVersionID}
+func (s Set) open(ctx context.Context, in StepInput) (a attempt, err error) {
+	plan := in.Plan
+	a = attempt{
+		plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now, currentID: plan.CurrentVersionID,
+		noted: in.Progress.Superuser != nil,
+	}
 	if a.current, err = readCurrent(ctx, s.Secrets, plan); err != nil {
 		return attempt{}, err
 	}
@@ -96,7 +101,7 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 		return SetResult{}, err
 	}
 	defer session.Close()
-	result := SetResult{LoggedInWith: with, Advice: AdviceOnTLS(a.current, session)}
+	result := SetResult{LoggedInWith: with, Repaired: a.noted, Advice: AdviceOnTLS(a.current, session)}
 	if with == Pending {
 		return result, a.setAgain(ctx, session)
 	}
@@ -182,7 +187,7 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 			return SetResult{}, err
 		}
 	}
-	return SetResult{LoggedInWith: Current, Repaired: repaired, Advice: AdviceOnTLS(a.current, admin), Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
+	return SetResult{LoggedInWith: Current, Repaired: repaired || a.noted, Advice: AdviceOnTLS(a.current, admin), Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
 }
 
 // ensureCurrent proves that AWSCURRENT logs in, which applications use until the

@@ -301,13 +301,16 @@ func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 	session, err := s.database.Connect(ctx, s.current)
 	if fault.Is(err, fault.LoginRefused) && !s.taken() {
 		s.refused = true
-		if s.reset, err = s.repairPair(ctx, err); err != nil {
+		superuser, err := s.repairPair(ctx, err)
+		if err != nil {
 			return false, err
 		}
+		s.reset = s.reset || superuser
 		s.say("found AWSCURRENT refused, and gave its user AWSCURRENT's password again")
-		session, err = s.database.Connect(ctx, s.current)
-	}
-	if err != nil {
+		if session, err = s.database.Connect(ctx, s.current); err != nil {
+			return false, err
+		}
+	} else if err != nil {
 		return false, err
 	}
 	session.Close()
@@ -315,7 +318,9 @@ func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 		s.say("logged in with AWSCURRENT")
 		return true, nil
 	}
-	if err := s.settleOther(ctx); err != nil {
+	if err := s.settleOther(ctx); fault.Is(err, fault.SuperuserNeeded) {
+		return false, err
+	} else if err != nil {
 		s.keep = true
 		s.say("could not settle user %s (%s): applications that still use AWSPREVIOUS may be refused", s.account.Username, fault.From(err).Error())
 	}
@@ -399,7 +404,7 @@ func (s *settlement) resetOther(ctx context.Context, previous secretdoc.Document
 	if !ours {
 		return notProven(s.account.Username, "neither AWSPREVIOUS nor this rotation's password logs in as it")
 	}
-	admin, err := s.superuser(ctx)
+	admin, err := s.toReset(ctx)
 	if err != nil {
 		return err
 	}
