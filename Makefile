@@ -113,6 +113,7 @@ node_modules/.installed: package-lock.json
 servers: node_modules/.installed ## Fetch, unpack and build every database server that the tests start
 	@scripts/fetch-mariadb
 	@scripts/fetch-mysql
+	@scripts/fetch-pgbouncer
 	@echo "==> preparing the database servers (quick, unless FerretDB has to be compiled: some minutes)"
 	@go run ./sandbox/dbserver/prepare
 

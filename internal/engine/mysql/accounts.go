@@ -186,12 +186,12 @@ func factorsFor(srv *server, a stored, o accountOptions, password redact.String)
 		}
 		hash, known := hashFor(f.plugin, password, a.hash)
 		if !known || !srv.mariadb && !srv.ownByAlter() && f.plugin != nativePassword {
-			return nil, unknownPlugin(a.account, f.plugin)
+			return nil, srv.unknownPlugin(a.account, f.plugin)
 		}
 		factors = append(factors, factor{plugin: f.plugin, hash: hash})
 	}
 	if !slices.ContainsFunc(factors, func(f factor) bool { return f.hash != "" && f.plugin != "unix_socket" && f.plugin != "gssapi" }) {
-		return nil, unknownPlugin(a.account, factors[0].plugin)
+		return nil, srv.unknownPlugin(a.account, factors[0].plugin)
 	}
 	return factors, nil
 }
@@ -202,7 +202,14 @@ func settable(srv *server, a stored) bool {
 	return known && (srv.mariadb || srv.ownByAlter() || a.plugin == nativePassword)
 }
 
-func unknownPlugin(a account, plugin string) error {
-	return fault.New(fault.DatabaseError, fmt.Sprintf("account %s authenticates by %q, which has no password that Tumbler could set", a, plugin),
-		"Change the account to caching_sha2_password (MySQL), or to ed25519 or mysql_native_password (MariaDB)")
+func (d dialect) unknownPlugin(a account, plugin string) error {
+	to := "caching_sha2_password, or to mysql_native_password before MySQL 8.0"
+	switch {
+	case d.mariadb:
+		to = "ed25519 or mysql_native_password"
+	case !d.ownByAlter(): // its other plugin, sha256_password, takes no hash in any statement
+		to = "mysql_native_password"
+	}
+	return fault.New(fault.DatabaseError, fmt.Sprintf("account %s authenticates by %q, which on %s has no password that Tumbler could set", a, plugin, d),
+		"Change the account to "+to)
 }

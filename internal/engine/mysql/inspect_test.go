@@ -93,3 +93,24 @@ func TestForetellsSetPassword(t *testing.T) {
 		}
 	})
 }
+
+// MySQL 5.6 has no statement that gives an account of sha256_password a hash. Preflight
+// says so, and what to change, as the rotation does.
+func TestSHA256OnMySQL56(t *testing.T) {
+	s := mysql56.server(t)
+	user, _ := s.user(t)
+	s.Exec("DROP USER "+at(user), "CREATE USER "+at(user)+" IDENTIFIED WITH sha256_password")
+	r := engine.CloneRequest{Original: user, Clone: user + "_clone", Password: dbtest.Password(), Mark: mark}
+	_, told := s.inspect(t, engine.InspectRequest{Clone: &r})
+	_, single := s.inspect(t, engine.InspectRequest{SetPassword: user})
+	_, err := s.open(t, s.super).EnsureClone(t.Context(), r)
+	for what, err := range map[string]error{"preflight of a pair": told, "preflight": single, "the rotation of a pair": err} {
+		if !fault.Is(err, fault.DatabaseError) || !strings.Contains(err.Error(), `"sha256_password", which on MySQL 5.6`) ||
+			!strings.Contains(err.Error(), "Change the account to mysql_native_password") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if s.accepts(r.Clone, r.Password) {
+		t.Error("refused, and the clone was made")
+	}
+}

@@ -115,12 +115,12 @@ func (s *session) ownWay(ctx context.Context, srv *server, op string, c engine.P
 		if err != nil {
 			return way{}, err
 		}
-		if w.plugin, err = onlyPlugin(srv.self, d.options.factors); err != nil {
+		if w.plugin, err = srv.onlyPlugin(d.options.factors); err != nil {
 			return way{}, err
 		}
 	}
 	if _, known := hashFor(w.plugin, c.Password, ""); !known {
-		return way{}, unknownPlugin(srv.self, w.plugin)
+		return way{}, srv.unknownPlugin(srv.self, w.plugin)
 	}
 	return w, nil
 }
@@ -202,15 +202,15 @@ func (s *session) mayBeRead() error {
 
 // onlyPlugin returns the plugin that SET PASSWORD changes. With two of them the
 // other would go on accepting the old password.
-func onlyPlugin(a account, factors []factor) (string, error) {
+func (srv *server) onlyPlugin(factors []factor) (string, error) {
 	passwords := slices.DeleteFunc(slices.Clone(factors), func(f factor) bool { return f.plugin == "unix_socket" || f.plugin == "gssapi" })
 	switch len(passwords) {
 	case 0:
-		return "", unknownPlugin(a, "unix_socket")
+		return "", srv.unknownPlugin(srv.self, "unix_socket")
 	case 1:
 		return passwords[0].plugin, nil
 	}
-	return "", fault.New(fault.DatabaseError, fmt.Sprintf("account %s has %d passwords, of which it may change only the first by itself", a, len(passwords)),
+	return "", fault.New(fault.DatabaseError, fmt.Sprintf("account %s has %d passwords, of which it may change only the first by itself", srv.self, len(passwords)),
 		"Give the account one way to log in (ALTER USER ... IDENTIFIED VIA), or name a superuser's secret")
 }
 
