@@ -57,8 +57,8 @@ func TestCostOfARotation(t *testing.T) {
 	if got := w.logins.Take(); got != (counted.Logins{Accepted: 2}) {
 		t.Errorf("logins: %+v, want 2 accepted", got)
 	}
-	if calls := w.functionCalls(); calls != 14 {
-		t.Errorf("%d Secrets Manager calls, want 14", calls)
+	if calls := w.functionCalls(); calls != 13 {
+		t.Errorf("%d Secrets Manager calls, want 13", calls)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestCostOfARotation(t *testing.T) {
 // one of each user.
 func TestCostOfAnAlternatingRotation(t *testing.T) {
 	w := newPairWorld(t)
-	for i, want := range []int{16, 16, 16} {
+	for i, want := range []int{15, 15, 15} {
 		before := w.functionCalls()
 		w.logins.Take()
 		w.alternated()
