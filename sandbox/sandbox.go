@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -66,6 +67,9 @@ type Config struct {
 	// OneByOne runs the branches of a Parallel state one after the other, for tests
 	// to whom the order of the calls matters.
 	OneByOne bool
+
+	// Pages are served beside the APIs, such as a console's. Optional.
+	Pages map[string]http.Handler
 
 	// Registry makes Plan look secrets up in the schedule group and refuse manual
 	// and event requests for those that are not there, as deployed; without it a
@@ -182,7 +186,7 @@ func (s *Sandbox) listen(cfg Config, work *tasks) error {
 	s.Events = sandboxevents.New(s.events(cfg, work))
 	s.Scheduler = sandboxscheduler.New(s.schedules(cfg, work))
 	handler, err := wire.New(wire.Config{
-		Observe: cfg.Observe, Authorize: s.authorize,
+		Observe: cfg.Observe, Authorize: s.authorize, Pages: cfg.Pages,
 		Intercept: func(ctx context.Context, call wire.Call) *wire.Failure {
 			if intercept := s.intercept.Load(); intercept != nil {
 				return (*intercept)(ctx, call)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,13 +10,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
+	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 	"github.com/tumbler-rotation/tumbler/internal/window"
 	"github.com/tumbler-rotation/tumbler/sandbox"
+	"github.com/tumbler-rotation/tumbler/sandbox/console"
 	"github.com/tumbler-rotation/tumbler/sandbox/dbserver"
 	sandboxevents "github.com/tumbler-rotation/tumbler/sandbox/eventbridge"
 	"github.com/tumbler-rotation/tumbler/sandbox/sample"
@@ -34,6 +42,8 @@ func newSandbox() *cobra.Command {
 		speed       float64
 		schedule    rotation.Schedule
 		secrets     []string
+		every       time.Duration
+		asJSON      bool
 	)
 	cmd := &cobra.Command{
 		Use:   "sandbox",
@@ -47,11 +57,20 @@ endpoint with --endpoint-url, or endpoint_url in boto3.
 With --schedule the secret is rotated by itself, too, and with --speed it is not
 long until then: time runs so many times faster for schedules and waits. What a
 rotation does takes the time it takes, so that a window may be over in the middle
-of it when a second is an hour.
+of it when a second is an hour. With --rotate-every it is rotated again and again.
+
+On the console page, whose address it prints, the states of the last rotation light up,
+labels move between versions, and an application's logins are accepted or refused; with
+buttons to rotate and to let something go wrong.
+
+With --json the first line says that it is ready, and where: for scripts and continuous
+integration. Alerts follow, an object a line.
 
 Everything is in memory and gone with Ctrl-C.`,
 		Example: `  tumbler sandbox
   tumbler sandbox --schedule "rate(4 hours)" --duration 4h --speed 1440
+  tumbler sandbox --rotate-every 10s
+  tumbler sandbox --port 0 --json
   tumbler sandbox --port 4600 --database-url postgres://postgres:PASSWORD@localhost:5432/postgres`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -71,6 +90,9 @@ Everything is in memory and gone with Ctrl-C.`,
 			if speed < 1 || speed > fastest {
 				return usageError{fmt.Errorf("--speed %g: time can run 1 to %d times as fast", speed, fastest)}
 			}
+			if every != 0 && every < time.Second {
+				return usageError{fmt.Errorf("--rotate-every %s: a second at least", every)}
+			}
 			engines := all.Engines
 			if authorities != "" {
 				var err error
@@ -81,26 +103,37 @@ Everything is in memory and gone with Ctrl-C.`,
 			ctx := cmd.Context()
 			out := terminal.New(cmd.OutOrStdout())
 			var writing sync.Mutex // alerts arrive at any time
+			page := &console.Console{}
+			lines := json.NewEncoder(cmd.OutOrStdout())
 			cfg := sandbox.Config{
 				Port:     port,
 				Engines:  engines,
 				Registry: true,
 				Open:     secrets,
+				Pages:    page.Pages(),
 				OnAlert: func(m sandboxsns.Message) {
+					page.Alert(m)
 					writing.Lock()
 					defer writing.Unlock()
+					if asJSON {
+						_ = lines.Encode(sandboxAlert{"alert", time.Now().UTC(), m.Subject, m.Body}) // Checked keeps the error
+						return
+					}
 					out.Heading("%s  alert on %s", time.Now().Format(time.TimeOnly), m.TopicARN)
 					out.Quote(m.Subject + "\n\n" + m.Body)
 				},
 			}
 			cfg.OnEvent = func(e sandboxevents.Event) {
-				if line := startedByItself(e); line != "" {
+				if line := startedByItself(e); line != "" && !asJSON {
 					writing.Lock()
 					defer writing.Unlock()
 					out.Say("%s  %s", time.Now().Format(time.TimeOnly), line)
 				}
 			}
 			cfg.OnUndelivered = func(what string) {
+				if asJSON {
+					return
+				}
 				writing.Lock()
 				defer writing.Unlock()
 				out.Say("%s  %s", time.Now().Format(time.TimeOnly), what)
@@ -136,15 +169,45 @@ Everything is in memory and gone with Ctrl-C.`,
 				}
 			}
 
+			var behind sync.WaitGroup
+			watched, done := context.WithCancel(ctx)
+			defer behind.Wait()
+			defer done()
+			behind.Go(func() {
+				page.Run(watched, console.Config{
+					AWS: running.AWS("console"), StateMachineARN: running.StateMachineARN, SecretID: secret, Intercept: running.Intercept,
+					Login: func(ctx context.Context) error { return logInAs(ctx, running.AWS("console"), engines, secret) },
+				})
+			})
+			if every > 0 {
+				behind.Go(func() { rotateEvery(watched, running, secret, every) })
+			}
+			if asJSON {
+				writing.Lock()
+				err := lines.Encode(sandboxReady{
+					"ready", running.URL, running.URL + console.Path, sandbox.Region, secret, running.StateMachineARN, database.String(),
+				})
+				writing.Unlock()
+				if err != nil {
+					return err
+				}
+				return untilEnd(ctx, database)
+			}
+
 			writing.Lock()
 			out.Say("Tumbler's sandbox is up: a local AWS at %s and %s.", running.URL, database)
 			out.Say("The credentials of its user are in secret %s.", secret)
 			if speed > 1 {
 				out.Say("Time runs %g times faster than yours: an hour is %s.", speed, terminal.Duration(time.Duration(float64(time.Hour)/speed)))
 			}
+			if every > 0 {
+				out.Say("It is rotated every %s.", every)
+			}
 			if configured.Schedule != nil {
 				out.Say("It is rotated by the schedule %s.", schedule.Expression)
 			}
+			out.Heading("In a browser")
+			out.Command("%s%s", running.URL, console.Path)
 			out.Heading("In another terminal")
 			// Some clients read one name of the Region, some the other.
 			out.Command("export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s", running.URL, sandbox.Region, sandbox.Region)
@@ -158,12 +221,7 @@ Everything is in memory and gone with Ctrl-C.`,
 			out.Say("Alerts, and rotations that nobody at a keyboard began, appear below. Ctrl-C ends the sandbox.")
 			writing.Unlock()
 
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-database.Ended():
-				return fmt.Errorf("the database ended: see its log at %s", database.LogPath())
-			}
+			return untilEnd(ctx, database)
 		},
 	}
 	cmd.Flags().IntVar(&port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
@@ -173,8 +231,75 @@ Everything is in memory and gone with Ctrl-C.`,
 	cmd.Flags().StringVar(&schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
 	cmd.Flags().StringVar(&schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")
 	cmd.Flags().Float64Var(&speed, "speed", 1, "let time run so many times faster")
+	cmd.Flags().DurationVar(&every, "rotate-every", 0, "rotate the secret again and again, so often (default only when asked)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON, an object a line, when it is ready and of each alert")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "write the functions' logs to standard error")
 	return cmd
+}
+
+// sandboxReady is the first line with --json.
+type sandboxReady struct {
+	Event        string `json:"event"` // ready
+	URL          string `json:"url"`   // for AWS_ENDPOINT_URL
+	Console      string `json:"console"`
+	Region       string `json:"region"`
+	Secret       string `json:"secret"`
+	StateMachine string `json:"stateMachine"`
+	Database     string `json:"database"`
+}
+
+// sandboxAlert is every further line.
+type sandboxAlert struct {
+	Event   string    `json:"event"` // alert
+	At      time.Time `json:"at"`
+	Subject string    `json:"subject"`
+	Body    string    `json:"body"`
+}
+
+func untilEnd(ctx context.Context, database *sample.Database) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-database.Ended():
+		return fmt.Errorf("the database ended: see its log at %s", database.LogPath())
+	}
+}
+
+// rotateEvery starts rotations until ctx ends. What becomes of one is its own affair.
+func rotateEvery(ctx context.Context, box *sandbox.Sandbox, secret string, every time.Duration) {
+	api := sfn.NewFromConfig(box.AWS("sandbox"))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		_, _ = start(ctx, api, box.StateMachineARN, rotation.Request{
+			SecretID: secret, OutsideWindow: rotation.OutsideRotate, Trigger: rotation.Trigger{Source: rotation.SourceManual, Reason: "--rotate-every " + every.String()},
+		})
+	}
+}
+
+// logInAs logs in once with AWSCURRENT, as an application would that caches nothing.
+func logInAs(ctx context.Context, cfg aws.Config, engines engine.Table, secret string) error {
+	value, _, err := secretsmgr.New(secretsmanager.NewFromConfig(cfg)).Value(ctx, secret, rotation.Version{Label: rotation.Current})
+	if err != nil {
+		return err
+	}
+	doc, err := secretdoc.Parse(value)
+	if err != nil {
+		return err
+	}
+	database, err := engines.For(doc)
+	if err != nil {
+		return err
+	}
+	session, err := database.Connect(ctx, doc)
+	if err != nil {
+		return err
+	}
+	session.Close()
+	return nil
 }
 
 // startedByItself says how a rotation ended that a schedule or an event started,

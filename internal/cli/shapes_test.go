@@ -15,7 +15,7 @@ import (
 // shapes are what commands write with --json.
 var shapes = map[string]any{
 	"cancel": cancelled{}, "events": happened{}, "history": []past{}, "list": []entry{}, "pause": switched{}, "preflight": rotation.PreflightResult{},
-	"preflight --all": []rotation.PreflightResult{}, "report": report.Report{}, "rotate": past{}, "status": []audit.Status{}, "status SECRET": description{}, "unpause": switched{}, "version": built{}, "watch": past{},
+	"preflight --all": []rotation.PreflightResult{}, "report": report.Report{}, "rotate": past{}, "sandbox": sandboxReady{}, "sandbox, an alert": sandboxAlert{}, "status": []audit.Status{}, "status SECRET": description{}, "unpause": switched{}, "version": built{}, "watch": past{},
 }
 
 // documented writes them in the reference.

@@ -37,6 +37,9 @@ type Config struct {
 	Intercept Interceptor
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// Pages are served beside those of the services, also by POST: each guards itself
+	// against other sites. The keys are as a Pager's. Optional.
+	Pages map[string]http.Handler
 	// Log is told of panics in services, without their text. Optional.
 	Log *slog.Logger
 }
@@ -79,6 +82,12 @@ func New(cfg Config, services ...Service) (*Handler, error) {
 		if err := h.add(s); err != nil {
 			return nil, err
 		}
+	}
+	for path, page := range cfg.Pages {
+		if !strings.HasPrefix(path, "/_sandbox/") || h.pages[path] != nil {
+			return nil, fmt.Errorf("page %q is taken or outside /_sandbox/", path)
+		}
+		h.pages[path] = page
 	}
 	return h, nil
 }
@@ -127,7 +136,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rest := h.restService(r)
-	if rest == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if rest == nil && (r.Method == http.MethodGet || r.Method == http.MethodHead || h.cfg.Pages[r.URL.Path] != nil) {
 		h.servePage(w, r)
 		return
 	}
