@@ -86,7 +86,8 @@ func TestPasswordRefused(t *testing.T) {
 
 func TestStatementErrors(t *testing.T) {
 	for number, code := range map[int32]fault.Code{
-		229: fault.PrivilegeMissing, 300: fault.PrivilegeMissing, 15151: fault.PrivilegeMissing, 15247: fault.PrivilegeMissing,
+		229: fault.PrivilegeMissing, 230: fault.PrivilegeMissing, 262: fault.PrivilegeMissing, 300: fault.PrivilegeMissing, 916: fault.PrivilegeMissing,
+		15151: fault.PrivilegeMissing, 15247: fault.PrivilegeMissing,
 		15114: fault.PasswordRejected, 15116: fault.PasswordRejected, 15118: fault.PasswordRejected, 15119: fault.PasswordRejected,
 		3906: fault.DatabaseReadOnly, 976: fault.DatabaseReadOnly,
 		6005: fault.DatabaseUnavailable, 1205: fault.DatabaseUnavailable,
