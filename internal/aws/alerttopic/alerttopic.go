@@ -3,14 +3,12 @@ package alerttopic
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
-	"github.com/aws/smithy-go"
 
-	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/aws/awsfault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -35,9 +33,9 @@ func (t Topic) Publish(ctx context.Context, alert rotation.Ending) error {
 	if err == nil {
 		return nil
 	}
-	op := "Publish: the alert about " + alert.Secret + " could not be sent"
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		op += " (" + api.ErrorCode() + ")"
-	}
-	return fault.Wrap(err, fault.ServiceUnavailable, op, "It is tried again by itself; otherwise see whether the function may sns:Publish on the topic")
+	return awsfault.Call{
+		Op: "Publish, to send the alert about " + alert.Secret, Service: "SNS",
+		Allow: "Allow sns:Publish on the topic in the function's role",
+		Key:   "Allow kms:GenerateDataKey and kms:Decrypt with the topic's key in the key's policy and the function's role",
+	}.Fault(err)
 }

@@ -1,6 +1,5 @@
-// Package awsfault tells what kind of failure an error of the AWS SDK is, in
-// the same way for every service. What can be done about it, each caller says
-// itself.
+// Package awsfault tells what an error of the AWS SDK means, in the same way for
+// every service: a kind for programs, and a fault for people.
 package awsfault
 
 import (
@@ -10,6 +9,8 @@ import (
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
 // Kind is what a failure means to a caller.
@@ -60,4 +61,46 @@ func Of(err error) (kind Kind, code string) {
 		return Failed, code
 	}
 	return Other, code
+}
+
+// Message is AWS's own text, "" if there was no answer. It may quote the request.
+func Message(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorMessage()
+	}
+	return ""
+}
+
+// Call is a call of AWS, in the words in which its failure is told.
+type Call struct {
+	Op      string // what was done: "ListExecutions, to see whether another rotation is running"
+	Service string // "Step Functions"
+	Allow   string // the remedy if it is not allowed
+
+	// Key is the remedy if KMS refuses the key. Optional, for what is not encrypted.
+	Key string
+}
+
+// Fault returns what an error of the call means; AWS's own message is not carried
+// over. Codes: ServiceUnavailable, Throttled, KeyUnusable, AccessDenied, and Internal for
+// what is not expected, and for what a caller should have looked at before.
+func (c Call) Fault(err error) error {
+	const heals = "It heals by itself"
+	kind, code := Of(err)
+	switch kind {
+	case NoAnswer:
+		return fault.Wrap(err, fault.ServiceUnavailable, c.Op+": "+c.Service+" does not answer",
+			heals+", unless there is no route: a VPC needs an interface endpoint for "+c.Service+" or a NAT gateway, and security groups that let HTTPS through")
+	case Throttled:
+		return fault.Wrap(err, fault.Throttled, c.Op+": the Region's request quota is used up",
+			heals+"; if it is frequent, spread the rotations or raise the quota")
+	case KeyUnusable:
+		return fault.Wrap(err, fault.KeyUnusable, c.Op+": KMS does not let the key be used ("+code+")", c.Key)
+	case Denied:
+		return fault.Wrap(err, fault.AccessDenied, c.Op+": not allowed ("+code+")", c.Allow)
+	case Failed:
+		return fault.Wrap(err, fault.ServiceUnavailable, c.Op+": "+c.Service+" failed ("+code+")", heals)
+	default:
+		return fault.Wrap(err, fault.Internal, c.Op+": unexpected answer "+code, "Please report it with the function's log")
+	}
 }

@@ -47,24 +47,22 @@ func machineOf(executionARN string) (string, error) {
 	return strings.Join(parts[:7], ":"), nil
 }
 
-func classify(err error) error {
-	return classifyCall(err, "ListExecutions: cannot tell whether another rotation is running", "states:ListExecutions on the state machine")
+// classify names what an error of Step Functions means; what the call is for is said
+// to people.
+func classify(err error, call, purpose string) error {
+	on := "the executions of the state machine"
+	if call == "ListExecutions" {
+		on = "the state machine"
+	}
+	return awsfault.Call{
+		Op: call + ", " + purpose, Service: "Step Functions",
+		Allow: "Allow states:" + call + " on " + on + " in the function's role",
+	}.Fault(err)
 }
 
-// classifyCall names what an error means; op says what cannot be done now, and
-// right what the function's role lacks if it was refused.
-func classifyCall(err error, op, right string) error {
-	const heals = "It heals by itself"
-	switch kind, code := awsfault.Of(err); kind {
-	case awsfault.NoAnswer:
-		return fault.Wrap(err, fault.ServiceUnavailable, op+", because Step Functions does not answer", heals+" unless this function has no route to Step Functions")
-	case awsfault.Throttled:
-		return fault.Wrap(err, fault.Throttled, op+", because the request quota is used up", heals)
-	case awsfault.Denied:
-		return fault.Wrap(err, fault.AccessDenied, op+" ("+code+")", "Allow "+right+" in the function's role")
-	case awsfault.Failed:
-		return fault.Wrap(err, fault.ServiceUnavailable, op+" ("+code+")", heals)
-	default:
-		return fault.Wrap(err, fault.Internal, op+" ("+code+")", "Please report it with the function's log")
-	}
-}
+// What calls are for.
+const (
+	seeRunning = "to see whether another rotation is running"
+	seeBecame  = "to see what became of a rotation"
+	seeEnd     = "to see how a rotation ended"
+)

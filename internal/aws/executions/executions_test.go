@@ -97,7 +97,7 @@ func TestClassification(t *testing.T) {
 		{wire.Failure{Err: &wire.Error{Code: "InternalFailure", Message: "c4nary", Status: 500}}, fault.ServiceUnavailable, "heals by itself"},
 		{wire.Failure{Err: &wire.Error{Code: "ServiceUnavailable", Message: "c4nary", Status: 503}}, fault.ServiceUnavailable, "heals by itself"},
 		{wire.Failure{Err: wire.Errorf("StateMachineDoesNotExist", "c4nary")}, fault.Internal, "StateMachineDoesNotExist"},
-		{wire.Failure{}, fault.ServiceUnavailable, "no route to Step Functions"},
+		{wire.Failure{}, fault.ServiceUnavailable, "interface endpoint for Step Functions"},
 	} {
 		box.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
 			if call.Operation == "ListExecutions" {

@@ -19,7 +19,7 @@ func (c *Client) RunningIn(ctx context.Context, stateMachineARN string) ([]strin
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, classify(err)
+			return nil, classify(err, "ListExecutions", seeRunning)
 		}
 		for _, e := range page.Executions {
 			arns = append(arns, aws.ToString(e.ExecutionArn))

@@ -38,7 +38,7 @@ const (
 func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcome, error) {
 	page, err := c.api.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &stateMachineARN, MaxResults: recent})
 	if err != nil {
-		return nil, classify(err)
+		return nil, classify(err, "ListExecutions", seeRunning)
 	}
 	return c.each(ctx, page.Executions)
 }
@@ -51,7 +51,7 @@ func (c *Client) Since(ctx context.Context, stateMachineARN string, since time.T
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, classify(err)
+			return nil, classify(err, "ListExecutions", seeRunning)
 		}
 		for _, e := range page.Executions {
 			if aws.ToTime(e.StartDate).Before(since) {
@@ -90,7 +90,7 @@ func (c *Client) each(ctx context.Context, executions []types.ExecutionListItem)
 func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 	out, err := c.api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if err != nil {
-		return Outcome{}, classifyCall(err, "DescribeExecution: cannot tell what became of a rotation", "states:DescribeExecution on the executions of the state machine")
+		return Outcome{}, classify(err, "DescribeExecution", seeBecame)
 	}
 	var request struct {
 		SecretID string           `json:"secretId"`
@@ -127,7 +127,7 @@ func (c *Client) ending(ctx context.Context, arn string) (string, *rotation.Even
 		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 5, IncludeExecutionData: aws.Bool(true),
 	})
 	if err != nil {
-		return "", nil, classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
+		return "", nil, classify(err, "GetExecutionHistory", seeEnd)
 	}
 	for _, event := range page.Events {
 		if d := event.StateEnteredEventDetails; d != nil {

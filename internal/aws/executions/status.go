@@ -20,7 +20,7 @@ func (c *Client) Status(ctx context.Context, executionARN string) (fleet.Executi
 		return fleet.Execution{}, false, nil
 	}
 	if err != nil {
-		return fleet.Execution{}, false, classifyCall(err, "DescribeExecution: cannot tell what became of a rotation", "states:DescribeExecution on the executions of the state machine")
+		return fleet.Execution{}, false, classify(err, "DescribeExecution", seeBecame)
 	}
 	e := fleet.Execution{
 		Running:   out.Status == types.ExecutionStatusRunning || out.Status == types.ExecutionStatusPendingRedrive,

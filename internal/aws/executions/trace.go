@@ -26,7 +26,7 @@ func (c *Client) Trace(ctx context.Context, executionARN string) (incident.Trace
 		ExecutionArn: &executionARN, ReverseOrder: true, MaxResults: lastEvents,
 	})
 	if err != nil {
-		return incident.Trace{}, classifyCall(err, "GetExecutionHistory: cannot tell how a rotation ended", "states:GetExecutionHistory on the executions of the state machine")
+		return incident.Trace{}, classify(err, "GetExecutionHistory", seeEnd)
 	}
 	var t incident.Trace
 	found, left := false, false // the last state; a Parallel that was left since

@@ -2,7 +2,6 @@ package rdsapi
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -65,30 +64,17 @@ func isCode(err error, codes ...string) bool {
 	return slices.Contains(codes, code)
 }
 
-// classify names what an error of the API means; AWS's own message is not
-// carried over.
+// classify names what an error of the API means.
 func classify(err error, service, call string) error {
-	op := fmt.Sprintf("%s:%s", service, call)
-	switch kind, code := awsfault.Of(err); kind {
-	case awsfault.NoAnswer:
-		return fault.Wrap(err, fault.ServiceUnavailable, op+": the API does not answer",
-			fmt.Sprintf("If this function is in a VPC, the VPC needs an interface endpoint for %s (or a NAT gateway), and its security groups must let HTTPS through", serviceName(service)))
-	case awsfault.Denied:
-		return fault.Wrap(err, fault.AccessDenied, op+" is not allowed ("+code+")",
-			"Allow "+op+" in the function's role: it is needed for superuser secrets that AWS manages, for read replicas and for proxies")
-	case awsfault.Throttled:
-		return fault.Wrap(err, fault.Throttled, op+": the Region's request quota is used up", "It heals by itself")
-	case awsfault.Failed:
-		return fault.Wrap(err, fault.ServiceUnavailable, op+": the API failed ("+code+")", "It heals by itself")
-	default:
+	op := service + ":" + call
+	if kind, code := awsfault.Of(err); kind == awsfault.Other || kind == awsfault.NotFound {
 		return fault.Wrap(err, fault.SuperuserInvalid, op+" was refused ("+code+")",
 			"Check the host in the secret and in the superuser's secret")
 	}
+	return awsfault.Call{
+		Op: op, Service: serviceNames[service],
+		Allow: "Allow " + op + " in the function's role: it is needed for superuser secrets that AWS manages, for read replicas and for proxies",
+	}.Fault(err)
 }
 
-func serviceName(service string) string {
-	if service == "redshift" {
-		return "Amazon Redshift"
-	}
-	return "Amazon RDS"
-}
+var serviceNames = map[string]string{"rds": "Amazon RDS", "redshift": "Amazon Redshift"}

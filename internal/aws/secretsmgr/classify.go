@@ -1,30 +1,24 @@
 package secretsmgr
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/awsfault"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-const (
-	waitHint = "Secrets Manager may take a moment to show a version that was just written; if it does not appear, somebody removed it"
-
-	unreachableHint = "If this function is in a VPC, the VPC needs an interface endpoint for Secrets Manager (or a NAT gateway), and its security groups must let HTTPS through"
-)
+const waitHint = "Secrets Manager may take a moment to show a version that was just written; if it does not appear, somebody removed it"
 
 // classifyRead classifies an error of GetSecretValue, for which "not found"
 // can mean the secret or only the version.
 func classifyRead(err error, secretID string, v rotation.Version) error {
 	kind, code := awsfault.Of(err)
-	missing := kind == awsfault.NotFound && strings.Contains(messageOf(err), "secret value")
-	mismatch := code == codeInvalidRequest && strings.Contains(messageOf(err), "VersionStage")
+	missing := kind == awsfault.NotFound && strings.Contains(awsfault.Message(err), "secret value")
+	mismatch := code == codeInvalidRequest && strings.Contains(awsfault.Message(err), "VersionStage")
 	if !missing && !mismatch {
 		return classify(err, "GetSecretValue", secretID)
 	}
@@ -40,36 +34,34 @@ func classifyRead(err error, secretID string, v rotation.Version) error {
 
 var codeInvalidRequest = (*types.InvalidRequestException)(nil).ErrorCode()
 
-// classify names what an error of Secrets Manager means. AWS's own message is
-// not carried over, except when it tells what is wrong with a request that held
-// no secret value.
+// classify names what an error of Secrets Manager means.
 func classify(err error, call, secretID string) error {
 	if err == nil {
 		return nil
 	}
-	wrap := func(code fault.Code, op, hint string) error {
-		if secretID != "" {
-			op += " (secret " + secretID + ")"
-		}
-		return fault.Wrap(err, code, call+": "+op, hint)
+	op := call
+	if secretID != "" {
+		op += " of secret " + secretID
 	}
 	kind, code := awsfault.Of(err)
 	switch kind {
-	case awsfault.NoAnswer:
-		return wrap(fault.ServiceUnavailable, "Secrets Manager does not answer", unreachableHint)
-	case awsfault.Throttled:
-		return wrap(fault.Throttled, "the Region's request quota is used up", "It heals by itself; if it is frequent, spread the rotations or raise the quota")
-	case awsfault.KeyUnusable:
-		return wrap(fault.KeyUnusable, "KMS does not let the secret's key be used ("+code+")", "Check that the key is enabled and that its policy and the function's role allow kms:Decrypt and kms:GenerateDataKey")
-	case awsfault.Denied:
-		return wrap(fault.AccessDenied, "not allowed ("+code+")", "Check the name, and that rotations.yaml names the secret: its deployment allows no other, and AWS says the same of one that is not there. "+
-			"Otherwise allow secretsmanager:"+call+" in the function's permissions boundary and in the secret's resource policy, for this function only")
-	case awsfault.Failed:
-		return wrap(fault.ServiceUnavailable, "Secrets Manager failed ("+code+")", "It heals by itself")
 	case awsfault.NotFound:
-		return wrap(fault.SecretNotFound, "there is no such secret", "Check the name or ARN and the Region, and restore the secret if it was deleted")
+		return fault.Wrap(err, fault.SecretNotFound, op+": there is no such secret", "Check the name or ARN and the Region, and restore the secret if it was deleted")
+	case awsfault.Other:
+		return refused(err, call, op, code)
 	}
-	message := messageOf(err)
+	return awsfault.Call{
+		Op: op, Service: "Secrets Manager",
+		Key: "Check that the key is enabled and that its policy and the function's role allow kms:Decrypt and kms:GenerateDataKey",
+		Allow: "Check the name, and that rotations.yaml names the secret: its deployment allows no other, and AWS says the same of one that is not there. " +
+			"Otherwise allow secretsmanager:" + call + " in the function's permissions boundary and in the secret's resource policy, for this function only",
+	}.Fault(err)
+}
+
+// refused names what Secrets Manager says about a request itself. AWS's own message is
+// carried over, unless the request held a secret value.
+func refused(err error, call, op, code string) error {
+	message := awsfault.Message(err)
 	reason := message
 	if call == "PutSecretValue" {
 		reason = "Please report it with the call's event in CloudTrail" // which leaves the value out
@@ -77,21 +69,13 @@ func classify(err error, call, secretID string) error {
 	switch code {
 	case codeInvalidRequest:
 		if strings.Contains(message, "deletion") || strings.Contains(message, "deleted") {
-			return wrap(fault.SecretDeleted, "the secret is scheduled for deletion", "Restore it (secretsmanager restore-secret) or remove its rotation")
+			return fault.Wrap(err, fault.SecretDeleted, op+": the secret is scheduled for deletion", "Restore it (secretsmanager restore-secret) or remove its rotation")
 		}
-		return wrap(fault.InvalidRequest, "Secrets Manager refuses the request", reason)
+		return fault.Wrap(err, fault.InvalidRequest, op+": Secrets Manager refuses the request", reason)
 	case "LimitExceededException":
-		return wrap(fault.LimitExceeded, "a quota is reached", "Remove staging labels from old versions, or raise the quota")
+		return fault.Wrap(err, fault.LimitExceeded, op+": a quota is reached", "Remove staging labels from old versions, or raise the quota")
 	case "InvalidParameterException", "ValidationException", "MalformedPolicyDocumentException":
-		return wrap(fault.InvalidRequest, "Secrets Manager refuses a parameter", reason)
+		return fault.Wrap(err, fault.InvalidRequest, op+": Secrets Manager refuses a parameter", reason)
 	}
-	return wrap(fault.Internal, "unexpected answer "+code, "Please report it with the function's log")
-}
-
-// messageOf is AWS's own text, "" if there was no answer.
-func messageOf(err error) string {
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return api.ErrorMessage()
-	}
-	return ""
+	return fault.Wrap(err, fault.Internal, op+": unexpected answer "+code, "Please report it with the function's log")
 }

@@ -210,7 +210,7 @@ func TestNoAnswer(t *testing.T) {
 		t.Helper()
 		for operation, call := range calls(c) {
 			err := call(ctx)
-			if fault.CodeOf(err) != fault.ServiceUnavailable || !strings.Contains(err.Error(), operation+": ") || !strings.Contains(err.Error(), "interface endpoint") {
+			if fault.CodeOf(err) != fault.ServiceUnavailable || !strings.Contains(err.Error(), operation+" of secret ") || !strings.Contains(err.Error(), "interface endpoint") {
 				t.Errorf("%s, %s: got %v", why, operation, err)
 			}
 		}
