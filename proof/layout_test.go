@@ -2,7 +2,10 @@
 package proof
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -43,5 +46,38 @@ func TestLayout(t *testing.T) {
 		if seen[part] == 0 {
 			t.Errorf("no package of %s was looked at", part)
 		}
+	}
+}
+
+var path = regexp.MustCompile("`((?:cmd|docs|examples|functions|infra|internal|proof|sandbox|scripts|statemachine)/[A-Za-z0-9_./-]+)`")
+
+// TestPathsInDocuments: whoever looks something up finds it where the documents say.
+func TestPathsInDocuments(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob("../docs/decisions/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, page := range append(append(pages, decisions...), "../README.md", "../CONTRIBUTING.md", "../SECURITY.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range path.FindAllSubmatch(text, -1) {
+			if string(m[1]) == "sandbox/app" { // a secret's name
+				continue
+			}
+			looked++
+			if _, err := os.Stat("../" + string(m[1])); err != nil {
+				t.Errorf("%s names %s, which is not there", page, m[1])
+			}
+		}
+	}
+	if looked < 20 {
+		t.Errorf("only %d paths were found: is the pattern right?", looked)
 	}
 }

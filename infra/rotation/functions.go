@@ -26,26 +26,99 @@ type function struct {
 	timeout float64
 	// database says that it talks to the database, and is in the VPC if there is one.
 	database bool
-	allowed  func(*deployment) []statement
-	wanted   func(*deployment) bool // nil: always
+	// schedules says that it carries the schedules, and is made after the state machine
+	// that they start.
+	schedules bool
+	allowed   func(*deployment) []statement
+	wanted    func(*deployment) bool // nil: always
 }
 
 func functions() []function {
 	return []function{
-		{"plan", "Plan", "Decides from the secret's metadata whether to rotate now", 128, 30, false, (*deployment).planMay, nil},
-		{"createsecret", "CreateSecret", "Stores a new password in a version staged AWSPENDING", 128, 30, false, (*deployment).createSecretMay, nil},
-		{"setsecret", "SetSecret", "Gives the database the new password", 256, 60, true, (*deployment).setSecretMay, nil},
-		{"testsecret", "TestSecret", "Logs in with the new password", 256, 30, true, (*deployment).testSecretMay, nil},
-		{"finishsecret", "FinishSecret", "Moves AWSCURRENT to the new version", 128, 30, false, (*deployment).finishSecretMay, nil},
-		{"restore", "Restore", "Makes AWSCURRENT a password that works after a failure", 256, 60, true, (*deployment).restoreMay, nil},
-		{"preflight", "Preflight", "Tells whether a secret would rotate, and changes nothing", 256, 60, true, (*deployment).preflightMay, nil},
-		{"audit", "Audit", "Looks for rotations that did not happen", 128, 300, false, (*deployment).auditMay, (*deployment).isWatched},
-		{"incident", "Incident", "Alerts of executions that could not alert themselves", 128, 30, false, (*deployment).incidentMay, (*deployment).isWatched},
-		{"heartbeat", "Heartbeat", "Logs in with every AWSCURRENT", 256, 300, true, (*deployment).heartbeatMay, (*deployment).hasHeartbeat},
-		{"listsecrets", "ListSecrets", "Chooses the next secrets of a fleet", 512, 300, false, (*deployment).listSecretsMay, (*deployment).hasFleet},
-		{"rotator", "Rotator", "Rotates natively, when Secrets Manager calls it", 256, 60, true, (*deployment).rotatorMay, (*deployment).hasRotator},
-		{"rotateimmediately", "RotateImmediately", "Starts a rotation when its configuration is deployed", 128, 30, false, (*deployment).rotateImmediatelyMay, (*deployment).rotatesImmediately},
-		{"registry", "Registry", "Makes the schedules, where they are too many for the template", 256, 900, false, (*deployment).registryMay, (*deployment).appliesSchedules},
+		{
+			name: "plan", id: "Plan",
+			description: "Decides from the secret's metadata whether to rotate now",
+			memory:      128, timeout: 30,
+			allowed: (*deployment).planMay,
+		},
+		{
+			name: "createsecret", id: "CreateSecret",
+			description: "Stores a new password in a version staged AWSPENDING",
+			memory:      128, timeout: 30,
+			allowed: (*deployment).createSecretMay,
+		},
+		{
+			name: "setsecret", id: "SetSecret",
+			description: "Gives the database the new password",
+			memory:      256, timeout: 60, database: true,
+			allowed: (*deployment).setSecretMay,
+		},
+		{
+			name: "testsecret", id: "TestSecret",
+			description: "Logs in with the new password",
+			memory:      256, timeout: 30, database: true,
+			allowed: (*deployment).testSecretMay,
+		},
+		{
+			name: "finishsecret", id: "FinishSecret",
+			description: "Moves AWSCURRENT to the new version",
+			memory:      128, timeout: 30,
+			allowed: (*deployment).finishSecretMay,
+		},
+		{
+			name: "restore", id: "Restore",
+			description: "Makes AWSCURRENT a password that works after a failure",
+			memory:      256, timeout: 60, database: true,
+			allowed: (*deployment).restoreMay,
+		},
+		{
+			name: "preflight", id: "Preflight",
+			description: "Tells whether a secret would rotate, and changes nothing",
+			memory:      256, timeout: 60, database: true,
+			allowed: (*deployment).preflightMay,
+		},
+		{
+			name: "audit", id: "Audit",
+			description: "Looks for rotations that did not happen",
+			memory:      128, timeout: 300,
+			allowed: (*deployment).auditMay, wanted: (*deployment).isWatched,
+		},
+		{
+			name: "incident", id: "Incident",
+			description: "Alerts of executions that could not alert themselves",
+			memory:      128, timeout: 30,
+			allowed: (*deployment).incidentMay, wanted: (*deployment).isWatched,
+		},
+		{
+			name: "heartbeat", id: "Heartbeat",
+			description: "Logs in with every AWSCURRENT",
+			memory:      256, timeout: 300, database: true,
+			allowed: (*deployment).heartbeatMay, wanted: (*deployment).hasHeartbeat,
+		},
+		{
+			name: "listsecrets", id: "ListSecrets",
+			description: "Chooses the next secrets of a fleet",
+			memory:      512, timeout: 300,
+			allowed: (*deployment).listSecretsMay, wanted: (*deployment).hasFleet,
+		},
+		{
+			name: "rotator", id: "Rotator",
+			description: "Rotates natively, when Secrets Manager calls it",
+			memory:      256, timeout: 60, database: true,
+			allowed: (*deployment).rotatorMay, wanted: (*deployment).hasRotator,
+		},
+		{
+			name: "rotateimmediately", id: "RotateImmediately",
+			description: "Starts a rotation when its configuration is deployed",
+			memory:      128, timeout: 30,
+			allowed: (*deployment).rotateImmediatelyMay, wanted: (*deployment).rotatesImmediately,
+		},
+		{
+			name: "registry", id: "Registry",
+			description: "Makes the schedules, where they are too many for the template",
+			memory:      256, timeout: 900, schedules: true,
+			allowed: (*deployment).registryMay, wanted: (*deployment).appliesSchedules,
+		},
 	}
 }
 
@@ -56,7 +129,7 @@ func (s *shared) bootstrapDir(f function) string {
 // code is what is deployed of a function: its binary, and what it reads.
 func (d *deployment) code(f function) awss3assets.Asset {
 	from := d.bootstrapDir(f)
-	if f.name == "registry" {
+	if f.schedules {
 		from = d.withSchedules(from)
 		defer os.RemoveAll(from) // the asset has its own copy
 	}
@@ -102,8 +175,7 @@ func (s *shared) checkCode() error {
 func (d *deployment) functions() map[string]awslambda.CfnFunction {
 	created := map[string]awslambda.CfnFunction{}
 	for _, f := range functions() {
-		// The registry's comes with the schedules, which come after the state machine.
-		if f.name != "registry" && (f.wanted == nil || f.wanted(d)) {
+		if !f.schedules && (f.wanted == nil || f.wanted(d)) {
 			created[f.name] = d.function(f)
 		}
 	}

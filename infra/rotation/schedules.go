@@ -41,7 +41,7 @@ func (d *deployment) schedules() map[string]awscdk.CfnResource {
 	if d.appliesSchedules() {
 		_, sum := d.scheduleFile()
 		all := functions()
-		maker := d.function(all[slices.IndexFunc(all, func(f function) bool { return f.name == "registry" })])
+		maker := d.function(all[slices.IndexFunc(all, func(f function) bool { return f.schedules })])
 		resource := awscdk.NewCfnResource(d.scope, jsii.String("Schedules"), &awscdk.CfnResourceProps{
 			Type: jsii.String("Custom::TumblerSchedules"),
 			Properties: &map[string]any{
