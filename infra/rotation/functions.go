@@ -26,6 +26,7 @@ type function struct {
 	timeout float64
 	// database says that it talks to the database, and is in the VPC if there is one.
 	database bool
+	step     bool // of the rotation's state machine
 	// schedules says that it carries the schedules, and is made after the state machine
 	// that they start.
 	schedules bool
@@ -36,37 +37,37 @@ type function struct {
 func functions() []function {
 	return []function{
 		{
-			name: "plan", id: "Plan",
+			name: "plan", id: "Plan", step: true,
 			description: "Decides from the secret's metadata whether to rotate now",
 			memory:      128, timeout: 30,
 			allowed: (*deployment).planMay,
 		},
 		{
-			name: "createsecret", id: "CreateSecret",
+			name: "createsecret", id: "CreateSecret", step: true,
 			description: "Stores a new password in a version staged AWSPENDING",
 			memory:      128, timeout: 30,
 			allowed: (*deployment).createSecretMay,
 		},
 		{
-			name: "setsecret", id: "SetSecret",
+			name: "setsecret", id: "SetSecret", step: true,
 			description: "Gives the database the new password",
 			memory:      256, timeout: 60, database: true,
 			allowed: (*deployment).setSecretMay,
 		},
 		{
-			name: "testsecret", id: "TestSecret",
+			name: "testsecret", id: "TestSecret", step: true,
 			description: "Logs in with the new password",
 			memory:      256, timeout: 30, database: true,
 			allowed: (*deployment).testSecretMay,
 		},
 		{
-			name: "finishsecret", id: "FinishSecret",
+			name: "finishsecret", id: "FinishSecret", step: true,
 			description: "Moves AWSCURRENT to the new version",
 			memory:      128, timeout: 30,
 			allowed: (*deployment).finishSecretMay,
 		},
 		{
-			name: "restore", id: "Restore",
+			name: "restore", id: "Restore", step: true,
 			description: "Makes AWSCURRENT a password that works after a failure",
 			memory:      256, timeout: 60, database: true,
 			allowed: (*deployment).restoreMay,
