@@ -226,6 +226,10 @@ func TestSubscribe(t *testing.T) {
 	}
 	_, err = subscribe("x", "sqs", "e", false)
 	wantError(t, err, "InvalidParameter", "TopicArn")
+	for _, protocol := range []string{"http", "https"} { // which would wait for ever
+		_, err = subscribe(alerts, protocol, protocol+"://127.0.0.1:1/", false)
+		wantError(t, err, "InvalidParameter", "delivers no messages")
+	}
 	_, err = subscribe(alerts, "pigeon", "e", false)
 	wantError(t, err, "InvalidParameter", "protocol string: pigeon")
 	_, err = subscribe(alerts, "sqs", "", false)

@@ -92,13 +92,15 @@ type subscribeOutput struct {
 }
 
 // subscribe notes a subscription; nothing is ever delivered to it, nor can it
-// be confirmed.
+// be confirmed. An endpoint that would be listening is told so.
 func (s *Service) subscribe(_ context.Context, _ wire.Call, in *subscribeInput) (*subscribeOutput, error) {
 	switch {
 	case !arnPattern.MatchString(in.TopicARN):
 		return nil, errParameter("TopicArn")
 	case !slices.Contains(protocols, in.Protocol):
 		return nil, errParameter("Amazon SNS does not support this protocol string: %s", in.Protocol)
+	case in.Protocol == "http", in.Protocol == "https":
+		return nil, errParameter("Protocol Reason: the sandbox delivers no messages; every one of them is at /_sandbox/outbox")
 	case in.Endpoint == "":
 		return nil, errParameter("Endpoint")
 	}
@@ -116,7 +118,7 @@ func (s *Service) subscribe(_ context.Context, _ wire.Call, in *subscribeInput) 
 		t.subscriptions = append(t.subscriptions, subscription{t.arn + ":" + wire.NewID(), in.Protocol, in.Endpoint})
 	}
 	// These protocols need their endpoint's consent.
-	if slices.Contains([]string{"http", "https", "email", "email-json"}, in.Protocol) && !in.ReturnSubscriptionARN {
+	if slices.Contains([]string{"email", "email-json"}, in.Protocol) && !in.ReturnSubscriptionARN {
 		return &subscribeOutput{"pending confirmation"}, nil
 	}
 	return &subscribeOutput{t.subscriptions[i].arn}, nil

@@ -82,9 +82,10 @@ func (e *entry) route(r *http.Request) (operation string, labels map[string]stri
 	return "", nil
 }
 
-// matchPath compares part by part, so that an escaped slash is part of a label.
+// matchPath compares part by part, so that an escaped slash is part of a label. A slash at
+// the end says nothing: older versions of the AWS CLI send one.
 func matchPath(pattern, path string) (labels map[string]string, ok bool) {
-	want, got := strings.Split(pattern, "/"), strings.Split(path, "/")
+	want, got := strings.Split(pattern, "/"), strings.Split(strings.TrimSuffix(path, "/"), "/")
 	if len(want) != len(got) {
 		return nil, false
 	}
