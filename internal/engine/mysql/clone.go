@@ -26,10 +26,13 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 }
 
 func (c *cloning) run(ctx context.Context) error {
-	if err := c.look(ctx); err != nil {
+	if err := c.find(ctx); err != nil {
 		return err
 	}
 	if err := c.prove(); err != nil {
+		return err // the caller may come again with a proof, and what is below is long
+	}
+	if err := c.look(ctx); err != nil {
 		return err
 	}
 	if err := c.identify(); err != nil {
@@ -64,9 +67,8 @@ type cloning struct {
 	gone rights
 }
 
-// look reads everything about the original, and changes nothing: a right that
-// is not understood must end the call before it has begun.
-func (c *cloning) look(ctx context.Context) (err error) {
+// find reads what accounts there are.
+func (c *cloning) find(ctx context.Context) (err error) {
 	if c.srv, err = c.know(ctx); err != nil {
 		return err
 	}
@@ -77,9 +79,13 @@ func (c *cloning) look(ctx context.Context) (err error) {
 		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s to clone", c.request.Original, c.target.Address()),
 			"Correct the user name in the secret: the original is the name without _clone")
 	}
-	if c.clones, err = c.accounts(ctx, c.srv, c.request.Clone); err != nil {
-		return err
-	}
+	c.clones, err = c.accounts(ctx, c.srv, c.request.Clone)
+	return err
+}
+
+// look reads everything about the original, and changes nothing: a right that
+// is not understood must end the call before it has begun.
+func (c *cloning) look(ctx context.Context) error {
 	c.wanted = map[string]description{}
 	var hosts []string
 	var all []description
