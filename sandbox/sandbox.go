@@ -136,6 +136,7 @@ type Sandbox struct {
 	incidents sync.WaitGroup // calls of the function incident
 	server    *wire.Server
 	intercept atomic.Pointer[wire.Interceptor]
+	clients   sync.Map // the HTTP client of each caller, which holds its connections
 }
 
 // Start starts a sandbox. The caller closes it. The error names the port and
@@ -274,6 +275,8 @@ func (s *Sandbox) AWS(caller string) aws.Config {
 		BaseEndpoint: &s.URL,
 		Credentials:  credentials.NewStaticCredentialsProvider(caller, "sandbox", ""),
 	})
+	client, _ := s.clients.LoadOrStore(caller, cfg.HTTPClient)
+	cfg.HTTPClient = client.(aws.HTTPClient)
 	if s.retryer != nil {
 		cfg.Retryer = s.retryer
 	}
