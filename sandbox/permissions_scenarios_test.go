@@ -79,7 +79,7 @@ func (s *scene) alerted(n int) {
 }
 
 // changing parts of an alert.
-var varies = regexp.MustCompile(`user_[a-z0-9]+|[0-9a-f]{8,}[0-9a-f-]*|(prod/app|fleet/app\d\d)-[A-Za-z0-9]{6}|\d{4}-\d\d-\d\dT[0-9:.]+Z|\bport \d+|127\.0\.0\.1:\d+`)
+var varies = regexp.MustCompile(`user_[a-z0-9]+|[0-9a-f]{8,}[0-9a-f-]*|(prod/app|fleet/app\d\d)-[A-Za-z0-9]{6}|\d{4}-\d\d-\d\dT[0-9:.]+Z|\bport \d+|127\.0\.0\.1:\d+|\bfor \d[0-9.hms]*`)
 
 // ending is what can be seen of every scene.
 func (s *scene) ending() {
