@@ -49,8 +49,8 @@ lint: ## Check formatting and run the static analysers
 	@echo "==> linting"
 	@unformatted=$$($(TOOL) gofumpt -l cmd examples functions infra internal proof sandbox statemachine) && \
 	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofumpt -w):"; echo "$$unformatted"; exit 1; fi
-	@go vet $(GO_CORE)
-	@$(TOOL) staticcheck $(GO_CORE)
+	@go vet ./...
+	@$(TOOL) staticcheck ./...
 
 .PHONY: race
 race: servers ## Run the tests under the race detector (needs a C compiler)

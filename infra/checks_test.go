@@ -56,6 +56,7 @@ func TestNag(t *testing.T) {
 		annotations := assertions.Annotations_FromStack(stack)
 		match := assertions.Match_StringLikeRegexp(jsii.String("(AwsSolutions|CdkNag).*"))
 		for _, m := range append(*annotations.FindError(jsii.String("*"), match), *annotations.FindWarning(jsii.String("*"), match)...) {
+			//lint:ignore SA1019 where the type has moved to, there is no Go module
 			t.Errorf("%s: %s: %v", name, *m.Id, m.Entry.Data)
 		}
 	}
