@@ -58,13 +58,13 @@ func (d *deployment) newPlace() *place {
 	for i, database := range n.DatabaseSecurityGroups {
 		for _, ports := range portRanges(n) {
 			id := fmt.Sprintf("%s-%d", groupID(i, database), ports.from)
-			p.allow(d, "ToDatabase"+id, p.group, database, ports, "Databases")
+			p.allow(d, "ToDatabase"+id, database, ports, "Databases")
 			p.admit(d, "FromFunctions"+id, database, ports)
 		}
 	}
 	for i, endpoint := range n.EndpointSecurityGroups {
 		id := groupID(i, endpoint)
-		p.allow(d, "ToEndpoint"+id, p.group, endpoint, onePort(https), "Endpoints of AWS")
+		p.allow(d, "ToEndpoint"+id, endpoint, onePort(https), "Endpoints of AWS")
 		p.admit(d, "EndpointFromFunctions"+id, endpoint, onePort(https))
 	}
 	if n.Endpoints == config.CreateEndpoints {
@@ -241,10 +241,10 @@ func (d *deployment) egress() []any {
 	return rules
 }
 
-// allow lets one group out to another.
-func (p *place) allow(d *deployment, id string, from *string, to string, ports portRange, what string) {
+// allow lets the functions out to a group.
+func (p *place) allow(d *deployment, id, to string, ports portRange, what string) {
 	p.ways = append(p.ways, awsec2.NewCfnSecurityGroupEgress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupEgressProps{
-		GroupId: from, DestinationSecurityGroupId: jsii.String(to), Description: jsii.String(what),
+		GroupId: p.group, DestinationSecurityGroupId: jsii.String(to), Description: jsii.String(what),
 		IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(ports.from), ToPort: jsii.Number(ports.to),
 	}))
 }
@@ -270,7 +270,7 @@ func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
 			FromPort: jsii.Number(https), ToPort: jsii.Number(https), SourceSecurityGroupId: p.group,
 		}},
 	})
-	p.allow(d, "ToEndpoints", p.group, *group.AttrGroupId(), onePort(https), "Endpoints of AWS")
+	p.allow(d, "ToEndpoints", *group.AttrGroupId(), onePort(https), "Endpoints of AWS")
 	p.environment = map[string]any{}
 	for _, s := range d.services() {
 		props := &awsec2.CfnVPCEndpointProps{

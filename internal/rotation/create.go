@@ -20,7 +20,7 @@ type Create struct {
 		LabelMover
 	}
 	Executions  Executions
-	NewPassword func(PasswordPolicy) (redact.String, error) // default [RandomPassword]
+	NewPassword PasswordMaker // default [RandomPassword]
 	Now         func() time.Time
 }
 
@@ -74,7 +74,11 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err != nil {
 		return Created{}, err
 	}
-	if err := storeNext(ctx, c.Secrets, plan, current, left.password, c.NewPassword); err != nil {
+	newPassword := c.NewPassword
+	if !left.password.IsEmpty() {
+		newPassword = func(PasswordPolicy) (redact.String, error) { return left.password, nil }
+	}
+	if err := storeNext(ctx, c.Secrets, plan, current, newPassword); err != nil {
 		return Created{}, err
 	}
 	if err := c.claim(ctx, plan, in.Execution.ARN); err != nil {
@@ -188,19 +192,17 @@ func passwordOf(ctx context.Context, secrets ValueReader, secretARN, versionID s
 
 // storeNext puts the version under a label of its own. Nobody takes it away from a
 // version whose password may be in the database, whatever becomes of AWSPENDING.
-// Without a password it makes a new one.
-func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current secretdoc.Document, password redact.String, newPassword func(PasswordPolicy) (redact.String, error)) error {
+func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current secretdoc.Document, newPassword PasswordMaker) error {
 	account, err := target(plan, current)
 	if err != nil {
 		return err
 	}
-	if password.IsEmpty() {
-		if newPassword == nil {
-			newPassword = RandomPassword
-		}
-		if password, err = newPassword(plan.Password.policy(account.Traits())); err != nil {
-			return err
-		}
+	if newPassword == nil {
+		newPassword = RandomPassword
+	}
+	password, err := newPassword(plan.Password.policy(account.Traits()))
+	if err != nil {
+		return err
 	}
 	next, err := plan.next(current, account, password)
 	if err != nil {

@@ -77,6 +77,9 @@ func (o *PasswordOptions) policy(engine secretdoc.Traits) PasswordPolicy {
 	return p
 }
 
+// PasswordMaker makes a password.
+type PasswordMaker func(PasswordPolicy) (redact.String, error)
+
 // RandomPassword makes a password: each that the policy allows is as likely as any
 // other. It is made here, by the operating system's generator, instead of by a call of
 // GetRandomPassword (docs/decisions/0021).

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
 // Rotator is a complete native rotation function: Secrets Manager calls it by
@@ -21,7 +20,7 @@ type Rotator struct {
 	}
 	Databases   Databases
 	Servers     Servers
-	NewPassword func(PasswordPolicy) (redact.String, error) // default [RandomPassword]
+	NewPassword PasswordMaker // default [RandomPassword]
 	Now         func() time.Time
 
 	// Registry has the strategy, the superuser and the password options of each
@@ -124,7 +123,7 @@ func (r Rotator) create(ctx context.Context, plan Planned) error {
 	if _, err := plan.account(current); err != nil {
 		return err
 	}
-	if err := storeNext(ctx, r.Secrets, plan, current, redact.String{}, r.NewPassword); err != nil {
+	if err := storeNext(ctx, r.Secrets, plan, current, r.NewPassword); err != nil {
 		return err
 	}
 	secret, err := r.Secrets.Describe(ctx, plan.SecretARN)

@@ -118,7 +118,7 @@ func startMySQL(ctx context.Context, f flavour, cfg MySQL) (*MySQLServer, error)
 		if err != nil {
 			return nil, err
 		}
-		return onFreePort(cfg.Port, func(port int) (*MySQLServer, error) { return bootMySQL(ctx, f, cfg, as, prog, port) })
+		return onFreePort(cfg.Port, func(port int) (*MySQLServer, error) { return cfg.boot(ctx, f, as, prog, port) })
 	}()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", f.product, err)
@@ -126,7 +126,7 @@ func startMySQL(ctx context.Context, f flavour, cfg MySQL) (*MySQLServer, error)
 	return s, nil
 }
 
-func bootMySQL(ctx context.Context, f flavour, cfg MySQL, as *account, prog program, port int) (_ *MySQLServer, err error) {
+func (cfg MySQL) boot(ctx context.Context, f flavour, as *account, prog program, port int) (_ *MySQLServer, err error) {
 	s := &MySQLServer{Product: f.product, Host: loopback, Port: port, AdminUser: MySQLAdmin}
 	s.process, err = startup{
 		name: strings.ToLower(f.product), keep: cfg.Dir, log: "error.log", logs: cfg.Logs, ready: s.greet,

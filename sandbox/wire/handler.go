@@ -220,26 +220,35 @@ func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request, requestID str
 	if res, ok := in.(Resourcer); ok && decodeErr == nil {
 		call.Resource = res.Resource()
 	}
-	h.run(r.Context(), w, spec, op, call, in, decodeErr)
+	h.run(r.Context(), w, exchange{spec, op, call, in, decodeErr})
+}
+
+// exchange is a call that has been read, or what is wrong with it.
+type exchange struct {
+	spec Spec
+	op   Operation
+	call Call
+	in   any
+	err  *Error
 }
 
 // run makes the call, with the hooks around it, and answers.
-func (h *Handler) run(ctx context.Context, w http.ResponseWriter, spec Spec, op Operation, call Call, in any, decodeErr *Error) {
+func (h *Handler) run(ctx context.Context, w http.ResponseWriter, x exchange) {
 	var failure *Failure
 	if h.cfg.Intercept != nil {
-		failure = h.cfg.Intercept(ctx, call)
+		failure = h.cfg.Intercept(ctx, x.call)
 	}
-	if h.cfg.Authorize != nil && failure == nil && decodeErr == nil {
-		failure = h.cfg.Authorize(call)
+	if h.cfg.Authorize != nil && failure == nil && x.err == nil {
+		failure = h.cfg.Authorize(x.call)
 	}
 	var (
 		out Answer
-		e   = decodeErr
+		e   = x.err
 	)
 	if e == nil && (failure == nil || failure.AfterEffect) {
-		out, e = h.perform(ctx, spec, op, call, in)
+		out, e = h.perform(ctx, x)
 	}
-	record := Record{Call: call, Injected: failure != nil}
+	record := Record{Call: x.call, Injected: failure != nil}
 	if failure != nil {
 		e = failure.Err
 	}
@@ -250,7 +259,7 @@ func (h *Handler) run(ctx context.Context, w http.ResponseWriter, spec Spec, op 
 		record.ErrorCode = e.Code
 	}
 	if h.cfg.Observe != nil {
-		record.Duration = h.cfg.Now().Sub(call.Start)
+		record.Duration = h.cfg.Now().Sub(x.call.Start)
 		h.cfg.Observe(record)
 	}
 	switch {
@@ -258,33 +267,33 @@ func (h *Handler) run(ctx context.Context, w http.ResponseWriter, spec Spec, op 
 		// net/http closes the connection on this panic and does not log it.
 		panic(http.ErrAbortHandler)
 	case e != nil:
-		writeError(w, spec, call.RequestID, e)
+		writeError(w, x.spec, x.call.RequestID, e)
 	default:
-		writeAnswer(w, spec, call.RequestID, out)
+		writeAnswer(w, x.spec, x.call.RequestID, out)
 	}
 }
 
 // perform runs the operation. A panic becomes an InternalFailure; neither its
 // text nor anything else that may quote the request is kept.
-func (h *Handler) perform(ctx context.Context, spec Spec, op Operation, call Call, in any) (out Answer, e *Error) {
+func (h *Handler) perform(ctx context.Context, x exchange) (out Answer, e *Error) {
 	defer func() {
 		if recover() == nil {
 			return
 		}
 		if h.cfg.Log != nil {
 			h.cfg.Log.Error("sandbox operation panicked",
-				"service", call.Service, "operation", call.Operation, "stack", string(debug.Stack()))
+				"service", x.call.Service, "operation", x.call.Operation, "stack", string(debug.Stack()))
 		}
 		out, e = Answer{}, asError(errors.New("panic"))
 	}()
-	result, err := op.run(ctx, call, in)
+	result, err := x.op.run(ctx, x.call, x.in)
 	if err != nil {
 		return Answer{}, asError(err)
 	}
 	if whole, ok := result.(*Answer); ok {
 		return *whole, nil
 	}
-	body, err := encode(spec, call, result)
+	body, err := encode(x.spec, x.call, result)
 	if err != nil {
 		return Answer{}, asError(err)
 	}

@@ -66,7 +66,7 @@ func (h *Handler) dispatchREST(w http.ResponseWriter, r *http.Request, e *entry,
 	if res, ok := in.(Resourcer); ok && decodeErr == nil {
 		call.Resource = res.Resource()
 	}
-	h.run(r.Context(), w, e.spec, op, call, in, decodeErr)
+	h.run(r.Context(), w, exchange{e.spec, op, call, in, decodeErr})
 }
 
 // route finds the operation's name, and what stands in the path's braces.
