@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -16,7 +16,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
-	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -33,18 +32,21 @@ import (
 // fastest leaves the clock room for a day of real time.
 const fastest = 100_000
 
+// sandboxFlags are what `tumbler sandbox` is told.
+type sandboxFlags struct {
+	port        int
+	authorities string
+	databaseURL string
+	verbose     bool
+	speed       float64
+	schedule    rotation.Schedule
+	secrets     []string
+	every       time.Duration
+	json        bool
+}
+
 func newSandbox() *cobra.Command {
-	var (
-		port        int
-		authorities string
-		databaseURL string
-		verbose     bool
-		speed       float64
-		schedule    rotation.Schedule
-		secrets     []string
-		every       time.Duration
-		asJSON      bool
-	)
+	var f sandboxFlags
 	cmd := &cobra.Command{
 		Use:   "sandbox",
 		Short: "Run a local AWS with Tumbler and a real database",
@@ -74,186 +76,138 @@ Everything is in memory and gone with Ctrl-C.`,
   tumbler sandbox --port 4600 --database-url postgres://postgres:PASSWORD@localhost:5432/postgres`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			configured := rotation.Request{SecretID: sample.SecretID}
-			if port < 0 || port > 65535 {
-				return usageError{fmt.Errorf("--port %d: a port is 1 to 65535, or 0 for a free one", port)}
+			if err := f.check(); err != nil {
+				return usageError{err}
 			}
-			if schedule.Expression == "" && schedule.Duration != "" {
-				return usageError{errors.New("--duration means nothing without --schedule")}
-			}
-			if schedule.Expression != "" {
-				if _, err := window.Parse(schedule.Expression, schedule.Duration); err != nil {
-					return usageError{err}
-				}
-				configured.Schedule = &schedule
-			}
-			if speed < 1 || speed > fastest {
-				return usageError{fmt.Errorf("--speed %g: time can run 1 to %d times as fast", speed, fastest)}
-			}
-			if every != 0 && every < time.Second {
-				return usageError{fmt.Errorf("--rotate-every %s: a second at least", every)}
-			}
-			engines := all.Engines
-			if authorities != "" {
-				var err error
-				if engines, err = all.Trusting(authorities); err != nil {
-					return usageError{fmt.Errorf("--ca-file: %w", err)}
-				}
-			}
-			ctx := cmd.Context()
-			out := terminal.New(cmd.OutOrStdout())
-			var writing sync.Mutex // alerts arrive at any time
-			page := &console.Console{}
-			lines := json.NewEncoder(cmd.OutOrStdout())
-			cfg := sandbox.Config{
-				Port:     port,
-				Engines:  engines,
-				Registry: true,
-				Open:     secrets,
-				Pages:    page.Pages(),
-				OnAlert: func(m sandboxsns.Message) {
-					page.Alert(m)
-					writing.Lock()
-					defer writing.Unlock()
-					if asJSON {
-						_ = lines.Encode(sandboxAlert{"alert", time.Now().UTC(), m.Subject, m.Body}) // Checked keeps the error
-						return
-					}
-					out.Heading("%s  alert on %s", time.Now().Format(time.TimeOnly), m.TopicARN)
-					out.Quote(m.Subject + "\n\n" + m.Body)
-				},
-			}
-			cfg.OnEvent = func(e sandboxevents.Event) {
-				if line := startedByItself(e); line != "" && !asJSON {
-					writing.Lock()
-					defer writing.Unlock()
-					out.Say("%s  %s", time.Now().Format(time.TimeOnly), line)
-				}
-			}
-			cfg.OnUndelivered = func(what string) {
-				if asJSON {
-					return
-				}
-				writing.Lock()
-				defer writing.Unlock()
-				out.Say("%s  %s", time.Now().Format(time.TimeOnly), what)
-			}
-			if speed > 1 {
-				cfg.Clock = sandbox.NewFastClock(speed)
-				cfg.Now = cfg.Clock.Now
-			}
-			if verbose {
-				cfg.Log = slog.New(slog.NewJSONHandler(cmd.ErrOrStderr(), nil))
-			}
-			running, err := sandbox.Start(ctx, cfg)
-			if err != nil {
-				return err
-			}
-			defer running.Close()
-			database, err := sample.Open(ctx, databaseURL, dbserver.Postgres{})
-			if err != nil {
-				return err
-			}
-			defer database.Close()
-			secret, err := database.CreateSecret(ctx, running.AWS("sandbox"))
-			if err != nil {
-				return err
-			}
-			requests := []rotation.Request{configured}
-			for _, id := range secrets {
-				requests = append(requests, rotation.Request{SecretID: id})
-			}
-			for _, request := range requests {
-				if err := running.Configure(ctx, request); err != nil {
-					return err
-				}
-			}
-
-			var behind sync.WaitGroup
-			watched, done := context.WithCancel(ctx)
-			defer behind.Wait()
-			defer done()
-			behind.Go(func() {
-				page.Run(watched, console.Config{
-					AWS: running.AWS("console"), StateMachineARN: running.StateMachineARN, SecretID: secret, Intercept: running.Intercept,
-					Login: func(ctx context.Context) error { return logInAs(ctx, running.AWS("console"), engines, secret) },
-				})
-			})
-			if every > 0 {
-				behind.Go(func() { rotateEvery(watched, running, secret, every) })
-			}
-			if asJSON {
-				writing.Lock()
-				err := lines.Encode(sandboxReady{
-					"ready", running.URL, running.URL + console.Path, sandbox.Region, secret, running.StateMachineARN, database.String(),
-				})
-				writing.Unlock()
-				if err != nil {
-					return err
-				}
-				return untilEnd(ctx, database)
-			}
-
-			writing.Lock()
-			out.Say("Tumbler's sandbox is up: a local AWS at %s and %s.", running.URL, database)
-			out.Say("The credentials of its user are in secret %s.", secret)
-			if speed > 1 {
-				out.Say("Time runs %g times faster than yours: an hour is %s.", speed, terminal.Duration(time.Duration(float64(time.Hour)/speed)))
-			}
-			if every > 0 {
-				out.Say("It is rotated every %s.", every)
-			}
-			if configured.Schedule != nil {
-				out.Say("It is rotated by the schedule %s.", schedule.Expression)
-			}
-			out.Heading("In a browser")
-			out.Command("%s%s", running.URL, console.Path)
-			out.Heading("In another terminal")
-			// Some clients read one name of the Region, some the other.
-			out.Command("export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s", running.URL, sandbox.Region, sandbox.Region)
-			out.Command("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox")
-			out.Say("")
-			out.Command("%s rotate %s --watch", os.Args[0], secret)
-			out.Command("aws secretsmanager get-secret-value --secret-id %s", secret)
-			out.Aside("An AWS CLI before 2.13, such as Debian 12's, ignores AWS_ENDPOINT_URL and would call AWS:")
-			out.Command("aws --endpoint-url %s secretsmanager get-secret-value --secret-id %s", running.URL, secret)
-			out.Say("")
-			out.Say("Alerts, and rotations that nobody at a keyboard began, appear below. Ctrl-C ends the sandbox.")
-			writing.Unlock()
-
-			return untilEnd(ctx, database)
+			return f.run(cmd)
 		},
 	}
-	cmd.Flags().IntVar(&port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
-	cmd.Flags().StringVar(&databaseURL, "database-url", "", "use this PostgreSQL, as a user that may create roles, instead of starting one")
-	cmd.Flags().StringVar(&authorities, "ca-file", "", "trust the private authorities in this PEM file for databases that are not AWS's")
-	cmd.Flags().StringArrayVar(&secrets, "secret", nil, "name of a secret that you will store, to be rotated on demand as each request says; may be repeated")
-	cmd.Flags().StringVar(&schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
-	cmd.Flags().StringVar(&schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")
-	cmd.Flags().Float64Var(&speed, "speed", 1, "let time run so many times faster")
-	cmd.Flags().DurationVar(&every, "rotate-every", 0, "rotate the secret again and again, so often (default only when asked)")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON, an object a line, when it is ready and of each alert")
-	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "write the functions' logs to standard error")
+	cmd.Flags().IntVar(&f.port, "port", sandbox.DefaultPort, "port of the local AWS endpoint; 0 for a free one")
+	cmd.Flags().StringVar(&f.databaseURL, "database-url", "", "use this PostgreSQL, as a user that may create roles, instead of starting one")
+	cmd.Flags().StringVar(&f.authorities, "ca-file", "", "trust the private authorities in this PEM file for databases that are not AWS's")
+	cmd.Flags().StringArrayVar(&f.secrets, "secret", nil, "name of a secret that you will store, to be rotated on demand as each request says; may be repeated")
+	cmd.Flags().StringVar(&f.schedule.Expression, "schedule", "", "rotate the secret by this schedule as well, as 'tumbler schedule' explains it")
+	cmd.Flags().StringVar(&f.schedule.Duration, "duration", "", "length of the schedule's windows in hours, such as 3h")
+	cmd.Flags().Float64Var(&f.speed, "speed", 1, "let time run so many times faster")
+	cmd.Flags().DurationVar(&f.every, "rotate-every", 0, "rotate the secret again and again, so often (default only when asked)")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write JSON, an object a line, when it is ready and of each alert")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "write the functions' logs to standard error")
 	return cmd
 }
 
-// sandboxReady is the first line with --json.
-type sandboxReady struct {
-	Event        string `json:"event"` // ready
-	URL          string `json:"url"`   // for AWS_ENDPOINT_URL
-	Console      string `json:"console"`
-	Region       string `json:"region"`
-	Secret       string `json:"secret"`
-	StateMachine string `json:"stateMachine"`
-	Database     string `json:"database"`
+func (f sandboxFlags) check() error {
+	if f.port < 0 || f.port > 65535 {
+		return fmt.Errorf("--port %d: a port is 1 to 65535, or 0 for a free one", f.port)
+	}
+	if f.schedule.Expression == "" && f.schedule.Duration != "" {
+		return errors.New("--duration means nothing without --schedule")
+	}
+	if f.schedule.Expression != "" {
+		if _, err := window.Parse(f.schedule.Expression, f.schedule.Duration); err != nil {
+			return err
+		}
+	}
+	if f.speed < 1 || f.speed > fastest {
+		return fmt.Errorf("--speed %g: time can run 1 to %d times as fast", f.speed, fastest)
+	}
+	if f.every != 0 && f.every < time.Second {
+		return fmt.Errorf("--rotate-every %s: a second at least", f.every)
+	}
+	return nil
 }
 
-// sandboxAlert is every further line.
-type sandboxAlert struct {
-	Event   string    `json:"event"` // alert
-	At      time.Time `json:"at"`
-	Subject string    `json:"subject"`
-	Body    string    `json:"body"`
+func (f sandboxFlags) run(cmd *cobra.Command) error {
+	engines := all.Engines
+	if f.authorities != "" {
+		var err error
+		if engines, err = all.Trusting(f.authorities); err != nil {
+			return usageError{fmt.Errorf("--ca-file: %w", err)}
+		}
+	}
+	ctx := cmd.Context()
+	page := &console.Console{}
+	tell := newSandboxTeller(cmd.OutOrStdout(), f.json)
+	running, err := sandbox.Start(ctx, f.config(engines, page, tell, cmd.ErrOrStderr()))
+	if err != nil {
+		return err
+	}
+	defer running.Close()
+	database, err := sample.Open(ctx, f.databaseURL, dbserver.Postgres{})
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	secret, err := database.CreateSecret(ctx, running.AWS("sandbox"))
+	if err != nil {
+		return err
+	}
+	for _, request := range f.requests() {
+		if err := running.Configure(ctx, request); err != nil {
+			return err
+		}
+	}
+
+	var behind sync.WaitGroup
+	watched, done := context.WithCancel(ctx)
+	defer behind.Wait()
+	defer done()
+	behind.Go(func() {
+		page.Run(watched, console.Config{
+			AWS: running.AWS("console"), StateMachineARN: running.StateMachineARN, SecretID: secret, Intercept: running.Intercept,
+			Login: func(ctx context.Context) error { return logInAs(ctx, running.AWS("console"), engines, secret) },
+		})
+	})
+	if f.every > 0 {
+		behind.Go(func() { rotateEvery(watched, running, secret, f.every) })
+	}
+	err = tell.ready(sandboxReady{
+		"ready", running.URL, running.URL + console.Path, sandbox.Region, secret, running.StateMachineARN, database.String(),
+	}, f)
+	if err != nil {
+		return err
+	}
+	return untilEnd(ctx, database)
+}
+
+// requests are what is configured.
+func (f sandboxFlags) requests() []rotation.Request {
+	first := rotation.Request{SecretID: sample.SecretID}
+	if f.schedule.Expression != "" {
+		first.Schedule = &f.schedule
+	}
+	requests := []rotation.Request{first}
+	for _, id := range f.secrets {
+		requests = append(requests, rotation.Request{SecretID: id})
+	}
+	return requests
+}
+
+func (f sandboxFlags) config(engines engine.Table, page *console.Console, tell *sandboxTeller, log io.Writer) sandbox.Config {
+	cfg := sandbox.Config{
+		Port:     f.port,
+		Engines:  engines,
+		Registry: true,
+		Open:     f.secrets,
+		Pages:    page.Pages(),
+		OnAlert: func(m sandboxsns.Message) {
+			page.Alert(m)
+			tell.alert(m)
+		},
+		OnEvent: func(e sandboxevents.Event) {
+			if line := startedByItself(e); line != "" {
+				tell.now(line)
+			}
+		},
+		OnUndelivered: tell.now,
+	}
+	if f.speed > 1 {
+		cfg.Clock = sandbox.NewFastClock(f.speed)
+		cfg.Now = cfg.Clock.Now
+	}
+	if f.verbose {
+		cfg.Log = slog.New(slog.NewJSONHandler(log, nil))
+	}
+	return cfg
 }
 
 func untilEnd(ctx context.Context, database *sample.Database) error {
