@@ -21,17 +21,20 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
+// rotateFlags are what `tumbler rotate` is told.
+type rotateFlags struct {
+	to      target
+	watch   bool
+	detach  bool
+	asJSON  bool
+	wait    bool
+	outside bool
+	fleet   fleetFlags
+	request rotation.Request
+}
+
 func newRotate() *cobra.Command {
-	var (
-		to      target
-		watch   bool
-		detach  bool
-		asJSON  bool
-		wait    bool
-		outside bool
-		fleet   fleetFlags
-		request = rotation.Request{Trigger: rotation.Trigger{Source: rotation.SourceManual}}
-	)
+	f := rotateFlags{request: rotation.Request{Trigger: rotation.Trigger{Source: rotation.SourceManual}}}
 	cmd := &cobra.Command{
 		Use:   "rotate SECRET",
 		Short: "Rotate a secret, or many, now and wait for the outcome",
@@ -54,71 +57,73 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
   tumbler rotate prod/app --at-next-window --detach
   tumbler rotate --tag team=payments --canary 3 --max-failures 5%`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			_, err := fleet.many(cmd, args)
+			_, err := f.fleet.many(cmd, args)
 			return err
 		},
 		ValidArgsFunction: completeSecrets,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if asJSON && (len(args) == 0 || watch) {
-				return usageError{errors.New("--json tells how the rotation of one secret ended: not of many, and not with --watch")}
-			}
-			if len(args) == 0 {
-				return fleet.run(cmd, to, request.Trigger.Reason, outside, detach)
-			}
-			if err := to.exclusive(); err != nil {
-				return err
-			}
-			if watch && detach {
-				return usageError{errors.New("--watch and --detach exclude each other")}
-			}
-			switch {
-			case wait && outside:
-				return usageError{errors.New("--at-next-window and --outside-window exclude each other")}
-			case wait:
-				request.OutsideWindow = rotation.OutsideWait
-			case outside:
-				request.OutsideWindow = rotation.OutsideRotate
-			}
-			ctx := cmd.Context()
-			request.SecretID = args[0]
-			cfg, err := environment(ctx)
-			if err != nil {
-				return err
-			}
-			api := sfn.NewFromConfig(cfg)
-			machine, err := to.find(ctx, api)
-			if err != nil {
-				return err
-			}
-			arn, err := start(ctx, api, machine, request)
-			if err != nil {
-				return err
-			}
-			switch {
-			case detach && asJSON:
-				return writeJSON(cmd.OutOrStdout(), past{StartedAt: time.Now().UTC(), Outcome: running, Trigger: request.Trigger, Execution: arn})
-			case !asJSON:
-				fmt.Fprintf(cmd.OutOrStdout(), "Rotating %s: %s\n", args[0], arn)
-			}
-			if detach {
-				return nil
-			}
-			err = reportEnd(cmd, api, arn, watch, asJSON)
-			if failed, ok := errors.AsType[notRotatedError](err); ok {
-				return fmt.Errorf("%w%s", err, to.elsewhere(ctx, cfg, failed.code, args[0]))
-			}
-			return err
-		},
+		RunE:              f.run,
 	}
-	to.flags(cmd)
-	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show each state as it runs")
-	cmd.Flags().BoolVar(&detach, "detach", false, "start the rotation and do not wait for it")
-	cmd.Flags().BoolVar(&wait, "at-next-window", false, "outside the rotation window, wait for the next one (31 days at most)")
-	cmd.Flags().BoolVar(&outside, "outside-window", false, "rotate now even if the rotation window is closed")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON about the end of the rotation of one secret")
-	fleet.add(cmd)
-	cmd.Flags().StringVar(&request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
+	f.to.flags(cmd)
+	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "show each state as it runs")
+	cmd.Flags().BoolVar(&f.detach, "detach", false, "start the rotation and do not wait for it")
+	cmd.Flags().BoolVar(&f.wait, "at-next-window", false, "outside the rotation window, wait for the next one (31 days at most)")
+	cmd.Flags().BoolVar(&f.outside, "outside-window", false, "rotate now even if the rotation window is closed")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "write JSON about the end of the rotation of one secret")
+	f.fleet.add(cmd)
+	cmd.Flags().StringVar(&f.request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
 	return cmd
+}
+
+func (f *rotateFlags) run(cmd *cobra.Command, args []string) error {
+	if f.asJSON && (len(args) == 0 || f.watch) {
+		return usageError{errors.New("--json tells how the rotation of one secret ended: not of many, and not with --watch")}
+	}
+	if len(args) == 0 {
+		return f.fleet.run(cmd, f.to, f.request.Trigger.Reason, f.outside, f.detach)
+	}
+	if err := f.to.exclusive(); err != nil {
+		return err
+	}
+	if f.watch && f.detach {
+		return usageError{errors.New("--watch and --detach exclude each other")}
+	}
+	switch {
+	case f.wait && f.outside:
+		return usageError{errors.New("--at-next-window and --outside-window exclude each other")}
+	case f.wait:
+		f.request.OutsideWindow = rotation.OutsideWait
+	case f.outside:
+		f.request.OutsideWindow = rotation.OutsideRotate
+	}
+	ctx := cmd.Context()
+	f.request.SecretID = args[0]
+	cfg, err := environment(ctx)
+	if err != nil {
+		return err
+	}
+	api := sfn.NewFromConfig(cfg)
+	machine, err := f.to.find(ctx, api)
+	if err != nil {
+		return err
+	}
+	arn, err := start(ctx, api, machine, f.request)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.detach && f.asJSON:
+		return writeJSON(cmd.OutOrStdout(), past{StartedAt: time.Now().UTC(), Outcome: running, Trigger: f.request.Trigger, Execution: arn})
+	case !f.asJSON:
+		fmt.Fprintf(cmd.OutOrStdout(), "Rotating %s: %s\n", args[0], arn)
+	}
+	if f.detach {
+		return nil
+	}
+	err = reportEnd(cmd, api, arn, f.watch, f.asJSON)
+	if failed, ok := errors.AsType[notRotatedError](err); ok {
+		return fmt.Errorf("%w%s", err, f.to.elsewhere(ctx, cfg, failed.code, args[0]))
+	}
+	return err
 }
 
 // start begins an execution whose name tells the secret and the time.
