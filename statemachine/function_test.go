@@ -27,11 +27,11 @@ func (w *world) checkCanary(t asl.Task) {
 
 // Stretches of paths.
 const (
-	bySet      = "Receive Plan WindowOpen CreateSecret WhoSets SetSecretByFunction"
+	bySet      = "Receive Plan WindowOpen CreateSecret HasRotationFunction SetSecretByFunction"
 	byTest     = bySet + " TestSecretByFunction"
 	byAll      = byTest + " FinishSecret"
 	again      = " PauseForFunction CreateSecret"
-	anotherTry = again + " WhoSets SetSecretByFunction"
+	anotherTry = again + " HasRotationFunction SetSecretByFunction"
 )
 
 // How often a rotation function is asked to set the password, and how long

@@ -11,7 +11,7 @@ import (
 
 // Stretches of paths.
 const (
-	begin    = "Receive Plan WindowOpen CreateSecret WhoSets " + ready + " SetSecret TestSecret FinishSecret"
+	begin    = "Receive Plan WindowOpen CreateSecret HasRotationFunction " + ready + " SetSecret TestSecret FinishSecret"
 	ready    = "Ready ReadyToTest ReadyToFinish ReadyToRestore" // one by one, in the tests
 	announce = " TellPeople Announce Ending "
 	alert    = " TellPeople SendAlert Announce Ending "

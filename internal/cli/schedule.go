@@ -57,12 +57,12 @@ A rate counts from the last rotation; name its day with --anchor.`,
 			}
 			out := terminal.New(cmd.OutOrStdout())
 			out.Heading("%s", schedule)
-			out.Say("%s", schedule.Words())
+			out.Say("%s", schedule.Text())
 			if schedule.ByAnchor() && anchor == "" {
 				out.Aside("It counts from the last rotation: name its day with --anchor.")
 			}
 			if len(frozen) > 0 {
-				out.Say("%s", frozen.Words())
+				out.Say("%s", frozen.Text())
 			}
 			listWindows(out, schedule, frozen, start, count)
 			return nil
@@ -83,7 +83,7 @@ func listWindows(out *terminal.Printer, s window.Schedule, frozen window.Freeze,
 	show := func(w window.Window, note string) {
 		period, isFrozen := frozen.At(w.OpensAt)
 		if isFrozen {
-			out.Aside("%s  frozen %s", w, period.Words())
+			out.Aside("%s  frozen %s", w, period.Text())
 			return
 		}
 		usable = true

@@ -10,7 +10,7 @@ import (
 // several accounts, or an account may have two passwords (MySQL).
 type PasswordChanger interface {
 	// ChangePassword is [Session].SetPassword with more to say. It returns how many
-	// accounts it has changed: none when c.Own is given and its account's password
+	// accounts it has changed: none when c.OwnSession is given and its account's password
 	// cannot be set by another user. Codes: those of SetPassword.
 	ChangePassword(ctx context.Context, c PasswordChange) (accounts int, err error)
 }
@@ -20,12 +20,12 @@ type PasswordChange struct {
 	User     string        // Required.
 	Password redact.String // Required.
 
-	// Own is a session of the user, given to the superuser: only the account that it
+	// OwnSession is a session of the user, given to the superuser: only the account that it
 	// has logged in to is changed, and the accounts of the name that accept the
 	// same password, or one of Known. Others of that name are somebody else's.
 	// Optional: by default all accounts of the name are.
-	Own   Session
-	Known []redact.String
+	OwnSession Session
+	Known      []redact.String
 
 	// KeepPrevious has the server accept the password that is replaced until the next
 	// change. Otherwise the server accepts the new one only, also when the account

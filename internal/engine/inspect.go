@@ -21,8 +21,8 @@ type InspectRequest struct {
 	// session's own. Empty: nobody's.
 	SetPassword string
 
-	// Own and KeepPrevious are those of the [PasswordChange]. Optional.
-	Own          Session
+	// OwnSession and KeepPrevious are those of the [PasswordChange]. Optional.
+	OwnSession   Session
 	KeepPrevious bool
 
 	// Clone is what EnsureClone would be called with; its password goes nowhere.

@@ -39,7 +39,7 @@ const (
 	Throttled          Code = "Throttled"          // a rate quota; waiting cures it
 	ServiceUnavailable Code = "ServiceUnavailable" // AWS did not answer or answered 5xx
 	VersionNotReady    Code = "VersionNotReady"    // a version just written cannot be read yet
-	ReplicaLagging     Code = "ReplicaLagging"     // a replica has not got the pending version yet
+	ReplicaLagging     Code = "ReplicaLagging"     // a replica does not have the pending version yet
 )
 
 // The database said no, or nothing.

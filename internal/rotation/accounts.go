@@ -39,7 +39,7 @@ func (a attempt) setPasswords(ctx context.Context, own engine.Session, change en
 		return 0, err
 	}
 	defer admin.Close()
-	change.Own, change.Known = own, []redact.String{a.current.Password}
+	change.OwnSession, change.Known = own, []redact.String{a.current.Password}
 	if !a.pending.Password.IsEmpty() {
 		change.Known = append(change.Known, a.pending.Password)
 	}

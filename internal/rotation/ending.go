@@ -181,9 +181,9 @@ type Failure struct {
 	Cause string `json:"Cause"`
 }
 
-// Words returns the cause for people. A Lambda function's cause is a JSON
+// Text returns the cause for people. A Lambda function's cause is a JSON
 // object; everything else comes as it is.
-func (f Failure) Words() string {
+func (f Failure) Text() string {
 	var lambda struct {
 		Message string `json:"errorMessage"`
 	}
@@ -369,7 +369,7 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		e.DetailType = "Rotation Skipped" // the other one reports how it ended
 	}
 	e.Error = cmp.Or(failure.Error, string(fault.Internal)) // as above
-	e.Cause = failure.Words()
+	e.Cause = failure.Text()
 	e.Subject = subject(headlines[outcome], cmp.Or(r.plan.SecretName, secret))
 	if affected == restored {
 		e.Subject = subject(headlineRestored, cmp.Or(r.plan.SecretName, secret))

@@ -31,7 +31,7 @@ func (i Interruption) Ending() Ending {
 		cause += " with " + i.Failure.Error
 	}
 	if i.Failure.Cause != "" {
-		cause += ": " + i.Failure.Words()
+		cause += ": " + i.Failure.Text()
 	}
 	return run{
 		request: i.Request, execution: i.Execution, plan: i.Plan, step: i.Step, now: i.Now,

@@ -89,7 +89,7 @@ func (p Preflight) Run(ctx context.Context, in PreflightInput) (PreflightResult,
 	if len(in.Request) == 0 {
 		return PreflightResult{}, invalidRequest("the payload has no field request", `Send {"request":{"secretId":"..."}}`)
 	}
-	f := &flight{
+	f := &inspection{
 		Preflight: p, raw: in.Request, at: p.Now(), known: map[string]bool{},
 		attempt: attempt{secrets: p.Secrets, servers: p.Servers, now: p.Now},
 	}
@@ -102,7 +102,7 @@ func (p Preflight) Run(ctx context.Context, in PreflightInput) (PreflightResult,
 	return f.result, nil
 }
 
-func (f *flight) login() string {
+func (f *inspection) login() string {
 	switch {
 	case !f.tried:
 		return ""
@@ -117,27 +117,27 @@ func (f *flight) login() string {
 // The checks, in their order, which is that of a rotation. Each needs what
 // others have found out.
 var checks = []check{
-	{"request", nil, (*flight).checkRequest},
-	{"secret", []string{"request"}, (*flight).checkSecret},
-	{"configuration", []string{"secret"}, (*flight).checkConfiguration},
-	{"credentials", []string{"secret"}, (*flight).checkCredentials},
-	{"engine", []string{"configuration", "credentials"}, (*flight).checkEngine},
-	{"window", []string{"configuration"}, (*flight).checkWindow},
-	{"other rotations", []string{"configuration"}, (*flight).checkOthers},
-	{"user names", []string{"configuration", "credentials"}, (*flight).checkNames},
-	{"password policy", []string{"configuration", "credentials"}, (*flight).checkPolicy},
-	{"network", []string{"engine"}, (*flight).checkNetwork},
-	{"TLS", []string{"network"}, (*flight).checkTLS},
-	{"login", []string{"TLS", "user names"}, (*flight).checkLogin},
-	{"superuser", []string{"engine", "user names"}, (*flight).checkSuperuser},
-	{"privileges", []string{"login", "superuser"}, (*flight).checkPrivileges},
-	{"proxy", []string{"configuration", "credentials"}, (*flight).checkProxy},
+	{"request", nil, (*inspection).checkRequest},
+	{"secret", []string{"request"}, (*inspection).checkSecret},
+	{"configuration", []string{"secret"}, (*inspection).checkConfiguration},
+	{"credentials", []string{"secret"}, (*inspection).checkCredentials},
+	{"engine", []string{"configuration", "credentials"}, (*inspection).checkEngine},
+	{"window", []string{"configuration"}, (*inspection).checkWindow},
+	{"other rotations", []string{"configuration"}, (*inspection).checkOthers},
+	{"user names", []string{"configuration", "credentials"}, (*inspection).checkNames},
+	{"password policy", []string{"configuration", "credentials"}, (*inspection).checkPolicy},
+	{"network", []string{"engine"}, (*inspection).checkNetwork},
+	{"TLS", []string{"network"}, (*inspection).checkTLS},
+	{"login", []string{"TLS", "user names"}, (*inspection).checkLogin},
+	{"superuser", []string{"engine", "user names"}, (*inspection).checkSuperuser},
+	{"privileges", []string{"login", "superuser"}, (*inspection).checkPrivileges},
+	{"proxy", []string{"configuration", "credentials"}, (*inspection).checkProxy},
 }
 
 type check struct {
 	name  string
 	needs []string
-	run   func(*flight, context.Context) (finding, error)
+	run   func(*inspection, context.Context) (finding, error)
 }
 
 // finding is what a check says that nothing is wrong with.
@@ -154,8 +154,8 @@ func found(format string, args ...any) (finding, error) {
 	return finding{message: fmt.Sprintf(format, args...)}, nil
 }
 
-// flight is one run.
-type flight struct {
+// inspection is one run.
+type inspection struct {
 	Preflight
 	attempt
 	raw   json.RawMessage
@@ -174,7 +174,7 @@ type flight struct {
 	result PreflightResult
 }
 
-func (f *flight) close() {
+func (f *inspection) close() {
 	for _, session := range []engine.Session{f.session, f.admin} {
 		if session != nil {
 			session.Close()
@@ -182,7 +182,7 @@ func (f *flight) close() {
 	}
 }
 
-func (f *flight) check(ctx context.Context, c check) Check {
+func (f *inspection) check(ctx context.Context, c check) Check {
 	for _, need := range c.needs {
 		if !f.known[need] {
 			return Check{Name: c.name, Skipped: true, Message: "not checked, because it needs what " + need + " is about"}
@@ -198,7 +198,7 @@ func (f *flight) check(ctx context.Context, c check) Check {
 }
 
 // summarize says what all of it amounts to.
-func (f *flight) summarize() {
+func (f *inspection) summarize() {
 	failed, skipped := []string{}, 0
 	for _, c := range f.result.Checks {
 		if !c.OK && !c.Skipped {

@@ -13,7 +13,7 @@ import (
 
 // checkNetwork makes the one connection that this check and the two after it are
 // about: every refused login counts towards an account lockout.
-func (f *flight) checkNetwork(ctx context.Context) (finding, error) {
+func (f *inspection) checkNetwork(ctx context.Context) (finding, error) {
 	if f.database == nil {
 		return skip("not checked: only the rotation function knows its way to the database")
 	}
@@ -30,7 +30,7 @@ func (f *flight) checkNetwork(ctx context.Context) (finding, error) {
 	return finding{}, f.refusal
 }
 
-func (f *flight) checkTLS(context.Context) (finding, error) {
+func (f *inspection) checkTLS(context.Context) (finding, error) {
 	switch {
 	case f.database == nil:
 		return skip("not checked: the rotation function sees to it")
@@ -49,7 +49,7 @@ func (f *flight) checkTLS(context.Context) (finding, error) {
 	}, nil
 }
 
-func (f *flight) tlsUsed() string {
+func (f *inspection) tlsUsed() string {
 	session, tells := f.session.(engine.Encrypted)
 	switch {
 	case !tells:
@@ -60,7 +60,7 @@ func (f *flight) tlsUsed() string {
 	return "not used: the server says that it has none"
 }
 
-func (f *flight) checkLogin(ctx context.Context) (finding, error) {
+func (f *inspection) checkLogin(ctx context.Context) (finding, error) {
 	switch {
 	case f.database == nil:
 		return skip("not checked: only the rotation function logs in")
@@ -79,7 +79,7 @@ func (f *flight) checkLogin(ctx context.Context) (finding, error) {
 
 // loginOfThePair tries the other user of a pair: it proves to the rotation that the
 // superuser may repair AWSCURRENT's.
-func (f *flight) loginOfThePair(ctx context.Context) (finding, error) {
+func (f *inspection) loginOfThePair(ctx context.Context) (finding, error) {
 	session, with, err := f.logInOlder(ctx, f.current.WithUsername(f.users.target))
 	if err != nil {
 		return finding{}, f.refusal
@@ -92,7 +92,7 @@ func (f *flight) loginOfThePair(ctx context.Context) (finding, error) {
 }
 
 // loginOtherwise tries what the rotation would try after AWSCURRENT.
-func (f *flight) loginOtherwise(ctx context.Context) (finding, error) {
+func (f *inspection) loginOtherwise(ctx context.Context) (finding, error) {
 	const now = "Applications that read AWSCURRENT cannot log in now. Rotating repairs the secret"
 	if !f.left.IsEmpty() {
 		session, err := f.database.Connect(ctx, f.current.WithPassword(f.left))
@@ -121,7 +121,7 @@ func (f *flight) loginOtherwise(ctx context.Context) (finding, error) {
 }
 
 // checkSuperuser reads the superuser's secret and logs in with it.
-func (f *flight) checkSuperuser(ctx context.Context) (finding, error) {
+func (f *inspection) checkSuperuser(ctx context.Context) (finding, error) {
 	switch {
 	case f.database == nil:
 		return skip("not checked: the rotation function finds its superuser")
@@ -137,7 +137,7 @@ func (f *flight) checkSuperuser(ctx context.Context) (finding, error) {
 	return finding{message: message}, err
 }
 
-func (f *flight) openSuperuser(ctx context.Context) (string, error) {
+func (f *inspection) openSuperuser(ctx context.Context) (string, error) {
 	superuser, err := superusers{secrets: f.Secrets, servers: f.Servers}.credentials(ctx, f.plan, f.current)
 	if err != nil {
 		return "", err
@@ -151,7 +151,7 @@ func (f *flight) openSuperuser(ctx context.Context) (string, error) {
 }
 
 // checkPrivileges asks the database what it would say to the rotation.
-func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
+func (f *inspection) checkPrivileges(ctx context.Context) (finding, error) {
 	if f.database == nil {
 		return skip("not checked: only the rotation function knows what it does")
 	}
@@ -162,7 +162,7 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 	if _, ok := session.(engine.PasswordChanger); !ok && f.plan.KeepPrevious {
 		return finding{}, keepsOne(f.current)
 	} else if ok && f.session != nil && f.admin != nil { // as in setPassword
-		session, request.Own = f.admin, f.session
+		session, request.OwnSession = f.admin, f.session
 	}
 	if f.plan.Strategy == AlternatingUsers {
 		session, request = f.admin, f.cloneRequest()
@@ -186,7 +186,7 @@ func (f *flight) checkPrivileges(ctx context.Context) (finding, error) {
 // cloneRequest is what SetSecret would ask for. The password goes nowhere: it
 // says that the clone gets one, and, if a dead rotation has left it, proves by
 // the hash that is stored whose the clone is.
-func (f *flight) cloneRequest() engine.InspectRequest {
+func (f *inspection) cloneRequest() engine.InspectRequest {
 	clone := new(f.cloneOf(f.users))
 	if f.users.target == f.users.original {
 		return engine.InspectRequest{SetPassword: f.users.original, Clone: clone}
@@ -199,7 +199,7 @@ func (f *flight) cloneRequest() engine.InspectRequest {
 
 // provenByLogin reports whether the account takes a password that nobody but
 // this secret's rotations can have given it, as SetSecret would find out.
-func (f *flight) provenByLogin(ctx context.Context) bool {
+func (f *inspection) provenByLogin(ctx context.Context) bool {
 	f.account = f.current.WithUsername(f.users.target)
 	f.pending = f.account.WithPassword(f.left)
 	if f.left.IsEmpty() {
@@ -216,7 +216,7 @@ func (f *flight) provenByLogin(ctx context.Context) bool {
 var errNotOurs = fault.New(fault.AccountNotOurs, "", "")
 
 // checkProxy tells what an RDS proxy means for the rotation.
-func (f *flight) checkProxy(ctx context.Context) (finding, error) {
+func (f *inspection) checkProxy(ctx context.Context) (finding, error) {
 	if f.Proxies == nil {
 		return skip("not checked")
 	}

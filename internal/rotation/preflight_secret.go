@@ -13,21 +13,21 @@ import (
 // The checks that need no way to the database.
 
 // planner is the step whose questions come first.
-func (f *flight) planner() Plan {
+func (f *inspection) planner() Plan {
 	return Plan{
 		Secrets: f.Secrets, Executions: f.Executions, Registry: f.Registry, Open: f.Open, Region: f.Region,
 		RotatorARN: f.RotatorARN, Functions: f.Functions, Now: f.Now,
 	}
 }
 
-func (f *flight) checkRequest(context.Context) (_ finding, err error) {
+func (f *inspection) checkRequest(context.Context) (_ finding, err error) {
 	if f.request, err = ParseRequest(f.raw); err != nil {
 		return finding{}, err
 	}
 	return found("well-formed, for secret %s", f.request.SecretID)
 }
 
-func (f *flight) checkSecret(ctx context.Context) (_ finding, err error) {
+func (f *inspection) checkSecret(ctx context.Context) (_ finding, err error) {
 	if f.secret, err = f.Secrets.Describe(ctx, f.request.SecretID); err != nil {
 		return finding{}, err
 	}
@@ -40,7 +40,7 @@ func (f *flight) checkSecret(ctx context.Context) (_ finding, err error) {
 	return found("%s is Tumbler's to rotate", f.secret.Name)
 }
 
-func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) {
+func (f *inspection) checkConfiguration(ctx context.Context) (_ finding, err error) {
 	if f.request, err = f.planner().configured(ctx, f.raw, f.request, f.secret); err != nil {
 		return finding{}, err
 	}
@@ -53,7 +53,7 @@ func (f *flight) checkConfiguration(ctx context.Context) (_ finding, err error) 
 	return found("strategy %s", f.request.Strategy)
 }
 
-func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
+func (f *inspection) checkCredentials(ctx context.Context) (finding, error) {
 	value, id, err := f.Secrets.Value(ctx, f.secret.ARN, Version{Label: Current})
 	if err != nil {
 		return finding{}, err
@@ -86,7 +86,7 @@ func (f *flight) checkCredentials(ctx context.Context) (finding, error) {
 	return result, nil
 }
 
-func (f *flight) checkEngine(context.Context) (_ finding, err error) {
+func (f *inspection) checkEngine(context.Context) (_ finding, err error) {
 	if f.plan.RotationFunction != "" {
 		return found("rotation function %s sets and tests passwords", f.plan.RotationFunction)
 	}
@@ -99,7 +99,7 @@ func (f *flight) checkEngine(context.Context) (_ finding, err error) {
 	return found("Tumbler talks to %s", f.current.Engine)
 }
 
-func (f *flight) checkWindow(context.Context) (finding, error) {
+func (f *inspection) checkWindow(context.Context) (finding, error) {
 	decided, err := f.plan.inWindow(f.request, f.at)
 	if err != nil {
 		return finding{}, err
@@ -118,7 +118,7 @@ func (f *flight) checkWindow(context.Context) (finding, error) {
 
 // checkOthers looks for a rotation that is under way, and for what a dead one has
 // left.
-func (f *flight) checkOthers(ctx context.Context) (finding, error) {
+func (f *inspection) checkOthers(ctx context.Context) (finding, error) {
 	left := f.plan.leftovers()
 	if len(left) == 0 {
 		if f.plan.Unfinished[GivenUp] != "" {
@@ -152,7 +152,7 @@ func (f *flight) checkOthers(ctx context.Context) (finding, error) {
 	return found("a rotation died and left version %s: the next one takes its password over, since the database may have it", taken.versionID)
 }
 
-func (f *flight) checkNames(context.Context) (_ finding, err error) {
+func (f *inspection) checkNames(context.Context) (_ finding, err error) {
 	if f.plan.Strategy != AlternatingUsers {
 		return found("no clone is needed")
 	}
@@ -162,7 +162,7 @@ func (f *flight) checkNames(context.Context) (_ finding, err error) {
 	return found("%q and %q take turns; %q is next", f.users.original, f.users.clone, f.users.target)
 }
 
-func (f *flight) checkPolicy(context.Context) (finding, error) {
+func (f *inspection) checkPolicy(context.Context) (finding, error) {
 	policy := f.plan.Password.policy(f.current.Traits())
 	types, err := policy.possible()
 	if err != nil {
@@ -178,7 +178,7 @@ func (f *flight) checkPolicy(context.Context) (finding, error) {
 
 // wouldStore makes what CreateSecret would store, with passwords that stand for the
 // new one: of each character alone, which takes between one byte and several there.
-func (f *flight) wouldStore(policy PasswordPolicy, alphabet string) (hint string, err error) {
+func (f *inspection) wouldStore(policy PasswordPolicy, alphabet string) (hint string, err error) {
 	account, err := target(f.plan, f.current)
 	if err != nil {
 		return "", nil // the check of user names says it

@@ -17,7 +17,7 @@ import (
 func (m Metadata) checkReplicas(versionID string) error {
 	for _, r := range m.behind() {
 		return fault.New(fault.ReplicaLagging,
-			fmt.Sprintf("the replica in %s has not got version %s yet%s", r.Region, versionID, because(r.Why)),
+			fmt.Sprintf("the replica in %s does not have version %s yet%s", r.Region, versionID, because(r.Why)),
 			"The database was not changed. It heals by itself unless the replica has failed: replicate again or remove it")
 	}
 	return nil

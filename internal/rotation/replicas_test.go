@@ -34,7 +34,7 @@ func TestCreateWaitsForReplicas(t *testing.T) {
 	v := newVault()
 	v.lag = new(1)
 	_, err := create(t, v, replicated(v), nil)
-	if !fault.Is(err, fault.ReplicaLagging) || !strings.Contains(err.Error(), "eu-west-1 has not got version "+own+" yet (in progress)") {
+	if !fault.Is(err, fault.ReplicaLagging) || !strings.Contains(err.Error(), "eu-west-1 does not have version "+own+" yet (in progress)") {
 		t.Fatalf("got %v", err)
 	}
 	p := replicated(v)

@@ -169,7 +169,7 @@ func (r Request) forRun(now time.Time) (w *Window, next *Window, frozen string, 
 			meant = *at
 		}
 		if period, ok := t.freeze.At(meant); ok {
-			frozen = period.Words()
+			frozen = period.Text()
 		}
 	}
 	if open, ok := t.At(meant); ok {

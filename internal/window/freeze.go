@@ -81,21 +81,21 @@ func (f Freeze) At(t time.Time) (frozen Period, ok bool) {
 	return frozen, ok
 }
 
-// Words says the periods in English, as in "Frozen from 2026-12-15 to 2027-01-05
+// Text says the periods in English, as in "Frozen from 2026-12-15 to 2027-01-05
 // (year-end): no scheduled rotation starts then."
-func (f Freeze) Words() string {
+func (f Freeze) Text() string {
 	if len(f) == 0 {
 		return "Never frozen."
 	}
 	words := make([]string, len(f))
 	for i, p := range f {
-		words[i] = p.Words()
+		words[i] = p.Text()
 	}
 	return "Frozen " + list(words) + ": no scheduled rotation starts then."
 }
 
-// Words says the period in English, as in "on 2026-12-24".
-func (p Period) Words() string {
+// Text says the period in English, as in "on 2026-12-24".
+func (p Period) Text() string {
 	words := "from " + p.First.Format(time.DateOnly) + " to " + p.Last.Format(time.DateOnly)
 	if p.First.Equal(p.Last) {
 		words = "on " + p.First.Format(time.DateOnly)

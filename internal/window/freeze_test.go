@@ -37,10 +37,10 @@ func TestFreezeContains(t *testing.T) {
 		t.Error("19:00 at UTC-5 is midnight UTC")
 	}
 	want := "Frozen from 2026-12-15 to 2027-01-05 (year-end), on 2026-11-27 (Black Friday) and on 2028-02-29: no scheduled rotation starts then."
-	if got := f.Words(); got != want {
+	if got := f.Text(); got != want {
 		t.Errorf("Words() = %s", got)
 	}
-	if got := Freeze(nil).Words(); got != "Never frozen." {
+	if got := Freeze(nil).Text(); got != "Never frozen." {
 		t.Errorf("Words() = %s", got)
 	}
 	if got := freeze(t, "2026-12-15 ..  2027-01-05 year-end"); got[0] != f[0] {

@@ -197,10 +197,10 @@ func TestWindows(t *testing.T) {
 			if diff := cmp.Diff(test.want, take(s, at(t, after), len(test.want))); diff != "" {
 				t.Error(diff)
 			}
-			if got := s.Words(); test.words != "" && got != test.words {
+			if got := s.Text(); test.words != "" && got != test.words {
 				t.Errorf("Words() = %s", got)
 			}
-			if again := parse(t, s.String(), test.duration); again.String() != s.String() || again.Words() == "" {
+			if again := parse(t, s.String(), test.duration); again.String() != s.String() || again.Text() == "" {
 				t.Errorf("%q became %q", s, again)
 			}
 		})
@@ -330,7 +330,7 @@ func TestZeroSchedule(t *testing.T) {
 	var s Schedule
 	now := at(t, "2026-10-01 00:00")
 	if _, ok := s.At(now); ok || s.Next(now) != (Window{}) || s.Previous(now) != (Window{}) || take(s, now, 1) != nil ||
-		s.NextUnfrozen(now, nil) != (Window{}) || s.Words() != "Never." || s.String() != "" || s.Scheduler() != "" {
+		s.NextUnfrozen(now, nil) != (Window{}) || s.Text() != "Never." || s.String() != "" || s.Scheduler() != "" {
 		t.Error("the zero Schedule opens")
 	}
 }

@@ -117,7 +117,7 @@ func (s *suite) bars(code fault.Code) string {
 	return unless(has, "the server has nothing that is "+string(code))
 }
 
-// barred: an account that is kept out has not got a wrong password, which would
+// barred: an account that is kept out does not have a wrong password, which would
 // be repaired by a new one.
 func (s *suite) barred(t *testing.T, code fault.Code) {
 	for _, b := range s.Barred {

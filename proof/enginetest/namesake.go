@@ -36,7 +36,7 @@ func (s *suite) namesakes(t *testing.T) {
 	own = s.connect(t, s.Fixture.Document(user, fresh))
 	for range 2 {
 		n, err := super.(engine.PasswordChanger).ChangePassword(t.Context(), engine.PasswordChange{
-			User: user, Password: fresh, Own: own, Known: []redact.String{old},
+			User: user, Password: fresh, OwnSession: own, Known: []redact.String{old},
 		})
 		if err != nil || n != 2 {
 			t.Fatalf("changed %d accounts: %v", n, err)
@@ -52,9 +52,9 @@ func (s *suite) namesakeOfOthers(t *testing.T) {
 	old, fresh := s.password(""), s.password("")
 	drop := s.Namesake(t, user, old)
 	defer drop()
-	request := engine.PasswordChange{User: user, Password: fresh, Own: s.connect(t, s.Fixture.Document(user, old))}
+	request := engine.PasswordChange{User: user, Password: fresh, OwnSession: s.connect(t, s.Fixture.Document(user, old))}
 	super := s.connect(t, s.super)
-	told, err := super.(engine.Inspector).CanRotate(t.Context(), engine.InspectRequest{SetPassword: user, Own: request.Own})
+	told, err := super.(engine.Inspector).CanRotate(t.Context(), engine.InspectRequest{SetPassword: user, OwnSession: request.OwnSession})
 	if err != nil || len(told.Notes) == 0 {
 		t.Errorf("preflight does not tell of the account that is left alone: %q, %v", told.Notes, err)
 	}

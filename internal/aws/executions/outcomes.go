@@ -110,7 +110,7 @@ func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 		o.What, o.Event = string(rotation.Rotated), ending.Event
 	case types.ExecutionStatusFailed:
 		o.Error = aws.ToString(out.Error)
-		o.Cause = rotation.Failure{Error: o.Error, Cause: aws.ToString(out.Cause)}.Words()
+		o.Cause = rotation.Failure{Error: o.Error, Cause: aws.ToString(out.Cause)}.Text()
 		if o.What, o.Event, err = c.ending(ctx, arn); err != nil {
 			return Outcome{}, err
 		}

@@ -37,7 +37,7 @@ func failureOf(event types.HistoryEvent) *Step {
 // words returns a cause for people. Where several failures were put together,
 // each stands in the text as the JSON object that Lambda reports it as.
 func words(cause string) string {
-	text := rotation.Failure{Cause: cause}.Words()
+	text := rotation.Failure{Cause: cause}.Text()
 	for from := 0; ; {
 		i := strings.Index(text[from:], `{"errorMessage":`)
 		if i < 0 {

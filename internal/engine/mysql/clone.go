@@ -16,7 +16,7 @@ import (
 // password and without any right.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	c := &cloning{session: s, request: r}
-	if _, err := s.know(ctx); err != nil {
+	if _, err := s.prepare(ctx); err != nil {
 		return engine.CloneResult{}, err
 	}
 	if err := s.inTurn(ctx, r.Clone, func() error { return c.run(ctx) }); err != nil {
@@ -69,7 +69,7 @@ type cloning struct {
 
 // find reads what accounts there are.
 func (c *cloning) find(ctx context.Context) (err error) {
-	if c.srv, err = c.know(ctx); err != nil {
+	if c.srv, err = c.prepare(ctx); err != nil {
 		return err
 	}
 	if c.originals, err = c.accounts(ctx, c.srv, c.request.Original); err != nil {

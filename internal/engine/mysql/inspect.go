@@ -19,7 +19,7 @@ var _ engine.Inspector = (*session)(nil)
 // need. What a server's answer does not make certain is not reported as missing.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engine.Inspection, error) {
 	found := engine.Inspection{}
-	srv, err := s.know(ctx)
+	srv, err := s.prepare(ctx)
 	if err != nil {
 		return found, err
 	}
@@ -173,7 +173,7 @@ func (s *session) writable(ctx context.Context, own powers) error {
 func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, r engine.InspectRequest) ([]string, error) {
 	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", r.SetPassword, s.target.Address())
 	// The password goes nowhere.
-	w, err := s.way(ctx, srv, op, engine.PasswordChange{User: r.SetPassword, Password: redact.New(rand.Text()), Own: r.Own, KeepPrevious: r.KeepPrevious})
+	w, err := s.way(ctx, srv, op, engine.PasswordChange{User: r.SetPassword, Password: redact.New(rand.Text()), OwnSession: r.OwnSession, KeepPrevious: r.KeepPrevious})
 	if err != nil {
 		return nil, err
 	}

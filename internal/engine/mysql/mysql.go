@@ -198,9 +198,9 @@ func (s *session) Close() {
 	_ = s.conn.Close()
 }
 
-// know makes quoting the same whatever sql_mode the server or the account has,
+// prepare makes quoting the same whatever sql_mode the server or the account has,
 // once, before the first statement of which that matters.
-func (s *session) know(ctx context.Context) (*server, error) {
+func (s *session) prepare(ctx context.Context) (*server, error) {
 	if !s.prepared {
 		if err := s.exec(ctx, s.server.prepareSQL()); err != nil {
 			return nil, s.fault(err, "preparing the session with "+s.target.Address(), reading)

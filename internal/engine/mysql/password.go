@@ -26,7 +26,7 @@ func (s *session) ChangePassword(ctx context.Context, c engine.PasswordChange) (
 	if c.Password.IsEmpty() {
 		return 0, fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
 	}
-	srv, err := s.know(ctx)
+	srv, err := s.prepare(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +74,7 @@ func (s *session) way(ctx context.Context, srv *server, op string, c engine.Pass
 		return way{}, fault.New(fault.DatabaseError, op+": there is no such user", "Correct the user name in the secret")
 	}
 	w := way{accounts: list}
-	if own, ok := c.Own.(*session); ok {
+	if own, ok := c.OwnSession.(*session); ok {
 		self := func(a stored) bool { return a.account == own.server.self }
 		if i := slices.IndexFunc(list, self); i < 0 || !settable(srv, list[i]) {
 			return way{}, nil // another server's, or no password that hashes are known of
@@ -285,7 +285,7 @@ func (s *session) changed(err error, op string) error {
 // list for each, every line beginning with the host; other users' lists need
 // SELECT on the schema mysql.
 func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
-	srv, err := s.know(ctx)
+	srv, err := s.prepare(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -316,7 +316,7 @@ func TestSecondPassword(t *testing.T) {
 			t.Error("MySQL has changed: tell nobody that this is left")
 		}
 		// With the superuser, as recoverPassword has it.
-		r := engine.PasswordChange{User: user, Password: dbtest.Password(), Own: s.open(t, s.Document(user, fresh))}
+		r := engine.PasswordChange{User: user, Password: dbtest.Password(), OwnSession: s.open(t, s.Document(user, fresh))}
 		if _, err := s.open(t, s.super).(engine.PasswordChanger).ChangePassword(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
@@ -335,7 +335,7 @@ func TestKeepPrevious(t *testing.T) {
 			return err
 		},
 		"by superuser": func(t *testing.T, user string, now redact.String, c engine.PasswordChange) error {
-			c.Own = s.open(t, s.Document(user, now))
+			c.OwnSession = s.open(t, s.Document(user, now))
 			_, err := s.open(t, s.super).(engine.PasswordChanger).ChangePassword(t.Context(), c)
 			return err
 		},

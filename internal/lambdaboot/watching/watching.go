@@ -63,7 +63,7 @@ func Heartbeat(engines engine.Table) lambdaboot.Builder {
 	return func(e lambdaboot.Env) lambda.Handler {
 		return lambdaboot.Handler(e, "heartbeat", audit.Heartbeat{
 			Registry: registry.For(e.AWS, e.ScheduleGroup), Secrets: e.Secrets(), Databases: engines,
-			Beats: func(b audit.Beats) {
+			Report: func(b audit.HeartbeatCounts) {
 				e.Metrics.Put(map[metrics.Name]float64{metrics.Drift: float64(b.Drift), unreachable: float64(b.Unreachable)}, nil, nil)
 			},
 			Log:    func(secret, what string) { e.Log.Warn("no heartbeat", "secret", secret, "cause", what) },

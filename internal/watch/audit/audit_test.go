@@ -226,24 +226,24 @@ func TestHeartbeat(t *testing.T) {
 	for name, tc := range map[string]struct {
 		before, during func(*world)
 		err            error
-		want           audit.Beats
+		want           audit.HeartbeatCounts
 	}{
-		"well":             {nil, nil, nil, audit.Beats{Well: 1}},
-		"refused":          {nil, nil, refused, audit.Beats{Drift: 1}},
-		"unreachable":      {nil, nil, fault.New(fault.DatabaseUnreachable, "", ""), audit.Beats{Unreachable: 1}},
-		"being rotated":    {func(w *world) { w.pending("x", 0) }, nil, refused, audit.Beats{Skipped: 1}},
-		"begins to rotate": {nil, func(w *world) { w.pending("x", 0) }, refused, audit.Beats{Skipped: 1}},
-		"rotated":          {nil, func(w *world) { w.secret.Labels[rotation.Current] = "v3" }, refused, audit.Beats{Skipped: 1}},
-		"gone":             {func(w *world) { w.err = fault.New(fault.SecretNotFound, "", "") }, nil, nil, audit.Beats{Unreachable: 1}},
+		"well":             {nil, nil, nil, audit.HeartbeatCounts{Well: 1}},
+		"refused":          {nil, nil, refused, audit.HeartbeatCounts{Drift: 1}},
+		"unreachable":      {nil, nil, fault.New(fault.DatabaseUnreachable, "", ""), audit.HeartbeatCounts{Unreachable: 1}},
+		"being rotated":    {func(w *world) { w.pending("x", 0) }, nil, refused, audit.HeartbeatCounts{Skipped: 1}},
+		"begins to rotate": {nil, func(w *world) { w.pending("x", 0) }, refused, audit.HeartbeatCounts{Skipped: 1}},
+		"rotated":          {nil, func(w *world) { w.secret.Labels[rotation.Current] = "v3" }, refused, audit.HeartbeatCounts{Skipped: 1}},
+		"gone":             {func(w *world) { w.err = fault.New(fault.SecretNotFound, "", "") }, nil, nil, audit.HeartbeatCounts{Unreachable: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()
 			if tc.before != nil {
 				tc.before(w)
 			}
-			var measured audit.Beats
+			var measured audit.HeartbeatCounts
 			got, err := audit.Heartbeat{
-				Registry: w, Secrets: w, Databases: database{w, tc.err, tc.during, false}, Beats: func(b audit.Beats) { measured = b },
+				Registry: w, Secrets: w, Databases: database{w, tc.err, tc.during, false}, Report: func(b audit.HeartbeatCounts) { measured = b },
 			}.Run(t.Context(), audit.Tick{})
 			if err != nil || got != tc.want || measured != got {
 				t.Errorf("got %+v, %v", got, err)
@@ -255,14 +255,14 @@ func TestHeartbeat(t *testing.T) {
 // A server that has TLS today may say tomorrow that it has none, or a stranger in its
 // place. The heartbeat advises to have the secret say it, until it does.
 func TestHeartbeatAdvisesTLS(t *testing.T) {
-	for ssl, want := range map[string]audit.Beats{
+	for ssl, want := range map[string]audit.HeartbeatCounts{
 		``: {Well: 1, Advised: 1}, `,"ssl":true`: {Well: 1}, `,"ssl":false`: {Well: 1},
 	} {
 		w := newWorld()
 		w.ssl = ssl
 		said := ""
 		got, err := audit.Heartbeat{
-			Registry: w, Secrets: w, Databases: database{world: w, tls: true}, Beats: func(audit.Beats) {},
+			Registry: w, Secrets: w, Databases: database{world: w, tls: true}, Report: func(audit.HeartbeatCounts) {},
 			Advise: func(secret, what string) { said = secret + ": " + what },
 		}.Run(t.Context(), audit.Tick{})
 		if err != nil || got != want || strings.HasPrefix(said, `prod/app: Set "ssl" to true`) != (want.Advised == 1) {
@@ -296,11 +296,11 @@ func TestHeartbeatOfSixtyUnreachable(t *testing.T) {
 	w := newWorld()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second+200*time.Millisecond)
 	defer cancel()
-	var measured audit.Beats
+	var measured audit.HeartbeatCounts
 	_, err := audit.Heartbeat{
-		Registry: sixty{w}, Secrets: w, Databases: slow{}, Beats: func(b audit.Beats) { measured = b },
+		Registry: sixty{w}, Secrets: w, Databases: slow{}, Report: func(b audit.HeartbeatCounts) { measured = b },
 	}.Run(ctx, audit.Tick{})
-	if err != nil || measured != (audit.Beats{Unreachable: 60}) || ctx.Err() != nil {
+	if err != nil || measured != (audit.HeartbeatCounts{Unreachable: 60}) || ctx.Err() != nil {
 		t.Errorf("%+v, %v, %v", measured, err, ctx.Err())
 	}
 }

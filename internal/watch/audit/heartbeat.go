@@ -24,13 +24,13 @@ type Heartbeat struct {
 		rotation.ValueReader
 	}
 	Databases rotation.Databases
-	Beats     func(Beats)               // the metrics
+	Report    func(HeartbeatCounts)     // the metrics
 	Log       func(secret, what string) // told of each that is not well. Optional.
 	Advise    func(secret, what string) // told of each that had better say "ssl". Optional.
 }
 
-// Beats counts what was found.
-type Beats struct {
+// HeartbeatCounts counts what was found.
+type HeartbeatCounts struct {
 	Well        int `json:"well"`
 	Drift       int `json:"drift"`       // the database refuses AWSCURRENT
 	Unreachable int `json:"unreachable"` // no answer, or not even asked: something is wrong before, or the time was up
@@ -39,17 +39,17 @@ type Beats struct {
 }
 
 // Run asks every database. Codes: those of the registry.
-func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
+func (h Heartbeat) Run(ctx context.Context, _ Tick) (HeartbeatCounts, error) {
 	entries, err := h.Registry.List(ctx)
 	if err != nil {
-		return Beats{}, err
+		return HeartbeatCounts{}, err
 	}
 	ctx, cancel := inTime(ctx)
 	defer cancel()
 	var (
-		beats Beats
-		mu    sync.Mutex
-		g     errgroup.Group
+		counts HeartbeatCounts
+		mu     sync.Mutex
+		g      errgroup.Group
 	)
 	g.SetLimit(atOnce)
 	for _, e := range entries {
@@ -60,21 +60,21 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, what := range advice {
-				beats.Advised++
+				counts.Advised++
 				if h.Advise != nil {
 					h.Advise(e.SecretID, what)
 				}
 			}
 			switch {
 			case err == nil:
-				beats.Well++
+				counts.Well++
 				return nil
 			case errors.Is(err, errNoEngine) || fault.Is(err, fault.AlreadyRotating):
-				beats.Skipped++
+				counts.Skipped++
 			case fault.Is(err, fault.LoginRefused):
-				beats.Drift++
+				counts.Drift++
 			default:
-				beats.Unreachable++
+				counts.Unreachable++
 			}
 			if h.Log != nil {
 				h.Log(e.SecretID, fault.From(err).Error())
@@ -83,8 +83,8 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (Beats, error) {
 		})
 	}
 	_ = g.Wait() // what goes wrong is counted
-	h.Beats(beats)
-	return beats, nil
+	h.Report(counts)
+	return counts, nil
 }
 
 const (

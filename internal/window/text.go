@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Words explains the schedule in English, as in "Every Saturday. The window
+// Text explains the schedule in English, as in "Every Saturday. The window
 // opens at 18:00 UTC and closes at the end of the day (6 hours)."
-func (s Schedule) Words() string {
+func (s Schedule) Text() string {
 	switch {
 	case s.cron != nil:
 		return s.cron.when() + ". " + s.open()
