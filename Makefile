@@ -12,7 +12,10 @@ TOOL      := go tool -modfile=tools/go.mod
 GO_CORE   = $$(go list ./... | grep -v -e /infra -e /examples/orders)
 # A package's tests take a minute or two, and much longer on a loaded machine.
 PATIENCE  := -timeout 1h
-# First, so that the others run beside them: these wait most of the time.
+# Tests wait half of their time, for servers and for clocks: one package more than there
+# are processors.
+AT_ONCE   := -p $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# First, so that the others run beside them: these wait most of all.
 SLOWEST   := ./proof/chaos ./internal/engine/... ./sandbox
 NODE      := JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20
 
@@ -41,7 +44,7 @@ build: build/tumbler lambdas ## Build the CLI and the Lambda functions (ARCH=arm
 .PHONY: test
 test: servers lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
 	@echo "==> testing (real database servers, sandbox, state machine, infrastructure)"
-	@$(NODE) go test $(PATIENCE) $(SLOWEST) ./...
+	@$(NODE) go test $(PATIENCE) $(AT_ONCE) $(SLOWEST) ./...
 	@echo "==> all checks passed"
 
 .PHONY: lint
