@@ -25,7 +25,7 @@
 // A Map runs its items INLINE or, DISTRIBUTED, as child executions with a history
 // of their own; see [Run.Child] and [Run.MapRun].
 //
-// Not supported, and refused: Parallel, JSONata, variables (Assign), heartbeats,
+// Not supported, and refused: JSONata, variables (Assign), heartbeats,
 // activities, .waitForTaskToken and .sync except for nested executions, JSONPath
 // beyond Reference Paths (names and indexes), and of Map: items from S3, batches,
 // results in S3, and EXPRESS children.
