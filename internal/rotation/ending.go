@@ -318,8 +318,13 @@ func (e Event) refusedFor(seen bool) string {
 	return known
 }
 
+// milliseconds says a duration for people, without the digits that do not matter.
 func milliseconds(ms int64) string {
-	return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond).String()
+	d := time.Duration(ms) * time.Millisecond
+	if d >= time.Second {
+		d = d.Round(100 * time.Millisecond)
+	}
+	return d.String()
 }
 
 // answered reports whether the last attempt of a step ended with a code of ours, so

@@ -338,7 +338,7 @@ func TestRestoreFindsASuccess(t *testing.T) {
 
 // An alert says whether applications were refused for a time.
 func TestRestoreTellsOfTheGap(t *testing.T) {
-	changedAt := noon.Add(-time.Minute)
+	changedAt, justNow, secondsAgo := noon.Add(-time.Minute), noon.Add(-34*time.Millisecond), noon.Add(-20346*time.Millisecond)
 	for name, tc := range map[string]struct {
 		set     *rotation.SetResult
 		failure string
@@ -353,6 +353,8 @@ func TestRestoreTellsOfTheGap(t *testing.T) {
 		"the function died":           {nil, "Sandbox.Timedout", "current", "restored", "<90000", 0, "perhaps, for 1m30s at most: the answer to the change was lost"},
 		"it was found changed":        {nil, "PrivilegeMissing", "pending", "restored", "<90000", 0, "for 1m30s at most: the answer to the change was lost"},
 		"it was set and did not test": {&rotation.SetResult{ChangedAt: &changedAt}, "CertificateRejected", "pending", "restored", "60000", 0, "for 1m0s"},
+		"only a moment ago":           {&rotation.SetResult{ChangedAt: &justNow}, "CertificateRejected", "pending", "restored", "34", 0, "for 34ms"},
+		"some seconds ago":            {&rotation.SetResult{ChangedAt: &secondsAgo}, "CertificateRejected", "pending", "restored", "20346", 0, "for 20.3s"},
 		"Restore had hung":            {nil, "WindowClosed", "current", "restored", "<90000", 1, "perhaps, for 1m30s at most: the answer to the change was lost"},
 	} {
 		v, s := newVault(), &server{answers: map[string]fault.Code{tc.works: ""}}
