@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/spf13/cobra"
@@ -19,7 +18,6 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 	"github.com/tumbler-rotation/tumbler/internal/window"
 	"github.com/tumbler-rotation/tumbler/sandbox"
 	"github.com/tumbler-rotation/tumbler/sandbox/console"
@@ -147,6 +145,7 @@ func (f sandboxFlags) run(cmd *cobra.Command) error {
 		}
 	}
 
+	secrets := secretsmgr.New(secretsmanager.NewFromConfig(running.AWS("console")))
 	var behind sync.WaitGroup
 	watched, done := context.WithCancel(ctx)
 	defer behind.Wait()
@@ -154,7 +153,13 @@ func (f sandboxFlags) run(cmd *cobra.Command) error {
 	behind.Go(func() {
 		page.Run(watched, console.Config{
 			AWS: running.AWS("console"), StateMachineARN: running.StateMachineARN, SecretID: secret, Intercept: running.Intercept,
-			Login: func(ctx context.Context) error { return logInAs(ctx, running.AWS("console"), engines, secret) },
+			Login: func(ctx context.Context) error {
+				session, err := sample.Connect(ctx, secrets, engines, secret)
+				if err == nil {
+					session.Close()
+				}
+				return err
+			},
 		})
 	})
 	if f.every > 0 {
@@ -232,28 +237,6 @@ func rotateEvery(ctx context.Context, box *sandbox.Sandbox, secret string, every
 			SecretID: secret, OutsideWindow: rotation.OutsideRotate, Trigger: rotation.Trigger{Source: rotation.SourceManual, Reason: "--rotate-every " + every.String()},
 		})
 	}
-}
-
-// logInAs logs in once with AWSCURRENT, as an application would that caches nothing.
-func logInAs(ctx context.Context, cfg aws.Config, engines engine.Table, secret string) error {
-	value, _, err := secretsmgr.New(secretsmanager.NewFromConfig(cfg)).Value(ctx, secret, rotation.Version{Label: rotation.Current})
-	if err != nil {
-		return err
-	}
-	doc, err := secretdoc.Parse(value)
-	if err != nil {
-		return err
-	}
-	database, err := engines.For(doc)
-	if err != nil {
-		return err
-	}
-	session, err := database.Connect(ctx, doc)
-	if err != nil {
-		return err
-	}
-	session.Close()
-	return nil
 }
 
 // startedByItself says how a rotation ended that a schedule or an event started,

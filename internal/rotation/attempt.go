@@ -89,11 +89,7 @@ func (a attempt) logInOlder(ctx context.Context, account secretdoc.Document) (en
 
 // version returns a version of the secret, which has to be of the account.
 func (a attempt) version(ctx context.Context, v Version, account secretdoc.Document) (secretdoc.Document, error) {
-	value, _, err := a.secrets.Value(ctx, a.plan.SecretARN, v)
-	if err != nil {
-		return secretdoc.Document{}, err
-	}
-	doc, err := secretdoc.Parse(value)
+	doc, err := ReadDocument(ctx, a.secrets, a.plan.SecretARN, v)
 	if err != nil {
 		return secretdoc.Document{}, err
 	}

@@ -78,11 +78,7 @@ func (t Test) pending(ctx context.Context, plan Planned) (secretdoc.Document, er
 			return k.document, nil
 		}
 	}
-	value, _, err := t.Secrets.Value(ctx, plan.SecretARN, Version{ID: plan.VersionID})
-	if err != nil {
-		return secretdoc.Document{}, err
-	}
-	pending, err := secretdoc.Parse(value)
+	pending, err := ReadDocument(ctx, t.Secrets, plan.SecretARN, Version{ID: plan.VersionID})
 	if err == nil && t.Kept != nil {
 		t.Kept.version.Store(&keptVersion{plan.SecretARN, plan.VersionID, pending})
 	}

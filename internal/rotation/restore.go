@@ -133,10 +133,10 @@ func (r Restore) needed(ctx context.Context, plan Planned, labels map[string]str
 	if labels[Pending] != plan.VersionID || len(plan.leftovers()) == 0 {
 		return false, nil
 	}
-	current, err := r.document(ctx, plan, labels[Current])
+	current, err := ReadDocument(ctx, r.Secrets, plan.SecretARN, Version{ID: labels[Current]})
 	if err == nil {
 		var own secretdoc.Document
-		if own, err = r.document(ctx, plan, plan.VersionID); err == nil {
+		if own, err = ReadDocument(ctx, r.Secrets, plan.SecretARN, Version{ID: plan.VersionID}); err == nil {
 			return sameAccount(own, current, Pending) != nil || !own.Password.Equal(current.Password), nil
 		}
 	}
@@ -144,14 +144,6 @@ func (r Restore) needed(ctx context.Context, plan Planned, labels map[string]str
 		return false, err
 	}
 	return true, nil // nobody knows
-}
-
-func (r Restore) document(ctx context.Context, plan Planned, versionID string) (secretdoc.Document, error) {
-	value, _, err := r.Secrets.Value(ctx, plan.SecretARN, Version{ID: versionID})
-	if err != nil {
-		return secretdoc.Document{}, err
-	}
-	return secretdoc.Parse(value)
 }
 
 // reconcile asks the database, makes AWSCURRENT log in, and takes the labels off.

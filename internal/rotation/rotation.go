@@ -80,6 +80,15 @@ type ValueReader interface {
 	Value(ctx context.Context, secretID string, v Version) (value redact.String, versionID string, err error)
 }
 
+// ReadDocument reads a version of a secret. Codes: InvalidSecret and AWS's own.
+func ReadDocument(ctx context.Context, secrets ValueReader, secretID string, v Version) (secretdoc.Document, error) {
+	value, _, err := secrets.Value(ctx, secretID, v)
+	if err != nil {
+		return secretdoc.Document{}, err
+	}
+	return secretdoc.Parse(value)
+}
+
 // VersionWriter makes new versions.
 type VersionWriter interface {
 	// PutVersion stores value as version id and attaches label. It does nothing

@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/tumbler-rotation/tumbler/internal/aws/secretsmgr"
 	"github.com/tumbler-rotation/tumbler/internal/engine/all"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
-	"github.com/tumbler-rotation/tumbler/internal/redact"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/sandbox/sample"
 )
 
 // prober stands for applications without retries: about 100 times a second it
@@ -34,7 +34,7 @@ const (
 func probe(ctx context.Context, client aws.Config, secretID string) *prober {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &prober{began: time.Now()}
-	secrets := secretsmanager.NewFromConfig(client)
+	secrets := secretsmgr.New(secretsmanager.NewFromConfig(client))
 	var done sync.WaitGroup
 	for i := range probers {
 		done.Go(func() {
@@ -59,27 +59,11 @@ func probe(ctx context.Context, client aws.Config, secretID string) *prober {
 	return p
 }
 
-func (p *prober) try(ctx context.Context, secrets *secretsmanager.Client, secretID string) {
-	err := func() error {
-		out, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID})
-		if err != nil {
-			return err
-		}
-		doc, err := secretdoc.Parse(redact.New(aws.ToString(out.SecretString)))
-		if err != nil {
-			return err
-		}
-		database, err := all.Engines.For(doc)
-		if err != nil {
-			return err
-		}
-		session, err := database.Connect(ctx, doc)
-		if err != nil {
-			return err
-		}
+func (p *prober) try(ctx context.Context, secrets *secretsmgr.Client, secretID string) {
+	session, err := sample.Connect(ctx, secrets, all.Engines, secretID)
+	if err == nil {
 		session.Close()
-		return nil
-	}()
+	}
 	switch {
 	case ctx.Err() != nil:
 	case err == nil:

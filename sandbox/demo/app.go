@@ -5,18 +5,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
+	"github.com/tumbler-rotation/tumbler/sandbox/sample"
 )
 
 // application stands for the programs that use the secret: again and again it
 // reads AWSCURRENT and logs in with it, caching nothing.
 type application struct {
-	secrets  rotation.ValueReader
-	database engine.Engine
-	secretID string
+	secrets   rotation.ValueReader
+	databases rotation.Databases
+	secretID  string
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -50,7 +49,11 @@ func (a *application) start(ctx context.Context) {
 // login tries once.
 func (a *application) login(ctx context.Context) {
 	asked := time.Now()
-	err := loginWith(ctx, a.secrets, a.database, a.secretID, rotation.Version{Label: rotation.Current})
+	session, err := sample.Connect(ctx, a.secrets, a.databases, a.secretID)
+	if err == nil {
+		err = session.Probe(ctx)
+		session.Close()
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -97,22 +100,4 @@ func (a *application) more(ctx context.Context, n int) {
 func (a *application) close() {
 	a.stop()
 	a.done.Wait()
-}
-
-// loginWith reads a version of the secret and logs in with it.
-func loginWith(ctx context.Context, secrets rotation.ValueReader, database engine.Engine, secretID string, v rotation.Version) error {
-	value, _, err := secrets.Value(ctx, secretID, v)
-	if err != nil {
-		return err
-	}
-	doc, err := secretdoc.Parse(value)
-	if err != nil {
-		return err
-	}
-	session, err := database.Connect(ctx, doc)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	return session.Probe(ctx)
 }

@@ -126,7 +126,7 @@ func (d *demo) setUp(ctx context.Context) (err error) {
 	}
 	d.out.Say("Role %s was created, and its password stored as secret %s.", user, secretID)
 
-	d.app = &application{secrets: d.secrets, database: d.engine, secretID: secretID}
+	d.app = &application{secrets: d.secrets, databases: all.Engines, secretID: secretID}
 	d.app.start(ctx)
 	d.out.Say("An application reads AWSCURRENT and logs in with it, again and again, until the end.")
 	return nil

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
 // Heartbeat logs in with AWSCURRENT of every configured rotation, as an application
@@ -113,11 +112,7 @@ func (h Heartbeat) login(ctx context.Context, secretID string) (advice []string,
 	if err != nil {
 		return nil, err
 	}
-	value, _, err := h.Secrets.Value(ctx, secretID, rotation.Version{Label: rotation.Current})
-	if err != nil {
-		return nil, err
-	}
-	doc, err := secretdoc.Parse(value)
+	doc, err := rotation.ReadDocument(ctx, h.Secrets, secretID, rotation.Version{Label: rotation.Current})
 	if err != nil {
 		return nil, err
 	}
