@@ -235,9 +235,9 @@ func TestClocks(t *testing.T) {
 	for name, clock := range map[string]asl.Clock{"real": asl.RealClock{}, "virtual": asl.NewVirtualClock(epoch)} {
 		t.Run(name, func(t *testing.T) {
 			const timeout = 500 * time.Millisecond
+			before := clock.Now()
 			ctx, cancel := clock.WithTimeout(t.Context(), timeout)
 			defer cancel()
-			before := clock.Now()
 			if err := clock.Sleep(ctx, time.Millisecond); err != nil {
 				t.Error(err)
 			}
