@@ -292,7 +292,7 @@ func TestWindowClosesDuringRetries(t *testing.T) {
 				t.Errorf("got %s: %s", e.Error, e.Cause)
 			}
 			w.stillHas(before)
-			w.walked(arn, "Receive", "Plan", "WindowOpen", "CreateSecret", "HasRotationFunction", "Ready", "SetSecret", "Restore", "Causes", "CauseByFunction", "ReadCause", "RestoreCauseByFunction", "ReadRestoreCause", "GiveUp", "TellPeople", "SendAlert", "Announce", "Ending", "NeedsAttention")
+			w.walked(arn, "Receive", "Plan", "WindowOpen", "CreateSecret", "HasRotationFunction", "Ready", "SetSecret", "Restore", "TellPeople", "SendAlert", "Announce", "Ending", "NeedsAttention")
 			attempts := slices.DeleteFunc(slices.Clone(w.ran), func(s string) bool { return !strings.HasPrefix(s, "SetSecret ") })
 			if n := len(attempts); n < 2 || attempts[n-1] != "SetSecret at 05 03:00" || slices.Contains(attempts[:n-1], "SetSecret at 05 03:00") {
 				t.Errorf("attempts: %q; want several, and the last alone after the window closed", attempts)

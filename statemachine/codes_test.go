@@ -107,11 +107,8 @@ func codeScenarios(state, err string) []scenario {
 		first := failing{"SetSecret", "DatabaseError", 0}
 		forGood.faults = append(forGood.faults, first)
 		forGood.path = upTo("SetSecret") + giveUp
-		if err == late {
-			forGood.path = strings.Replace(forGood.path, " ReadRestoreCause", "", 1)
-		}
 		forGood.err = first.err
-		forGood.cause = first.err + ": " + first.err + " happened. Then restoring failed with " + name + ": " + said(cause)
+		forGood.cause = first.err + ": " + causeOf(first.err) + ". Then restoring failed with " + name + ": " + cause
 		passing.faults = append(passing.faults, first)
 		passing.path = upTo("SetSecret") + restore + alert + "RestoredCleanly"
 		passing.err, passing.cause = first.err, causeOf(first.err)

@@ -2,6 +2,7 @@ package statemachine_test
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -55,14 +56,11 @@ func TestGiveUpAlert(t *testing.T) {
 		}
 		for _, want := range []string{
 			"NEEDS ATTENTION: ", known,
-			"\nFailed:         PrivilegeMissing: PrivilegeMissing happened. Then Restore with KeyUnusable: KeyUnusable happened",
+			"\nFailed:         PrivilegeMissing: " + causeOf("PrivilegeMissing") + ". Then Restore with KeyUnusable: " + causeOf("KeyUnusable") + ". Superuser: NotNeeded",
 		} {
 			if !strings.Contains(s.Alert.Message, want) {
 				t.Errorf("%s: the message does not say %q:\n%s", state, want, s.Alert.Message)
 			}
-		}
-		if strings.Contains(s.Alert.Message, "errorMessage") {
-			t.Errorf("%s: the message shows what only programs read:\n%s", state, s.Alert.Message)
 		}
 		// SNS: a subject is at most 99 ASCII characters on one line, an attribute
 		// is not empty.
@@ -83,11 +81,46 @@ func TestGiveUpEvent(t *testing.T) {
 		t.Errorf("%+v", s.Event)
 	}
 	want := map[string]any{
-		"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "execution": executionARN, "secretArn": secretARN,
+		"outcome": "NeedsAttention", "error": "PrivilegeMissing", "restoreError": "KeyUnusable", "superuser": "NotNeeded", "execution": executionARN, "secretArn": secretARN,
 		"step": "Restore", "applications": "of the plan rotate", "startedAt": "2026-03-01T12:00:00.000Z",
 	}
 	if diff := cmp.Diff(want, s.Event.Detail); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Whoever is woken up learns that the superuser may have changed a password, also when
+// the attempt that had it do so has died.
+func TestGiveUpTellsOfTheSuperuser(t *testing.T) {
+	s, _ := gaveUpAfter(t, failing{"SetSecret", "SuperuserNeeded", 1}, failing{"TestSecret", "LoginRefused", 0}, failing{"Restore", late, 0})
+	if !strings.HasSuffix(s.Alert.Message, ". Superuser: SuperuserNeeded") || s.Event.Detail["superuser"] != "SuperuserNeeded" {
+		t.Errorf("%v\n%s", s.Event.Detail, s.Alert.Message)
+	}
+}
+
+// Restore is told how often it is tried again: at the last time it says itself what it
+// could not prove.
+func TestRestoreKnowsItsLastAttempt(t *testing.T) {
+	var machine struct {
+		States struct {
+			Restore struct {
+				Parameters struct {
+					Retries int `json:"retries"`
+				}
+				Retry []struct{ MaxAttempts int }
+			}
+		}
+	}
+	b, err := os.ReadFile("rotation.asl.json")
+	if err == nil {
+		err = json.Unmarshal(b, &machine)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore := machine.States.Restore
+	if len(restore.Retry) != 1 || restore.Retry[0].MaxAttempts != restore.Parameters.Retries {
+		t.Errorf("Restore is told of %d retries, and has %+v", restore.Parameters.Retries, restore.Retry)
 	}
 }
 

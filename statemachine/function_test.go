@@ -93,8 +93,8 @@ var byFunction = []scenario{
 	},
 	{
 		name: "function: gives up", function: true, faults: []failing{{"TestSecretByFunction", "ValueError", 0}, {"Restore", "InternalError", 0}},
-		path: byTest + strings.Replace(giveUp, " ReadCause", "", 1), err: functionFailed,
-		cause: functionFailed + ": " + notRepeated + ". Then restoring failed with InternalError: InternalError happened",
+		path: byTest + giveUp, err: functionFailed,
+		cause: functionFailed + ": " + notRepeated + ". Then restoring failed with InternalError: " + causeOf("InternalError"),
 		took:  exhausted("TestSecretByFunction"), attempts: map[string]int{"TestSecretByFunction": 5},
 	},
 }

@@ -17,7 +17,7 @@ const (
 	alert    = " TellPeople SendAlert Announce Ending "
 	restore  = " Restore"
 	waited   = "Receive Plan WindowOpen WaitForWindow Plan"
-	giveUp   = " Restore Causes CauseByFunction ReadCause RestoreCauseByFunction ReadRestoreCause GiveUp" + alert + "NeedsAttention"
+	giveUp   = " Restore GiveUp" + alert + "NeedsAttention"
 )
 
 // bySuperuser is the normal path where the superuser resets a password.
@@ -106,7 +106,7 @@ var scenarios = []scenario{
 		name: "is refused after waiting, and that cannot be looked into", decisions: []string{"wait"},
 		faults: []failing{{"Plan", "", 1}, {"Plan", "SecretDeleted", 0}, {"Restore", "AccessDenied", 0}},
 		path:   waited + giveUp, took: 50 * time.Hour, attempts: map[string]int{"Plan": 2}, err: "SecretDeleted",
-		cause: "SecretDeleted: SecretDeleted happened. Then restoring failed with AccessDenied: AccessDenied happened",
+		cause: "SecretDeleted: " + causeOf("SecretDeleted") + ". Then restoring failed with AccessDenied: " + causeOf("AccessDenied"),
 	},
 
 	// Plan says no.
@@ -185,18 +185,18 @@ var scenarios = []scenario{
 	{
 		name: "gives up", faults: []failing{{"TestSecret", "LoginRefused", 0}, {"Restore", "DatabaseUnreachable", 0}},
 		path: upTo("TestSecret") + giveUp, err: "LoginRefused",
-		cause:    "LoginRefused: LoginRefused happened. Then restoring failed with DatabaseUnreachable: DatabaseUnreachable happened",
+		cause:    "LoginRefused: " + causeOf("LoginRefused") + ". Then restoring failed with DatabaseUnreachable: " + causeOf("DatabaseUnreachable"),
 		attempts: map[string]int{"TestSecret": 5, "Restore": 11}, took: backOff(4, second, 8*second) + exhausted("Restore"),
 	},
 	{
 		name: "cannot even report a failed plan", faults: []failing{{"Plan", "InternalError", 0}, {"Restore", "KeyUnusable", 0}},
 		path: upTo("Plan") + giveUp, err: "InternalError",
-		cause: "InternalError: InternalError happened. Then restoring failed with KeyUnusable: KeyUnusable happened",
+		cause: "InternalError: " + causeOf("InternalError") + ". Then restoring failed with KeyUnusable: " + causeOf("KeyUnusable"),
 	},
 	{
 		name: "gives up on a Restore that does not answer", faults: []failing{{"TestSecret", "LoginRefused", 0}, {"Restore", late, 0}},
 		path: upTo("TestSecret") + strings.Replace(giveUp, " ReadRestoreCause", "", 1), err: "LoginRefused",
-		cause:    "LoginRefused: LoginRefused happened. Then restoring failed with States.Timeout: ",
+		cause:    "LoginRefused: " + causeOf("LoginRefused") + ". Then restoring failed with States.Timeout: ",
 		attempts: map[string]int{"TestSecret": 5, "Restore": 11}, took: backOff(4, second, 8*second) + exhausted("Restore") + 11*75*second, paused: 11 * 75 * second,
 	},
 	{

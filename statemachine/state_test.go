@@ -40,7 +40,7 @@ func received() object {
 		"create":    object{"attempts": 0.0},
 		"set":       nil,
 		"test":      nil,
-		"progress":  object{"database": rotation.NotEntered},
+		"progress":  object{"database": rotation.NotEntered, "superuser": object{"Error": "NotNeeded"}},
 		"failure":   object{"Error": functionFailed, "Cause": notRepeated},
 	}
 }
@@ -69,7 +69,7 @@ func (w *world) learn(state string, result json.RawMessage) {
 // entered notes what a Catch has added, and what GiveUp composes.
 func (w *world) entered(state, from string) {
 	if from == "Ready" { // and has succeeded
-		w.state["progress"] = object{"database": rotation.MayHave}
+		w.state["progress"] = object{"database": rotation.MayHave, "superuser": object{"Error": "NotNeeded"}}
 	}
 	calls := w.answers[from]
 	if len(calls) == 0 || stepsByFunction[from] != "" {
@@ -81,19 +81,9 @@ func (w *world) entered(state, from string) {
 		w.state["progress"].(object)["superuser"] = failure
 	case state == "Restore":
 		w.state["failure"] = failure
-	case state == "Causes":
+	case state == "GiveUp":
 		w.state["ending"] = gaveUp(w.state, failure)
 	}
-}
-
-// said is what a cause says to people: of a function's error its message.
-func said(cause any) string {
-	var lambda struct{ ErrorMessage string }
-	text := cause.(string)
-	if json.Unmarshal([]byte(text), &lambda) == nil && lambda.ErrorMessage != "" {
-		return lambda.ErrorMessage
-	}
-	return text
 }
 
 // retried is how often a state has been tried since it was entered: one that needs the
@@ -110,16 +100,17 @@ func (w *world) retried(state string) (n int) {
 // gaveUp is the one ending that the state machine composes itself.
 func gaveUp(state, restore object) object {
 	plan, failure, execution := state["plan"].(object), state["failure"].(object), state["execution"].(object)
+	superuser := state["progress"].(object)["superuser"].(object)["Error"]
 	return object{
 		"outcome": "NeedsAttention", "severity": "critical", "alert": true, "detailType": "Rotation Failed",
 		"secret": plan["secretArn"], "error": failure["Error"],
-		"cause":   fmt.Sprintf("%s: %s. Then restoring failed with %s: %s", failure["Error"], said(failure["Cause"]), restore["Error"], said(restore["Cause"])),
+		"cause":   fmt.Sprintf("%s: %s. Then restoring failed with %s: %s", failure["Error"], failure["Cause"], restore["Error"], restore["Cause"]),
 		"subject": plan["headline"],
-		"message": fmt.Sprintf("%sFailed:         %s: %s. Then Restore with %s: %s",
-			plan["giveUp"], failure["Error"], said(failure["Cause"]), restore["Error"], said(restore["Cause"])),
+		"message": fmt.Sprintf("%sFailed:         %s: %s. Then Restore with %s: %s. Superuser: %s",
+			plan["giveUp"], failure["Error"], failure["Cause"], restore["Error"], restore["Cause"], superuser),
 		"event": object{
 			"outcome": "NeedsAttention", "secretArn": plan["secretArn"], "applications": plan["applications"], "execution": execution["arn"],
-			"step": "Restore", "error": failure["Error"], "restoreError": restore["Error"], "startedAt": execution["startedAt"],
+			"step": "Restore", "error": failure["Error"], "restoreError": restore["Error"], "superuser": superuser, "startedAt": execution["startedAt"],
 		},
 	}
 }
@@ -159,7 +150,7 @@ func (w *world) expected(state string) any {
 	case "Plan":
 		return object{"request": w.state["request"], "execution": w.state["execution"]}
 	case "Restore":
-		in := object{"state": object{"Name": "Restore", "EnteredTime": w.entry.UTC().Format("2006-01-02T15:04:05.000Z"), "RetryCount": float64(w.retried("Restore"))}}
+		in := object{"state": object{"Name": "Restore", "EnteredTime": w.entry.UTC().Format("2006-01-02T15:04:05.000Z"), "RetryCount": float64(w.retried("Restore"))}, "retries": float64(10)}
 		for _, key := range []string{"request", "execution", "plan", "create", "progress", "set", "test", "failure"} {
 			in[key] = w.state[key]
 		}

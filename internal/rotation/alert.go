@@ -55,6 +55,9 @@ func (r run) alert(e Ending, did string) string {
 	l.add("Secret", e.Secret)
 	l.add("Applications", knownOf(e.Event.Applications, e.Error))
 	l.add("Refused", r.refused)
+	if r.reset {
+		l.add("Superuser", "has reset a password, or may have, as configured")
+	}
 	l.add("Failed step", r.step)
 	l.add("Error", e.Error)
 	l.add("Cause", e.Cause)
@@ -66,7 +69,11 @@ func (r run) alert(e Ending, did string) string {
 	l.add("What to do", cmp.Or(r.advice, advice[e.Outcome]))
 	l.add("Advice", strings.Join(e.Event.Advice, ". "))
 	l.add("Explained", explained(e.Error))
-	l.add("Runbook", r.runbookLine(e.Error))
+	if e.Outcome == NeedsAttention {
+		l.add("Runbook", r.runbookLine(cannotLogIn))
+	} else {
+		l.add("Runbook", r.runbookLine(e.Error))
+	}
 	l.add("Asked for by", r.request.Trigger.words())
 	l.add("Since", r.since())
 	l.add("Execution", r.execution.ARN)

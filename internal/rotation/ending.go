@@ -222,6 +222,7 @@ type run struct {
 	refused string // for how long AWSCURRENT was, in words. Optional.
 
 	redriven bool   // it had been cut short, which was alerted
+	reset    bool   // the superuser has reset a password, or may have
 	moved    bool   // the secret names another server than its version before
 	runbook  string // where the runbook is published. Optional.
 }
@@ -282,9 +283,9 @@ func (r run) toldAtTheKeyboard(code fault.Code) bool {
 // have put it right, so that this one sees nothing of it.
 func (r run) restored(in RestoreInput, s settlement) Ending {
 	unsure := in.Set == nil && (!answered(in.Failure.Error) || in.State.RetryCount > 0)
-	recovered := s.reset || in.Set != nil && in.Set.recovered()
+	r.reset = s.reset || in.Set != nil && in.Set.recovered()
 	r.applications = unaffected
-	if s.refused || recovered || in.Plan.Strategy != AlternatingUsers && (unsure || in.Set != nil) {
+	if s.refused || r.reset || in.Plan.Strategy != AlternatingUsers && (unsure || in.Set != nil) {
 		r.applications = restored
 	}
 	var known Event
@@ -297,7 +298,6 @@ func (r run) restored(in RestoreInput, s settlement) Ending {
 		r.refused = known.refusedFor(s.refused)
 	}
 	e := r.end(outcomeFor(fault.Code(in.Failure.Error), RestoredCleanly), in.Failure, sentence(s.did))
-	e.Event.Recovered = recovered
 	e.Event.CredentialGapMs, e.Event.CredentialGapAtMostMs = known.CredentialGapMs, known.CredentialGapAtMostMs
 	return e
 }
@@ -359,6 +359,7 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 			Error:        failure.Error,
 			StartedAt:    r.execution.StartedAt,
 			EndedAt:      r.now.UTC(),
+			Recovered:    r.reset,
 		},
 	}
 	if r.moved {

@@ -1,6 +1,10 @@
 package rotation
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tumbler-rotation/tumbler/internal/fault"
+)
 
 // Planned is Plan's result and every later step's instructions. It travels
 // through the execution's state, so it holds no secret.
@@ -129,11 +133,14 @@ func (p Planned) settles() bool {
 type Progress struct {
 	Database string `json:"database"`
 
-	// Superuser is there once the superuser may have reset a password. Whoever is about
-	// to have one reset asks for it by SuperuserNeeded: an attempt that dies after the
-	// reset leaves no other trace, and people are to be told of it all the same.
-	Superuser *Failure `json:"superuser,omitempty"`
+	// Superuser is SuperuserNeeded once the superuser may have reset a password. Whoever
+	// is about to have one reset returns that error: an attempt that dies after the reset
+	// leaves no other trace, and people are to be told of it all the same.
+	Superuser Failure `json:"superuser,omitzero"`
 }
+
+// reset reports whether the superuser may have reset a password.
+func (p Progress) reset() bool { return p.Superuser.Error == string(fault.SuperuserNeeded) }
 
 // What Progress says of the database. Anything but NotEntered, also nothing at
 // all, means that it may have been changed.

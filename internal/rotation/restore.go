@@ -36,6 +36,7 @@ type RestoreInput struct {
 	Test      *TestResult     `json:"test"`
 	Failure   Failure         `json:"failure"`
 	State     State           `json:"state"`
+	Retries   int             `json:"retries"` // how often the state machine tries again at most
 }
 
 // State is what the context object tells of the state that calls a function. It is
@@ -46,7 +47,7 @@ type State struct {
 
 // Run restores the secret and says how the rotation ended. It may be repeated.
 // An error that can get better (the database cannot be reached, AWS throttles)
-// is returned, so that the state machine tries again; every label stays until the
+// is returned as long as the state machine tries again; every label stays until the
 // database has shown which password works.
 //
 // Only what the state says is taken for a fact: unless it says that no step which
@@ -54,7 +55,7 @@ type State struct {
 func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	in.Plan = in.Plan.made()
 	request, _ := ParseRequest(in.Request) // Plan has reported what is wrong with it
-	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now(), runbook: r.Runbook, moved: in.Create.Moved}
+	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now(), runbook: r.Runbook, moved: in.Create.Moved, reset: in.Progress.reset()}
 	if in.Plan.Decision != Rotate {
 		if secret, err := r.Secrets.Describe(ctx, request.SecretID); err == nil {
 			end.plan.SecretARN, end.plan.SecretName = secret.ARN, secret.Name // to name it in full
@@ -65,16 +66,28 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	switch {
 	case in.entered(), err == nil && secret.Labels[Current] == in.Plan.VersionID:
 		if err != nil {
-			return r.unproven(end, in.Failure, err)
+			return r.unproven(end, in, err)
 		}
 		return r.reconcile(ctx, end, in)
-	case fault.CodeOf(err).Retryable():
+	case in.triedAgain(err):
 		return Ending{}, err
 	case err != nil:
 		return end.notChanged(in.Failure, "nothing: no step had gone to the database."), nil
 	}
 	did, err := r.stepBack(ctx, in.Plan, secret.Labels)
-	return end.notChanged(in.Failure, did), err
+	if in.triedAgain(err) {
+		return Ending{}, err
+	}
+	if err != nil {
+		did = "could not take its labels off (" + fault.From(err).Error() + "), which the next rotation will do."
+	}
+	return end.notChanged(in.Failure, did), nil
+}
+
+// triedAgain reports whether the state machine tries again after this error.
+func (in RestoreInput) triedAgain(err error) bool {
+	last := in.Retries > 0 && in.State.RetryCount >= in.Retries
+	return fault.CodeOf(err).Retryable() && !last
 }
 
 // entered reports whether a step that goes to the database may have run: after Ready,
@@ -120,9 +133,6 @@ func (r Restore) stepBack(ctx context.Context, plan Planned, labels map[string]s
 	if err == nil && labels[hold] == plan.VersionID {
 		_, err = r.Secrets.MoveLabel(ctx, plan.SecretARN, hold, plan.VersionID, "")
 	}
-	if err != nil && !fault.CodeOf(err).Retryable() {
-		return "could not take its labels off (" + fault.From(err).Error() + "), which the next rotation will do.", nil
-	}
 	return did, err
 }
 
@@ -148,17 +158,15 @@ func (r Restore) needed(ctx context.Context, plan Planned, labels map[string]str
 
 // reconcile asks the database, makes AWSCURRENT log in, and takes the labels off.
 func (r Restore) reconcile(ctx context.Context, end run, in RestoreInput) (Ending, error) {
-	noted := in.Progress.Superuser != nil
+	noted := in.Progress.reset()
 	s := settlement{attempt: attempt{plan: in.Plan, secrets: r.Secrets, servers: r.Servers, now: r.Now, noted: noted}, sleep: r.Sleep, reset: noted}
 	if err := s.run(ctx, r.Databases); fault.Is(err, fault.SuperuserNeeded) {
 		return Ending{}, err
 	} else if err != nil {
-		ending, err := r.unproven(end, in.Failure, err, s.did...)
-		ending.Event.Recovered = s.reset
-		return ending, err
+		end.reset = s.reset
+		return r.unproven(end, in, err, s.did...)
 	}
-	err := r.takeOff(ctx, &s)
-	if err != nil {
+	if err := r.takeOff(ctx, &s); in.triedAgain(err) {
 		return Ending{}, err
 	}
 	end.now = r.Now()
@@ -189,12 +197,9 @@ func (r Restore) takeOff(ctx context.Context, s *settlement) error {
 			continue
 		}
 		moved, err := r.Secrets.MoveLabel(ctx, s.plan.SecretARN, m.label, m.from, m.to)
-		if err != nil && fault.CodeOf(err).Retryable() {
-			return err
-		}
 		if err != nil {
 			s.say("could not move label %s (%s), which the next rotation will do", m.label, fault.From(err).Error())
-			return nil
+			return err
 		}
 		if moved && m.label == Pending {
 			s.say("took AWSPENDING off")
@@ -205,11 +210,11 @@ func (r Restore) takeOff(ctx context.Context, s *settlement) error {
 
 // unproven returns an error that can get better for another try, and otherwise
 // asks for a person.
-func (r Restore) unproven(end run, first Failure, err error, did ...string) (Ending, error) {
-	why := fault.From(err)
-	if why.Code.Retryable() {
+func (r Restore) unproven(end run, in RestoreInput, err error, did ...string) (Ending, error) {
+	if in.triedAgain(err) {
 		return Ending{}, err
 	}
+	why := fault.From(err)
 	did = append(did, fmt.Sprintf("could not prove that AWSCURRENT works (%s), so it kept every label: AWSPENDING may be the only password that works", why.Error()))
-	return end.end(NeedsAttention, first, sentence(did)), nil
+	return end.end(NeedsAttention, in.Failure, sentence(did)), nil
 }

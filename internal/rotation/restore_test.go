@@ -104,6 +104,45 @@ func TestRestoreCells(t *testing.T) {
 	}
 }
 
+// The last attempt does not ask for another one, which nobody would make: it says what
+// it could not find out, and keeps every label.
+func TestRestoreEndsAtItsLastAttempt(t *testing.T) {
+	for _, code := range fault.Codes() {
+		if !code.Retryable() {
+			continue
+		}
+		for _, fails := range []string{"Describe", "Value", "Connect", "MoveLabel"} {
+			for _, at := range []string{"CreateSecret", "SetSecret", "TestSecret"} {
+				v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}}
+				v.stored(document("pending"))
+				in := failedAt(v, at)
+				in.Retries = 10
+				if v.fails[fails] = fault.New(code, "not now", ""); fails == "Connect" {
+					s.answers["current"] = code
+				}
+				_, _, first := restore(t, v, s, in)
+				in.State.RetryCount = 10
+				e, _, last := restore(t, v, s, in)
+				asked := first != nil // whether the failing call is made at all
+				if asked && fault.CodeOf(first) != code || last != nil {
+					t.Errorf("%s of %s, after %s: %v at first, %v at last", code, fails, at, first, last)
+				}
+				want := rotation.RestoredCleanly
+				switch {
+				case at == "CreateSecret":
+					want = rotation.Refused
+				case fails != "MoveLabel":
+					want = rotation.NeedsAttention
+				}
+				kept := v.labels[rotation.Pending] == own && v.labels[rotation.Hold(own)] == own
+				if e.Outcome != want || asked && (!kept || fails != "Describe" && !strings.Contains(e.Message, string(code)+": ")) {
+					t.Errorf("%s of %s, after %s: %s, labels %v\n%s", code, fails, at, e.Outcome, v.labels, e.Message)
+				}
+			}
+		}
+	}
+}
+
 // Only a wrong password is ever repaired. Whatever else is wrong with an account,
 // somebody has decided it, and the superuser least of all may undo it.
 func TestRestoreLeavesAccountsAlone(t *testing.T) {

@@ -93,8 +93,11 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 		if err := r.notOvertaken(ctx, in.Plan); err != nil {
 			return err
 		}
-		in.Progress.Superuser = &Failure{} // there is no state to note it in
 		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Servers: r.Servers, Now: r.Now}.Run(ctx, in)
+		if fault.Is(err, fault.SuperuserNeeded) {
+			err = fault.New(fault.LoginRefused, "no version of secret "+in.Plan.SecretName+" logs in as its user, and a native rotation has the superuser reset no password: nobody would be told",
+				"Rotate with the state machine (tumbler rotate "+in.Plan.SecretName+"): it has the password reset if the configuration allows it, and tells people")
+		}
 	case StepTest:
 		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)
 	case StepFinish:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
@@ -93,6 +95,50 @@ func TestRotatorUnderBothReadingsOfVersionStages(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A native rotation tells nobody how it ends: it has the superuser reset no password,
+// whatever the configuration allows.
+func TestRotatorResetsNothing(t *testing.T) {
+	for name, tc := range map[string]struct{ request, previous string }{
+		"single user": {`{"secretId":"prod/app","recoverPassword":true,"username":"app","superuserSecretId":"prod/admin"}`, "app"},
+		"a pair":      {`{"secretId":"prod/app","strategy":"alternating-users","superuserSecretId":"prod/admin"}`, "app_clone"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault()
+			v.pending(own, "")
+			v.values[superVersion] = documentOf("admin", "db.example", "super")
+			v.values["v-previous"] = documentOf(tc.previous, "db.example", "previous of "+tc.previous)
+			s := &server{answers: map[string]fault.Code{"super": "", "previous of app_clone": ""}}
+			r := rotation.Rotator{
+				Secrets: superuserBeside{v}, NewPassword: v.newPassword, Databases: s, Servers: noServers{},
+				Registry: entries{secretARN: tc.request}, Now: atNoon,
+			}
+			run := func(step string) error {
+				_, err := r.Run(t.Context(), rotation.NativeInput{Step: step, SecretID: "prod/app", ClientRequestToken: own})
+				return err
+			}
+			if err := run(rotation.StepCreate); err != nil {
+				t.Fatal(err)
+			}
+			if err := run(rotation.StepSet); !fault.Is(err, fault.LoginRefused) || !strings.Contains(err.Error(), "the superuser reset no password") {
+				t.Errorf("got %v", err)
+			}
+			if !slices.Contains(s.log, "super") || slices.ContainsFunc(s.log, func(sent string) bool { return strings.HasPrefix(sent, "set ") }) {
+				t.Errorf("the database was told %q", s.log)
+			}
+		})
+	}
+}
+
+// superuserBeside has the superuser's secret, too.
+type superuserBeside struct{ *vault }
+
+func (s superuserBeside) Value(ctx context.Context, id string, v rotation.Version) (redact.String, string, error) {
+	if id == "prod/admin" {
+		v = rotation.Version{ID: superVersion}
+	}
+	return s.vault.Value(ctx, id, v)
 }
 
 // A version that somebody takes AWSPENDING from while it is stored is not rotated on.

@@ -79,7 +79,7 @@ func (s Set) open(ctx context.Context, in StepInput) (a attempt, err error) {
 	plan := in.Plan
 	a = attempt{
 		plan: plan, secrets: s.Secrets, servers: s.Servers, now: s.Now, currentID: plan.CurrentVersionID,
-		noted: in.Progress.Superuser != nil,
+		noted: in.Progress.reset(),
 	}
 	if a.current, err = readCurrent(ctx, s.Secrets, plan); err != nil {
 		return attempt{}, err
