@@ -2,6 +2,10 @@
 package proof
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +49,59 @@ func TestLayout(t *testing.T) {
 	for _, part := range []string{"cmd", "functions", "infra", "internal", "proof", "sandbox", "statemachine"} {
 		if seen[part] == 0 {
 			t.Errorf("no package of %s was looked at", part)
+		}
+	}
+}
+
+// long says why a function has more than 60 lines.
+var long = map[string]string{
+	"internal/cli/explain.go newExplain":     "a command's texts and flags, and a line of code for each",
+	"internal/cli/init.go newInit":           "likewise",
+	"internal/cli/preflight.go newPreflight": "likewise",
+	"internal/cli/report.go newReport":       "likewise",
+	"internal/cli/schedule.go newSchedule":   "likewise",
+	"internal/cli/status.go newStatus":       "likewise",
+	"infra/rotation/functions.go functions":  "a table of all functions",
+	"proof/explorer/op.go carryOut":          "one case for each call there is",
+	"proof/explorer/step.go outcome":         "one case for each way a call can fare",
+	"sandbox/wire/decodequery.go decodeNode": "one case for each kind of value",
+}
+
+// TestLongFunctions: what does not fit on a screen is parted, or has a reason.
+func TestLongFunctions(t *testing.T) {
+	found := map[string]bool{}
+	files := token.NewFileSet()
+	err := filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
+		if base := entry.Name(); entry.IsDir() && (base == "node_modules" || base == "build" || base == "cdk.out" || strings.HasPrefix(base, ".") && base != "..") {
+			return filepath.SkipDir
+		}
+		if err != nil || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, d := range file.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			at := strings.TrimPrefix(filepath.ToSlash(name), "../") + " " + f.Name.Name
+			if lines := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1; lines > 60 {
+				if found[at] = true; long[at] == "" {
+					t.Errorf("%s has %d lines", at, lines)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range long {
+		if !found[at] {
+			t.Errorf("%s needs no reason any more", at)
 		}
 	}
 }

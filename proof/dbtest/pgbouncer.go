@@ -20,42 +20,13 @@ func (db *DB) PgBouncer(mode string) int {
 	if program == "" {
 		db.t.Skip("NOT RUN: there is no PgBouncer: run scripts/fetch-pgbouncer in Tumbler's checkout, or install it")
 	}
-	dir, err := os.MkdirTemp("/tmp", "pgbouncer") // where everybody may enter
-	if err != nil {
-		db.t.Fatal(err)
-	}
-	db.t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		db.t.Fatal(err)
 	}
 	port := free.Addr().(*net.TCPAddr).Port
 	_ = free.Close()
-	admin := db.Server.AdminUser
-	config := fmt.Sprintf(`[databases]
-* = host=%s port=%d
-[pgbouncer]
-listen_addr = 127.0.0.1
-listen_port = %d
-unix_socket_dir =
-pool_mode = %s
-auth_type = scram-sha-256
-auth_file = %s/users
-auth_user = %s
-auth_query = SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1
-server_round_robin = 1
-`, db.Host, db.Port, port, mode, dir, admin)
-	quoted := strings.NewReplacer(`"`, `""`)
-	users := fmt.Sprintf("\"%s\" \"%s\"\n", quoted.Replace(admin), quoted.Replace(db.Server.AdminPassword.Reveal()))
-	for name, text := range map[string]string{"config": config, "users": users} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			db.t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		db.t.Fatal(err)
-	}
-	args := []string{filepath.Join(dir, "config")}
+	args := []string{filepath.Join(db.configurePgBouncer(mode, port), "config")}
 	if os.Geteuid() == 0 {
 		args = append([]string{"-u", "nobody"}, args...)
 	}
@@ -90,6 +61,40 @@ server_round_robin = 1
 			db.t.Fatal("PgBouncer does not answer")
 		}
 	}
+}
+
+// configurePgBouncer writes PgBouncer's files into a directory of the test's.
+func (db *DB) configurePgBouncer(mode string, port int) (dir string) {
+	dir, err := os.MkdirTemp("/tmp", "pgbouncer") // where everybody may enter
+	if err != nil {
+		db.t.Fatal(err)
+	}
+	db.t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	admin := db.Server.AdminUser
+	config := fmt.Sprintf(`[databases]
+* = host=%s port=%d
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+pool_mode = %s
+auth_type = scram-sha-256
+auth_file = %s/users
+auth_user = %s
+auth_query = SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1
+server_round_robin = 1
+`, db.Host, db.Port, port, mode, dir, admin)
+	quoted := strings.NewReplacer(`"`, `""`)
+	users := fmt.Sprintf("\"%s\" \"%s\"\n", quoted.Replace(admin), quoted.Replace(db.Server.AdminPassword.Reveal()))
+	for name, text := range map[string]string{"config": config, "users": users} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			db.t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		db.t.Fatal(err)
+	}
+	return dir
 }
 
 // findPgBouncer looks for what scripts/fetch-pgbouncer unpacked, and then on PATH.

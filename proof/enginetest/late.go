@@ -91,23 +91,7 @@ func (s *suite) givenUp(t *testing.T, lock Lock) {
 	for _, c := range changes {
 		c.cut()
 	}
-	certain := map[*change]bool{}
-	for _, c := range changes {
-		err := <-c.err
-		s.want(t, err, fault.OutcomeUnknown, fault.DatabaseUnavailable)
-		if took := time.Since(began); took > engine.LateBound {
-			t.Errorf("%s: the answer came after %v", c.what, took)
-		}
-		certain[c] = !fault.Is(err, fault.OutcomeUnknown)
-		t.Logf("%s: %v", c.what, err)
-	}
-	for s.Waiting(t) > 0 && time.Since(began) < engine.LateBound {
-		time.Sleep(20 * time.Millisecond)
-	}
-	if n := s.Waiting(t); n > 0 {
-		t.Errorf("after %v the server is still at work on %d statements", engine.LateBound, n)
-	}
-	t.Logf("the server had given up after %v", time.Since(began).Round(time.Millisecond))
+	certain := s.givenUpInTime(t, changes, began)
 	changed := map[*change]bool{}
 	for _, c := range changes {
 		changed[c] = s.Fixture.Login(t, c.user, c.fresh)
@@ -124,6 +108,29 @@ func (s *suite) givenUp(t *testing.T, lock Lock) {
 			s.accepts(t, c.user, c.old, c.fresh)
 		}
 	}
+}
+
+// givenUpInTime waits until the server is at work on none of them any more, and says
+// which are certain to have changed nothing.
+func (s *suite) givenUpInTime(t *testing.T, changes []*change, began time.Time) (certain map[*change]bool) {
+	certain = map[*change]bool{}
+	for _, c := range changes {
+		err := <-c.err
+		s.want(t, err, fault.OutcomeUnknown, fault.DatabaseUnavailable)
+		if took := time.Since(began); took > engine.LateBound {
+			t.Errorf("%s: the answer came after %v", c.what, took)
+		}
+		certain[c] = !fault.Is(err, fault.OutcomeUnknown)
+		t.Logf("%s: %v", c.what, err)
+	}
+	for s.Waiting(t) > 0 && time.Since(began) < engine.LateBound {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if n := s.Waiting(t); n > 0 {
+		t.Errorf("after %v the server is still at work on %d statements", engine.LateBound, n)
+	}
+	t.Logf("the server had given up after %v", time.Since(began).Round(time.Millisecond))
+	return certain
 }
 
 // waiting waits until so many statements have come to a stop. The server gives the

@@ -155,78 +155,97 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
-	dead := make(chan struct{})
+	l := &line{client: client, server: server, dead: make(chan struct{}), answered: make(chan struct{}, 1)}
 	defer p.onEnd(func(tellServer bool) {
 		if !tellServer {
-			close(dead)
+			close(l.dead)
 		}
 		client.Close()
 	})()
-	var mute sync.Mutex // held while the server's answers must not pass
-	answered := make(chan struct{}, 1)
 	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buffer := make([]byte, 64<<10)
-		for {
-			n, err := server.Read(buffer)
-			select {
-			case answered <- struct{}{}:
-			default:
-			}
-			if err != nil {
-				client.Close()
-				return
-			}
-			mute.Lock()
-			_, err = client.Write(buffer[:n])
-			mute.Unlock()
-			select {
-			case <-dead: // the server is not told
-			default:
-				if err != nil {
-					return
-				}
-			}
-		}
-	}()
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := client.Read(buffer)
-		if err != nil {
-			select {
-			case <-dead:
-				<-p.over // a dead client does not say that it is
-			default:
-			}
-			break
-		}
-		forward, cut := p.next(buffer[:n])
-		if cut {
-			mute.Lock() // the answer must not get through
-		}
-		if forward {
-			select {
-			case <-answered:
-			default:
-			}
-			if _, err := server.Write(buffer[:n]); err != nil && !cut {
-				break
-			}
-		}
-		if cut {
-			if forward { // until the server has done it
-				select {
-				case <-answered:
-				case <-time.After(5 * time.Second):
-				}
-			}
-			client.Close()
-			mute.Unlock()
-			break
-		}
-	}
+	go func() { defer close(done); l.passAnswers() }()
+	l.passMessages(p)
 	server.Close()
 	<-done
 	_, _ = io.Copy(io.Discard, server)
+}
+
+// line is one client's connection through the proxy.
+type line struct {
+	client, server net.Conn
+
+	dead     chan struct{} // closed when the client is to be dead, of which the server is not told
+	answered chan struct{} // something has come from the server
+	mute     sync.Mutex    // held while the server's answers must not pass
+}
+
+func (l *line) isDead() bool {
+	select {
+	case <-l.dead:
+		return true
+	default:
+		return false
+	}
+}
+
+// passAnswers passes on what the server says.
+func (l *line) passAnswers() {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := l.server.Read(buffer)
+		select {
+		case l.answered <- struct{}{}:
+		default:
+		}
+		if err != nil {
+			l.client.Close()
+			return
+		}
+		l.mute.Lock()
+		_, err = l.client.Write(buffer[:n])
+		l.mute.Unlock()
+		if err != nil && !l.isDead() {
+			return
+		}
+	}
+}
+
+// passMessages passes on what the client says, until it is cut off.
+func (l *line) passMessages(p *proxy) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := l.client.Read(buffer)
+		if err != nil {
+			if l.isDead() {
+				<-p.over // a dead client does not say that it is
+			}
+			return
+		}
+		forward, cut := p.next(buffer[:n])
+		if cut {
+			l.cutOff(buffer[:n], forward)
+			return
+		}
+		if _, err := l.server.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// cutOff ends the connection on a message. If the server gets it, it also carries it out.
+func (l *line) cutOff(message []byte, forward bool) {
+	l.mute.Lock() // the answer must not get through
+	defer l.mute.Unlock()
+	if forward {
+		select {
+		case <-l.answered: // to an earlier message
+		default:
+		}
+		_, _ = l.server.Write(message)
+		select {
+		case <-l.answered:
+		case <-time.After(5 * time.Second):
+		}
+	}
+	l.client.Close()
 }

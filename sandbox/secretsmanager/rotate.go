@@ -62,14 +62,11 @@ func (s *Service) rotateSecret(_ context.Context, call wire.Call, in *rotateInpu
 		return nil, err
 	}
 	out := &secretOutput{ARN: sec.arn, Name: sec.name, VersionID: token}
+	if sec.labels.rotating() && sec.rotation.token == token {
+		return out, nil // the same call again
+	}
 	if sec.labels.rotating() {
-		if sec.rotation.token == token {
-			return out, nil // the same call again
-		}
-		if sec.rotation.token == sec.labels[pending] {
-			s.startRotation(sec, allSteps)
-		}
-		return nil, errRequest("A previous rotation isn't complete. That rotation will be reattempted.")
+		return nil, s.rotateOn(sec)
 	}
 	if sec.version(token) != nil {
 		return nil, errTokenInUse(token, sec.arn)
@@ -77,10 +74,20 @@ func (s *Service) rotateSecret(_ context.Context, call wire.Call, in *rotateInpu
 	if err := s.registerPending(sec, token, immediately); err != nil {
 		return nil, err
 	}
+	s.keepSetup(sec, in, lambdaARN)
+	if immediately {
+		s.startRotation(sec, allSteps)
+	} else {
+		s.startRotation(sec, testOnly)
+	}
+	return out, nil
+}
 
+// keepSetup keeps how the secret is rotated from now on.
+func (s *Service) keepSetup(sec *secret, in *rotateInput, lambdaARN string) {
 	now := s.cfg.Now()
 	r := &sec.rotation
-	r.configured, r.enabled, r.lambdaARN, r.token = true, true, lambdaARN, token
+	r.configured, r.enabled, r.lambdaARN, r.token = true, true, lambdaARN, *in.ClientRequestToken
 	if in.RotationRules != nil {
 		r.rules = in.RotationRules
 	}
@@ -90,12 +97,14 @@ func (s *Service) rotateSecret(_ context.Context, call wire.Call, in *rotateInpu
 	}
 	s.reschedule(sec, last)
 	sec.changed = now
-	if immediately {
+}
+
+// rotateOn tries a rotation that has not come to its end again.
+func (s *Service) rotateOn(sec *secret) *wire.Error {
+	if sec.rotation.token == sec.labels[pending] {
 		s.startRotation(sec, allSteps)
-	} else {
-		s.startRotation(sec, testOnly)
 	}
-	return out, nil
+	return errRequest("A previous rotation isn't complete. That rotation will be reattempted.")
 }
 
 // registerPending makes the version under AWSPENDING that the function fills.
