@@ -10,9 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tumbler-rotation/tumbler/internal/config"
+	"github.com/tumbler-rotation/tumbler/sandbox"
 	"github.com/tumbler-rotation/tumbler/sandbox/iam"
 )
 
@@ -63,6 +65,41 @@ func TestSandboxEnforcesThese(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("the sandbox enforces other policies than are deployed (-sandbox +template); after a review: go test ./infra -run %s -update\n%s", t.Name(), diff)
+	}
+}
+
+// TestSandboxRunsTheseDefinitions: what the sandbox, and who is asked for a second opinion
+// (proof/secondopinion), runs is what CloudFormation makes of the template.
+func TestSandboxRunsTheseDefinitions(t *testing.T) {
+	box, err := sandbox.Start(t.Context(), sandbox.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	api := sfn.NewFromConfig(box.AWS("test"))
+	tpl, compared := resolved{synthYAML(t, sandboxRotations)}, 0
+	for id, r := range tpl.Resources {
+		if r.Type != "AWS::StepFunctions::StateMachine" {
+			continue
+		}
+		arn := tpl.att(id, "Ref")
+		runs, err := api.DescribeStateMachine(t.Context(), &sfn.DescribeStateMachineInput{StateMachineArn: &arn})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		for text, value := range map[string]*any{tpl.value(r.Properties["DefinitionString"]): &want, *runs.Definition: &got} {
+			if err := json.Unmarshal([]byte(text), value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-template +sandbox)\n%s", arn, diff)
+		}
+		compared++
+	}
+	if compared != 2 {
+		t.Errorf("%d state machines were compared, want the rotation's and the fleet's", compared)
 	}
 }
 
@@ -266,6 +303,8 @@ func (r resolved) att(id, attribute string) string {
 		return iam.ARN("lambda", "function:"+name("FunctionName")) // the name; a permission says the same with the ARN
 	case "AWS::Lambda::Function Arn":
 		return iam.ARN("lambda", "function:"+name("FunctionName"))
+	case "AWS::Lambda::Version Ref":
+		return name("FunctionName") + ":1"
 	case "AWS::IAM::Role Arn":
 		return "arn:aws:iam::" + iam.Account + ":role/" + id
 	case "AWS::StepFunctions::StateMachine Ref":

@@ -105,7 +105,7 @@ func run(ctx context.Context) error {
 	}
 	defer b.box.Close()
 	b.box.Intercept(likeAWS)
-	b.functions.Connect(b.box)
+	b.functions.Connect(b.box.URL)
 	defer b.functions.Close()
 
 	var subjects []*subject

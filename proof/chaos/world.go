@@ -88,7 +88,7 @@ func NewWorld(ctx context.Context, target Target, o Options) (*World, error) {
 		return nil, err
 	}
 	if w.processes != nil {
-		w.processes.Connect(w.box)
+		w.processes.Connect(w.box.URL)
 	}
 	w.box.Intercept(w.events.intercept)
 	client := w.box.AWS("chaos")

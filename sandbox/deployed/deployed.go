@@ -34,12 +34,12 @@ type Functions struct {
 	writing sync.Mutex // of Logs
 }
 
-// Connect says where the sandbox is. It must be called before the first task
-// runs.
-func (f *Functions) Connect(s *sandbox.Sandbox) {
+// Connect says where the functions find AWS: the sandbox, or what stands before it. It
+// must be called before the first task runs.
+func (f *Functions) Connect(url string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.url = s.URL
+	f.url = url
 }
 
 // Wrap is for sandbox.Config.Task.

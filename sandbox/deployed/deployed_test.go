@@ -37,7 +37,7 @@ func TestDeployedFunctionsRotate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	functions.Connect(box)
+	functions.Connect(box.URL)
 	defer box.Close()
 	client := box.AWS("test")
 	if _, err := secretsmanager.NewFromConfig(client).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{

@@ -1,0 +1,79 @@
+// Runs one execution on npm's aws-local-stepfunctions. Reads {"definitions": {ARN:
+// definition}, "machine", "name", "input", "tasks": URL} and writes {"status", "path",
+// "output" | "error", "cause"}. What a Task state does is asked for at the URL.
+'use strict';
+
+// The package wants Node 22.
+Promise.withResolvers ??= function () {
+  let resolve, reject;
+  const promise = new Promise((yes, no) => { resolve = yes; reject = no; });
+  return { promise, resolve, reject };
+};
+
+const { StateMachine } = require('aws-local-stepfunctions');
+
+class TaskError extends Error {
+  constructor(name, cause) {
+    super(cause);
+    this.name = name;
+  }
+}
+
+function every(states) {
+  return Object.entries(states).flatMap(([name, state]) =>
+    [[name, state], ...every(state.ItemProcessor?.States ?? {}), ...(state.Branches ?? []).flatMap((b) => every(b.States))]);
+}
+
+async function execute(job, machine, name, input) {
+  const definition = job.definitions[machine];
+  const execution = machine.replace(':stateMachine:', ':execution:') + ':' + name;
+  const handlers = {};
+  for (const [state, { Type, Resource }] of every(definition.States)) {
+    if (Type !== 'Task') continue;
+    handlers[state] = async (given) => {
+      if (Resource.startsWith('arn:aws:states:::states:startExecution.sync')) {
+        const nested = await execute(job, given.StateMachineArn, given.Name, given.Input);
+        if (nested.status !== 'SUCCEEDED') throw new TaskError('States.TaskFailed', JSON.stringify(nested));
+        return nested;
+      }
+      const response = await fetch(job.tasks, { method: 'POST', body: JSON.stringify({ State: state, Resource, Input: given, Execution: { ARN: execution } }) });
+      const { output, error, cause } = await response.json();
+      if (error) throw new TaskError(error, cause);
+      return output;
+    };
+  }
+  // Its clock is JavaScript's, which takes more than 24 days for none at all.
+  const run = new StateMachine({ ...definition, TimeoutSeconds: 300 }, { validationOptions: { noValidate: true } }).run(input, {
+    context: {
+      Execution: { Id: execution, Name: name, StartTime: new Date().toISOString(), RedriveCount: 0 },
+      // It keeps no $$.State of its own. Those that ask for it are about to be entered.
+      State: { Name: 'Restore', EnteredTime: new Date().toISOString(), RetryCount: 0 },
+    },
+    overrides: { taskResourceLocalHandlers: handlers },
+  });
+  const outcome = { status: 'SUCCEEDED', path: [] };
+  const logs = (async () => {
+    for await (const event of run.eventLogs) {
+      if (event.type === 'StateEntered') outcome.path.push(event.state.name);
+      if (event.type === 'ExecutionFailed') Object.assign(outcome, { status: 'FAILED', error: event.Error, cause: event.Cause });
+    }
+  })();
+  try {
+    outcome.output = await run.result;
+  } catch (error) {
+    outcome.status = 'FAILED';
+    outcome.error ??= String(error);
+  }
+  await logs;
+  return outcome;
+}
+
+(async () => {
+  let text = '';
+  for await (const chunk of process.stdin) text += chunk;
+  const job = JSON.parse(text);
+  process.stdout.write(JSON.stringify(await execute(job, job.machine, job.name, job.input)), () => process.exit(0));
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
