@@ -112,6 +112,7 @@ build/tumbler: node_modules/.installed
 	@scripts/build-tumbler
 
 node_modules/.installed: package-lock.json
+	@test ! -L node_modules || { echo "node_modules is a link, and npm ci would empty what it leads to: install there, or remove the link."; exit 1; }
 	@echo "==> installing development tools and the PostgreSQL server from npm (once)"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
