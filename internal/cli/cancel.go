@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
-	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/spf13/cobra"
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
@@ -123,18 +122,9 @@ func (t *target) running(ctx context.Context, what string) (*sfn.Client, string,
 
 // lastState is the state that an execution has entered last.
 func lastState(ctx context.Context, api *sfn.Client, arn string) (string, error) {
-	pages := sfn.NewGetExecutionHistoryPaginator(api, &sfn.GetExecutionHistoryInput{
-		ExecutionArn: &arn, ReverseOrder: true, IncludeExecutionData: aws.Bool(false),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return "", explain("looking where the rotation is", err)
-		}
-		at := slices.IndexFunc(page.Events, func(e types.HistoryEvent) bool { return e.StateEnteredEventDetails != nil })
-		if at >= 0 {
-			return aws.ToString(page.Events[at].StateEnteredEventDetails.Name), nil
-		}
+	trace, err := executions.New(api).Trace(ctx, arn)
+	if err != nil {
+		return "", explainFault("looking where the rotation is", err)
 	}
-	return "", nil
+	return trace.State, nil
 }

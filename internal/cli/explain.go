@@ -8,18 +8,21 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/aws/executions"
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
+	"github.com/tumbler-rotation/tumbler/internal/rotation"
 	"github.com/tumbler-rotation/tumbler/internal/runbook"
 )
 
 func newExplain() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "explain ERROR|EXECUTION",
 		Short: "Print what the runbook says of an error, or of why an execution failed",
 		Long: `Prints the runbook's section about an error, as an alert names it, or about the
 error with which an execution ended: its ARN, as an alert and 'tumbler history' show
 it. Without an argument it lists the sections. No AWS account is needed for errors.`,
 		Example: `  tumbler explain my-application-cannot-log-in-now
-  tumbler explain LoginRefused`,
+  tumbler explain LoginRefused
+  tumbler explain LoginRefused --json | jq -r .text`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return nil
@@ -35,12 +38,19 @@ it. Without an argument it lists the sections. No AWS account is needed for erro
 		RunE: func(cmd *cobra.Command, args []string) error {
 			out := terminal.New(cmd.OutOrStdout())
 			if len(args) == 0 {
+				names := []string{}
 				for _, s := range runbook.Sections() {
-					out.Command("%s", shortest(s.Title))
+					names = append(names, shortest(s.Title))
+				}
+				if asJSON {
+					return writeJSON(cmd.OutOrStdout(), names)
+				}
+				for _, name := range names {
+					out.Command("%s", name)
 				}
 				return nil
 			}
-			name := args[0]
+			result, name := explained{}, args[0]
 			if strings.HasPrefix(name, "arn:") {
 				api, err := connect(cmd.Context())
 				if err != nil {
@@ -52,25 +62,50 @@ it. Without an argument it lists the sections. No AWS account is needed for erro
 					return explainFault("looking at the execution", err)
 				case o.Running:
 					return fmt.Errorf("the execution is running. Watch it: tumbler watch %s", name)
-				case o.Error == "" && o.What == "Rotated":
-					out.Say("The execution ended in Rotated: there is nothing to explain.")
-					return nil
 				}
-				out.Say("It ended in %s with %s: %s", o.What, orDash(o.Error), orDash(o.Cause))
+				result.Outcome, result.Error, result.Cause = o.What, o.Error, o.Cause
 				if name = o.Error; name == "" {
 					name = "RotationCutShort" // stopped, or timed out
 				}
 			}
-			s, ok := runbook.Find(name)
-			if !ok {
-				return usageError{fmt.Errorf("the runbook has no section %q. See those that it has with: tumbler explain", name)}
+			if result.Outcome != string(rotation.Rotated) {
+				s, ok := runbook.Find(name)
+				if !ok {
+					return usageError{fmt.Errorf("the runbook has no section %q. See those that it has with: tumbler explain", name)}
+				}
+				result.Section, result.Text = s.Title, s.Text
 			}
-			out.Heading("%s", s.Title)
-			for paragraph := range strings.SplitSeq(s.Text, "\n\n") {
-				out.Markdown(paragraph)
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), result)
 			}
+			result.write(out)
 			return nil
 		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
+	return cmd
+}
+
+// explained is what explain writes as JSON.
+type explained struct {
+	Outcome string `json:"outcome,omitempty"` // of an execution
+	Error   string `json:"error,omitempty"`
+	Cause   string `json:"cause,omitempty"`
+	Section string `json:"section,omitempty"` // of the runbook; missing where nothing has failed
+	Text    string `json:"text,omitempty"`    // Markdown
+}
+
+func (e explained) write(out *terminal.Printer) {
+	if e.Section == "" {
+		out.Say("The execution ended in Rotated: there is nothing to explain.")
+		return
+	}
+	if e.Outcome != "" {
+		out.Say("It ended in %s with %s: %s", e.Outcome, orDash(e.Error), orDash(e.Cause))
+	}
+	out.Heading("%s", e.Section)
+	for paragraph := range strings.SplitSeq(e.Text, "\n\n") {
+		out.Markdown(paragraph)
 	}
 }
 

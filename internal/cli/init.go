@@ -32,6 +32,7 @@ func newInit() *cobra.Command {
 		a        answers
 		force    bool
 		toStdout bool
+		asJSON   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "init [FILE]",
@@ -56,6 +57,9 @@ written from the flags; without, you are asked. What is written passes
 			if err := a.consistent(toStdout, force); err != nil {
 				return usageError{err}
 			}
+			if toStdout && asJSON {
+				return usageError{errors.New("--stdout and --json exclude each other: what is printed is YAML")}
+			}
 			if len(a.secrets) == 0 {
 				if err := a.ask(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr()); err != nil {
 					return err
@@ -71,6 +75,9 @@ written from the flags; without, you are asked. What is written passes
 			}
 			if err := writeNew(file, src, force); err != nil {
 				return err
+			}
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), written{file, a.secrets})
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "Wrote %s. Look at it, then: tumbler validate %s, make deploy\n", file, file)
 			return nil
@@ -90,8 +97,15 @@ written from the flags; without, you are asked. What is written passes
 	f.StringVar(&a.name, "name", "", "name of the deployment (default tumbler)")
 	f.StringVar(&a.backstop, "native-backstop", "", "how often Secrets Manager rotates by itself, such as 90d (default never)")
 	f.BoolVar(&force, "force", false, "overwrite the file")
+	f.BoolVar(&asJSON, "json", false, "write JSON about what was written")
 	f.BoolVar(&toStdout, "stdout", false, "print the configuration and write no file")
 	return cmd
+}
+
+// written is what init writes as JSON.
+type written struct {
+	File    string   `json:"file"`
+	Secrets []string `json:"secrets"`
 }
 
 // writeNew does not overwrite what somebody has written.

@@ -19,6 +19,7 @@ func newSchedule() *cobra.Command {
 		duration, from, anchor string
 		count                  int
 		freeze                 []string
+		asJSON                 bool
 	)
 	cmd := &cobra.Command{
 		Use:   "schedule EXPRESSION",
@@ -55,6 +56,10 @@ A rate counts from the last rotation; name its day with --anchor.`,
 			if count < 1 || count > mostWindows {
 				return usageError{fmt.Errorf("--count %d: list 1 to %d windows", count, mostWindows)}
 			}
+			timetable := timetableOf(schedule, frozen, start, count)
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), timetable)
+			}
 			out := terminal.New(cmd.OutOrStdout())
 			out.Heading("%s", schedule)
 			out.Say("%s", schedule.Text())
@@ -64,7 +69,7 @@ A rate counts from the last rotation; name its day with --anchor.`,
 			if len(frozen) > 0 {
 				out.Say("%s", frozen.Text())
 			}
-			listWindows(out, schedule, frozen, start, count)
+			listWindows(out, timetable, start)
 			return nil
 		},
 	}
@@ -72,35 +77,71 @@ A rate counts from the last rotation; name its day with --anchor.`,
 	cmd.Flags().IntVar(&count, "count", 5, "how many windows to list")
 	cmd.Flags().StringVar(&from, "from", "", "list from this time or date on, such as 2026-10-01T12:00:00Z (default now)")
 	cmd.Flags().StringVar(&anchor, "anchor", "", "time or date of the last rotation, from which a rate counts (default --from)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON")
 	cmd.Flags().StringArrayVar(&freeze, "freeze", nil, `dates without scheduled rotations, "FIRST..LAST NAME"; may be repeated`)
 	return cmd
 }
 
-// listWindows shows the window that is open at start, if any, and the next ones.
-func listWindows(out *terminal.Printer, s window.Schedule, frozen window.Freeze, start time.Time, count int) {
-	out.Heading("Next windows")
+// timetable is what schedule writes as JSON.
+type timetable struct {
+	Expression string       `json:"expression"`
+	Text       string       `json:"text"` // in words
+	Windows    []openedOnce `json:"windows"`
+	// NextUsable is the first window that is not frozen, where all of these are.
+	NextUsable *window.Window `json:"nextUsable,omitempty"`
+}
+
+// openedOnce is a window of a schedule.
+type openedOnce struct {
+	window.Window
+	Open   bool   `json:"open,omitempty"` // at the time from which they are listed
+	Frozen string `json:"frozen,omitempty"`
+}
+
+// timetableOf are the window that is open at start, if any, and the next ones.
+func timetableOf(s window.Schedule, frozen window.Freeze, start time.Time, count int) timetable {
+	made := timetable{Expression: s.String(), Text: s.Text()}
 	usable := false
-	show := func(w window.Window, note string) {
-		period, isFrozen := frozen.At(w.OpensAt)
-		if isFrozen {
-			out.Aside("%s  frozen %s", w, period.Text())
-			return
+	add := func(w window.Window, open bool) {
+		one := openedOnce{Window: w, Open: open}
+		if period, isFrozen := frozen.At(w.OpensAt); isFrozen {
+			one.Frozen = period.Text()
+		} else {
+			usable = true
 		}
-		usable = true
-		out.Say("%s%s", w, note)
+		made.Windows = append(made.Windows, one)
 	}
 	if w, ok := s.At(start); ok {
-		show(w, "  open at "+start.UTC().Format("15:04"))
+		add(w, true)
 		count--
 	}
 	last := start
 	for range count {
 		w := s.Next(last)
-		show(w, "")
+		add(w, false)
 		last = w.OpensAt
 	}
 	if !usable {
-		out.Say("The next window that is not frozen: %s", s.NextUnfrozen(last, frozen))
+		next := s.NextUnfrozen(last, frozen)
+		made.NextUsable = &next
+	}
+	return made
+}
+
+func listWindows(out *terminal.Printer, t timetable, start time.Time) {
+	out.Heading("Next windows")
+	for _, w := range t.Windows {
+		switch {
+		case w.Frozen != "":
+			out.Aside("%s  frozen %s", w.Window, w.Frozen)
+		case w.Open:
+			out.Say("%s  open at %s", w.Window, start.UTC().Format("15:04"))
+		default:
+			out.Say("%s", w.Window)
+		}
+	}
+	if t.NextUsable != nil {
+		out.Say("The next window that is not frozen: %s", t.NextUsable)
 	}
 }
 

@@ -271,13 +271,18 @@ func (w *world) intercept(f wire.Interceptor) {
 }
 
 // hold: "hold" starts a rotation of prod/app that stands still while it holds
-// AWSPENDING, and sets EXECUTION to its ARN.
-func (w *world) hold(ts *testscript.TestScript, _ []string) {
+// AWSPENDING, and sets EXECUTION to its ARN; "hold FUNCTION" where that function begins,
+// and not setsecret.
+func (w *world) hold(ts *testscript.TestScript, args []string) {
+	function := "setsecret"
+	if len(args) > 0 {
+		function = args[0]
+	}
 	release := make(chan struct{})
 	w.release = release
 	reached := make(chan struct{}, 100)
 	w.sandbox.Intercept(func(ctx context.Context, call wire.Call) *wire.Failure {
-		if call.Caller.AccessKeyID == "setsecret" {
+		if call.Caller.AccessKeyID == function {
 			reached <- struct{}{}
 			select {
 			case <-release:

@@ -14,8 +14,8 @@ import (
 
 // shapes are what commands write with --json.
 var shapes = map[string]any{
-	"cancel": cancelled{}, "events": happened{}, "history": []past{}, "list": []entry{}, "pause": switched{}, "preflight": rotation.PreflightResult{},
-	"preflight --all": []rotation.PreflightResult{}, "report": report.Report{}, "rotate": past{}, "sandbox": sandboxReady{}, "sandbox, an alert": sandboxAlert{}, "status": []audit.Status{}, "status SECRET": description{}, "unpause": switched{}, "version": built{}, "watch": past{},
+	"cancel": cancelled{}, "events": happened{}, "explain": explained{}, "explain, without an argument": []string{}, "history": []past{}, "init": written{}, "list": []entry{}, "pause": switched{}, "preflight": rotation.PreflightResult{},
+	"preflight --all": []rotation.PreflightResult{}, "report": report.Report{}, "rotate": past{}, "schedule": timetable{}, "sandbox": sandboxReady{}, "sandbox, an alert": sandboxAlert{}, "status": []audit.Status{}, "status SECRET": description{}, "unpause": switched{}, "validate": validation{}, "version": built{}, "watch": past{},
 }
 
 // documented writes them in the reference.

@@ -63,6 +63,8 @@ func classify(err error, call, purpose string) error {
 // What calls are for.
 const (
 	seeRunning = "to see whether another rotation is running"
+	seeRecent  = "to see which rotations there were"
+	seeWhere   = "to see where a rotation is"
 	seeBecame  = "to see what became of a rotation"
 	seeEnd     = "to see how a rotation ended"
 )

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -129,6 +130,44 @@ func TestNotAnExecution(t *testing.T) {
 		_, err := executions.New(sfn.NewFromConfig(cfg)).Running(t.Context(), arn)
 		if fault.CodeOf(err) != fault.InvalidRequest || !strings.Contains(err.Error(), "execution.arn") {
 			t.Errorf("%q: got %v", arn, err)
+		}
+	}
+}
+
+// One that Step Functions forgets between the list and the look at it is no failure of the
+// others; and what a call was for is said as it is.
+func TestForgottenMeanwhile(t *testing.T) {
+	box, cfg := setup(t)
+	api := sfn.NewFromConfig(cfg)
+	var arns []string
+	for _, name := range []string{"kept", "forgotten"} {
+		out, err := api.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: &box.StateMachineARN, Name: &name, Input: aws.String(`{"secretId":"stand still"}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		arns = append(arns, aws.ToString(out.ExecutionArn))
+	}
+	var refused atomic.Bool
+	box.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+		if call.Operation == "DescribeExecution" && refused.CompareAndSwap(false, true) {
+			return &wire.Failure{Err: wire.Errorf("ExecutionDoesNotExist", "no")}
+		}
+		return nil
+	})
+	list, err := executions.New(api).Outcomes(t.Context(), box.StateMachineARN)
+	if err != nil || len(list) != 1 || !slices.Contains(arns, list[0].Execution) {
+		t.Errorf("%+v, %v", list, err)
+	}
+	box.Intercept(func(_ context.Context, call wire.Call) *wire.Failure {
+		return &wire.Failure{Err: wire.Errorf("AccessDeniedException", "no")}
+	})
+	for purpose, ask := range map[string]func() error{
+		"to see which rotations there were": func() error { _, err := executions.New(api).Outcomes(t.Context(), box.StateMachineARN); return err },
+		"to see where a rotation is":        func() error { _, err := executions.New(api).Trace(t.Context(), arns[0]); return err },
+		"whether another rotation is":       func() error { _, err := executions.New(api).RunningIn(t.Context(), box.StateMachineARN); return err },
+	} {
+		if err := ask(); err == nil || !strings.Contains(err.Error(), purpose) {
+			t.Errorf("%q: %v", purpose, err)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package executions
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -38,7 +39,7 @@ const (
 func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcome, error) {
 	page, err := c.api.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &stateMachineARN, MaxResults: recent})
 	if err != nil {
-		return nil, classify(err, "ListExecutions", seeRunning)
+		return nil, classify(err, "ListExecutions", seeRecent)
 	}
 	return c.each(ctx, page.Executions)
 }
@@ -51,7 +52,7 @@ func (c *Client) Since(ctx context.Context, stateMachineARN string, since time.T
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, classify(err, "ListExecutions", seeRunning)
+			return nil, classify(err, "ListExecutions", seeRecent)
 		}
 		for _, e := range page.Executions {
 			if aws.ToTime(e.StartDate).Before(since) {
@@ -71,6 +72,9 @@ func (c *Client) each(ctx context.Context, executions []types.ExecutionListItem)
 	for i, e := range executions {
 		g.Go(func() (err error) {
 			outcomes[i], err = c.Outcome(ctx, aws.ToString(e.ExecutionArn))
+			if isForgotten(err) {
+				return nil // since it was listed; it names no secret, and so is left out
+			}
 			return err
 		})
 	}
@@ -84,6 +88,12 @@ func (c *Client) each(ctx context.Context, executions []types.ExecutionListItem)
 		}
 	}
 	return named, nil
+}
+
+// isForgotten: Step Functions has no such execution, as is so 90 days after its end.
+func isForgotten(err error) bool {
+	_, forgotten := errors.AsType[*types.ExecutionDoesNotExist](err)
+	return forgotten
 }
 
 // Outcome is one execution. Codes: those of DescribeExecution and GetExecutionHistory.

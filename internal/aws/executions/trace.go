@@ -26,7 +26,7 @@ func (c *Client) Trace(ctx context.Context, executionARN string) (incident.Trace
 		ExecutionArn: &executionARN, ReverseOrder: true, MaxResults: lastEvents,
 	})
 	if err != nil {
-		return incident.Trace{}, classify(err, "GetExecutionHistory", seeEnd)
+		return incident.Trace{}, classify(err, "GetExecutionHistory", seeWhere)
 	}
 	var t incident.Trace
 	found, left := false, false // the last state; a Parallel that was left since
