@@ -50,7 +50,7 @@ test: servers lint ## Check everything: lint, unit, real servers, sandbox, infra
 .PHONY: lint
 lint: ## Check formatting and run the static analysers
 	@echo "==> linting"
-	@unformatted=$$($(TOOL) gofumpt -l cmd examples functions infra internal proof sandbox statemachine) && \
+	@unformatted=$$($(TOOL) gofumpt -l cmd examples functions infra internal proof sandbox scripts statemachine) && \
 	  if [ -n "$$unformatted" ]; then echo "not formatted (run gofumpt -w):"; echo "$$unformatted"; exit 1; fi
 	@go vet ./...
 	@$(TOOL) staticcheck ./...
@@ -95,6 +95,10 @@ deploy: ## Deploy rotations.yaml to the AWS account you are logged in to (YES=1 
 rollback: ## Deploy an earlier source again, with rotations.yaml as it is (TO=TAG or commit, YES=1)
 	@$(NODE) YES=$(YES) scripts/rollback "$(TO)"
 
+.PHONY: release
+release: node_modules/.installed ## Make a release in dist: the CLI, what is deployed, checksums
+	@go run ./scripts/release
+
 .PHONY: lambdas
 lambdas:
 	@echo "==> building $(words $(FUNCTIONS)) Lambda functions for $(ARCH)"
@@ -127,4 +131,4 @@ servers: node_modules/.installed ## Fetch, unpack and build every database serve
 
 .PHONY: clean
 clean: ## Remove what was built and installed here
-	@rm -rf build cdk.out node_modules
+	@rm -rf build cdk.out dist node_modules

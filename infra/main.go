@@ -54,6 +54,9 @@ func run() error {
 		return err
 	}
 	defer jsii.Close()
+	if len(os.Args) == 3 && os.Args[1] == "plain" { // for make release, which has built the functions
+		return plain(os.Args[2], rotation.Options{})
+	}
 	app := awscdk.NewApp(&awscdk.AppProps{AnalyticsReporting: jsii.Bool(false)})
 	file, _ := app.Node().TryGetContext(jsii.String("config")).(string)
 	cfg, env, err := loadConfig(file, os.Getenv("TUMBLER_CONFIG"), os.Stderr)

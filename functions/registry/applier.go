@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/cfn"
 
@@ -36,7 +37,7 @@ func (a applier) handle(ctx context.Context, event cfn.Event) (id string, data m
 	if event.RequestType != cfn.RequestDelete { // or it has become few: the template's own take over
 		src, err := os.ReadFile(a.file)
 		if err == nil {
-			err = json.Unmarshal(src, &schedules)
+			err = json.Unmarshal([]byte(filledIn(string(src), event.ResourceProperties["Values"])), &schedules)
 		}
 		if err != nil {
 			return id, nil, fmt.Errorf("the schedules cannot be read: %w", err)
@@ -48,4 +49,16 @@ func (a applier) handle(ctx context.Context, event cfn.Event) (id string, data m
 	}
 	a.log.Info("schedules applied", "created", done.Created, "updated", done.Updated, "deleted", done.Deleted, "kept", done.Kept)
 	return id, nil, nil
+}
+
+// filledIn is the list with a stack's parameters in the place of what stands for them: of
+// the plain template, whose patterns keep out what would end a string.
+func filledIn(list string, values any) string {
+	given, _ := values.(map[string]any)
+	for stands, value := range given {
+		if text, ok := value.(string); ok {
+			list = strings.ReplaceAll(list, stands, text)
+		}
+	}
+	return list
 }

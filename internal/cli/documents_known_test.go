@@ -34,10 +34,14 @@ var awsServices = map[string]reflect.Type{
 
 // unchecked commands stand here with the reason.
 var unchecked = map[string]string{
-	"aws cloudformation delete-stack --stack-name OLD": "the project uses no SDK of CloudFormation to look it up in",
+	"aws cloudformation delete-stack --stack-name OLD":                        "the project uses no SDK of CloudFormation to look it up in",
+	`gh release create $GITHUB_REF_NAME --verify-tag --generate-notes dist/*`: "GitHub's own, on its own machines",
 	"npx cdk": "the page says not to type it",
 	"npx cdk deploy --app go run ./examples/orders": "of an app of somebody else, with the CDK that it has",
 }
+
+// clients are commands of AWS's own client that are no operations of a service.
+var clients = []string{"s3 cp", "cloudformation deploy"}
 
 // known is what there is to type.
 type known struct {
@@ -130,6 +134,9 @@ func (k known) cdkCommand(args []string) error {
 
 // awsCommand looks an operation and its parameters up in the SDK, and reads JSON into them.
 func awsCommand(args []string) error {
+	if len(args) > 1 && slices.Contains(clients, args[0]+" "+args[1]) {
+		return nil
+	}
 	client, ok := awsServices[args[0]]
 	if !ok || len(args) < 2 {
 		return errors.New("a service that no document has used so far")

@@ -69,9 +69,43 @@ func typed(t *testing.T) (commands []found) {
 		}
 		commands = append(commands, inText(name, text)...)
 	}
+	commands = append(commands, inWorkflows(t)...)
 	for _, cmd := range newRoot().Commands() {
 		for line := range strings.Lines(cmd.Example) {
 			commands = append(commands, found{text: strings.TrimSpace(line), where: cmd.CommandPath() + " --help"})
+		}
+	}
+	return commands
+}
+
+// inWorkflows are the commands that continuous integration runs.
+func inWorkflows(t *testing.T) (commands []found) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(checkout, ".github/workflows/*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no workflows", err)
+	}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var workflow struct {
+			Jobs map[string]struct {
+				Steps []struct{ Run, Uses string }
+			}
+		}
+		if err := yaml.Unmarshal(src, &workflow); err != nil {
+			t.Fatal(err)
+		}
+		for name, job := range workflow.Jobs {
+			for _, step := range job.Steps {
+				if step.Run != "" {
+					commands = append(commands, found{text: step.Run, where: file + " " + name})
+				} else if !regexp.MustCompile(`^actions/[a-z-]+@v\d+$`).MatchString(step.Uses) {
+					t.Errorf("%s: %q is not an action of GitHub's own, pinned", file, step.Uses)
+				}
+			}
 		}
 	}
 	return commands
