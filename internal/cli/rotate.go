@@ -36,8 +36,10 @@ type rotateFlags struct {
 func newRotate() *cobra.Command {
 	f := rotateFlags{request: rotation.Request{Trigger: rotation.Trigger{Source: rotation.SourceManual}}}
 	cmd := &cobra.Command{
-		Use:   "rotate SECRET",
-		Short: "Rotate a secret, or many, now and wait for the outcome",
+		Use: "rotate SECRET",
+		// What puts an outage right (docs/decisions/0024-rotating-is-restoring.md).
+		SuggestFor: []string{"restore", "recover", "repair"},
+		Short:      "Rotate a secret, or many, now and wait for the outcome",
 		Long: `Rotate a secret now and wait for the outcome. SECRET is a name or an ARN.
 How it is rotated is what rotations.yaml says of it.
 
