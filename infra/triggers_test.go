@@ -104,7 +104,8 @@ func TestNothingRotatesOnDeployment(t *testing.T) {
 	if s["ScheduleExpression"] != "rate(30 days)" || s["StartDate"] != "2026-10-04T00:00:00Z" {
 		t.Errorf("the schedule is %v from %v", s["ScheduleExpression"], s["StartDate"])
 	}
-	schedule, _, _ := templates[0].cfg.Rotations[1].Timetable()
+	timetable, _ := templates[0].cfg.Rotations[1].Timetable()
+	schedule := timetable.Schedule
 	if next := schedule.Next(synthesised()).OpensAt.Format("2006-01-02T15:04:05Z"); s["StartDate"] != next {
 		t.Errorf("it starts %v, and the next window opens %s", s["StartDate"], next)
 	}

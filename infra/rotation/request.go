@@ -37,17 +37,10 @@ func requestFor(r config.Rotation, t *trigger) request {
 	made := request{
 		SecretID: r.Secret, Strategy: string(r.Strategy), SuperuserSecretID: r.SuperuserSecret,
 		Username: r.Username, RecoverPassword: r.RecoverPassword, KeepPrevious: r.KeepPrevious, SeparateOwnership: r.SeparateOwnership,
-		AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Trigger: t,
+		AlsoUpdate: r.AlsoUpdate, RotationFunction: r.RotationFunction, Password: (*rotation.PasswordOptions)(r.Password), Trigger: t,
 	}
 	if r.Schedule != "" {
 		made.Schedule = &rotation.Schedule{Expression: r.Schedule, Duration: r.Duration, Freeze: r.Freeze}
-	}
-	if p := r.Password; p != nil {
-		made.Password = &rotation.PasswordOptions{
-			Length: p.Length, ExcludeCharacters: p.ExcludeCharacters, ExcludeNumbers: p.ExcludeNumbers,
-			ExcludePunctuation: p.ExcludePunctuation, ExcludeUppercase: p.ExcludeUppercase,
-			ExcludeLowercase: p.ExcludeLowercase, RequireEachIncludedType: p.RequireEachIncludedType,
-		}
 	}
 	return made
 }

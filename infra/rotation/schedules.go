@@ -124,22 +124,22 @@ func (d *deployment) schedule(r config.Rotation) registry.Schedule {
 		SecretID: r.Secret, Description: "Rotates " + shorten(r.Secret, 400), Expression: neverCron, Deadline: eventAge, Retries: startRetries,
 		Input: requestFor(r, &trigger{Source: "schedule", ScheduledAt: "<aws.scheduler.scheduled-time>"}).encode(),
 	}
-	schedule, freeze, ok := r.Timetable()
+	t, ok := r.Timetable()
 	if !ok {
 		return s
 	}
-	s.Enabled, s.Expression, s.Flexible = true, schedule.Scheduler(), int(r.Flexible().Minutes())
-	if schedule.ByAnchor() {
+	s.Enabled, s.Expression, s.Flexible = true, t.Schedule.Scheduler(), int(r.Flexible().Minutes())
+	if t.Schedule.ByAnchor() {
 		// Scheduler starts a rate when it is deployed, unless it is told when; and it
 		// refuses a time that has passed.
-		s.StartDate = schedule.Next(d.now().Add(leadTime)).OpensAt.Format(time.RFC3339)
+		s.StartDate = t.Schedule.Next(d.now().Add(leadTime)).OpensAt.Format(time.RFC3339)
 	}
 	// A start that came later would have no room for its run. Source of the limit:
 	// EventBridge Scheduler API reference, "RetryPolicy".
-	s.Deadline = min(schedule.Duration()-r.Flexible()-config.RoomForRun/2, 24*time.Hour)
-	if len(freeze) > 0 {
+	s.Deadline = min(t.Schedule.Duration()-r.Flexible()-config.RoomForRun/2, 24*time.Hour)
+	if len(t.Freeze) > 0 {
 		now := d.now()
-		if next := schedule.NextUnfrozen(now, freeze); next.OpensAt.Sub(now) > 366*24*time.Hour {
+		if next := t.Next(now); next.OpensAt.Sub(now) > 366*24*time.Hour {
 			awscdk.Annotations_Of(d.scope).AddWarningV2(jsii.String("tumbler:frozen-"+registry.Name(r.Secret)), jsii.String(fmt.Sprintf(
 				"%s: with its freeze, the next window is that of %s", r.Secret, next)))
 		}

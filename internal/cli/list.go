@@ -14,7 +14,6 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/cli/terminal"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
-	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
 func newList() *cobra.Command {
@@ -117,16 +116,12 @@ func describeEntry(e registry.Entry, now time.Time) (strategy, schedule, next st
 	if !e.Enabled {
 		schedule += " (disabled)"
 	}
-	parsed, err := window.Parse(request.Schedule.Expression, request.Schedule.Duration)
+	timetable, err := request.Schedule.Timetable()
 	if err != nil {
 		return string(request.Strategy), schedule, err.Error()
 	}
-	frozen, err := window.ParseFreeze(request.Schedule.Freeze...)
-	if err != nil {
-		return string(request.Strategy), schedule, err.Error()
-	}
-	if open, ok := parsed.At(now); ok && !frozen.Contains(now) {
+	if open, ok := timetable.At(now); ok {
 		return string(request.Strategy), schedule, open.String() + ", open now"
 	}
-	return string(request.Strategy), schedule, parsed.NextUnfrozen(now, frozen).String()
+	return string(request.Strategy), schedule, timetable.Next(now).String()
 }

@@ -122,7 +122,7 @@ func timetableOf(s window.Schedule, frozen window.Freeze, start time.Time, count
 		last = w.OpensAt
 	}
 	if !usable {
-		next := s.NextUnfrozen(last, frozen)
+		next := window.Timetable{Schedule: s, Freeze: frozen}.Next(last)
 		made.NextUsable = &next
 	}
 	return made

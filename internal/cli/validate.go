@@ -122,9 +122,8 @@ func validated(file string, cfg *config.Config, problems config.Problems, now ti
 		}
 		for _, r := range set.Rotations {
 			one := planned{Secret: r.Secret, Strategy: string(r.Strategy), Schedule: onDemand, Deployment: name}
-			if schedule, freeze, ok := r.Timetable(); ok {
-				next := schedule.NextUnfrozen(now, freeze)
-				one.Schedule, one.NextWindow = schedule.String(), &next
+			if t, ok := r.Timetable(); ok {
+				one.Schedule, one.NextWindow = t.Schedule.String(), new(t.Next(now))
 			}
 			v.Rotations = append(v.Rotations, one)
 		}

@@ -16,13 +16,12 @@ const RoomForRun = 30 * time.Minute
 
 // Timetable is the rotation's parsed schedule and freeze; ok is false when it has
 // no schedule.
-func (r *Rotation) Timetable() (s window.Schedule, f window.Freeze, ok bool) {
-	s, err := window.Parse(r.Schedule, r.Duration)
-	if r.Schedule == "" || err != nil {
-		return window.Schedule{}, nil, false
+func (r *Rotation) Timetable() (t window.Timetable, ok bool) {
+	if r.Schedule == "" {
+		return window.Timetable{}, false
 	}
-	f, err = window.ParseFreeze(r.Freeze...)
-	return s, f, err == nil
+	t, err := window.ParseTimetable(r.Schedule, r.Duration, r.Freeze...)
+	return t, err == nil
 }
 
 // schedule checks the schedule and what belongs to it.
@@ -107,13 +106,13 @@ func (c *checker) backstop(field string, r *Rotation) {
 	case r.RotationFunction != "":
 		c.problem(at, "rotates through Tumbler's own function, and this rotation has a rotationFunction", "remove one of the two")
 	}
-	schedule, _, ok := r.Timetable()
+	t, ok := r.Timetable()
 	if !ok {
 		return
 	}
 	gap, known := c.gaps[r.Schedule+r.Duration]
 	if !known {
-		if gap = longestGap(schedule); c.gaps == nil {
+		if gap = longestGap(t.Schedule); c.gaps == nil {
 			c.gaps = map[string]int{}
 		}
 		c.gaps[r.Schedule+r.Duration] = gap

@@ -224,7 +224,7 @@ func (r *Request) checkWindow() error {
 		if len(r.Schedule.Freeze) == 0 {
 			r.Schedule.Freeze = nil
 		}
-		_, err := r.Schedule.parse()
+		_, err := r.Schedule.Timetable()
 		return err
 	}
 	w := r.Window

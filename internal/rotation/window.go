@@ -12,18 +12,11 @@ import (
 
 // Window is the time in which a rotation may change anything. It is a hard
 // deadline: every attempt of CreateSecret and SetSecret checks it.
-type Window struct {
-	OpensAt  time.Time `json:"opensAt"`  // the first instant inside, UTC
-	ClosesAt time.Time `json:"closesAt"` // the first instant outside, UTC
-}
+type Window = window.Window
 
 // longestWait keeps an execution that waits for its window, and the rotation
 // after it, inside the state machine's own TimeoutSeconds.
 const longestWait = 31 * 24 * time.Hour
-
-func (w *Window) contains(t time.Time) bool {
-	return !t.Before(w.OpensAt) && t.Before(w.ClosesAt)
-}
 
 // inWindow decides whether a rotation starts now, waits for its window, or is
 // refused with WindowClosed.
@@ -36,7 +29,7 @@ func (p Planned) inWindow(request Request, now time.Time) (Planned, error) {
 	switch {
 	case frozen != "":
 		return Planned{}, fault.New(fault.WindowClosed, "scheduled rotations are frozen: "+frozen, p.nextHint(now))
-	case w == nil, w.contains(now):
+	case w == nil, w.Contains(now):
 		return p, nil
 	case request.OutsideWindow == OutsideRotate:
 		p.Window = nil
@@ -68,7 +61,7 @@ func (p Planned) wait(now time.Time) (Planned, error) {
 // checkOpen returns WindowClosed when the plan's window is not open. A plan
 // without a window may change things at any time.
 func (p Planned) checkOpen(now time.Time) error {
-	if p.Window == nil || p.Window.contains(now) {
+	if p.Window == nil || p.Window.Contains(now) {
 		return nil
 	}
 	return p.closed(now)
@@ -97,11 +90,11 @@ func (p Planned) nextWindow(now time.Time) *Window {
 	if p.Schedule == nil || p.NextWindow == nil || now.Before(p.NextWindow.OpensAt) {
 		return p.NextWindow
 	}
-	t, err := p.Schedule.parse()
+	t, err := p.Schedule.Timetable()
 	if err != nil {
 		return nil // Plan has parsed it before
 	}
-	return t.next(now)
+	return new(t.Next(now))
 }
 
 // untilClosed ends a context when the plan's window closes, for everything that
@@ -119,37 +112,26 @@ func (p Planned) untilClosed(ctx context.Context, now time.Time) (context.Contex
 	return context.WithTimeout(ctx, p.Window.ClosesAt.Sub(now))
 }
 
-// timetable is a parsed [Schedule].
-type timetable struct {
-	window.Schedule
-	freeze window.Freeze
+// Timetable reads the schedule. Rates count from 1970-01-01, so that the windows are
+// the same here, in EventBridge Scheduler and on the command line. Codes:
+// InvalidRequest.
+func (s *Schedule) Timetable() (window.Timetable, error) {
+	t, err := window.ParseTimetable(s.Expression, s.Duration, s.Freeze...)
+	if err != nil {
+		return window.Timetable{}, invalidSchedule(err)
+	}
+	return t, nil
 }
 
-// parse checks a schedule. Rates count from 1970-01-01, so that the windows are
-// the same here, in EventBridge Scheduler and on the command line.
-func (s *Schedule) parse() (timetable, error) {
-	schedule, err := window.Parse(s.Expression, s.Duration)
-	if err != nil {
-		return timetable{}, invalidSchedule("schedule", err)
-	}
-	freeze, err := window.ParseFreeze(s.Freeze...)
-	if err != nil {
-		return timetable{}, invalidSchedule("schedule.freeze", err)
-	}
-	return timetable{schedule, freeze}, nil
-}
-
-func invalidSchedule(field string, err error) error {
+func invalidSchedule(err error) error {
+	field := "schedule"
 	if e, ok := errors.AsType[*window.Error](err); ok {
+		if e.Field == "freeze" {
+			field = "schedule.freeze"
+		}
 		return invalidRequest(fmt.Sprintf("field %s: %s %q: %s", field, e.Field, e.Value, e.Rule), e.Remedy)
 	}
 	return invalidRequest("field "+field+" cannot be read", "See docs/schedules.md")
-}
-
-// next is the first window after now in which the schedule rotates.
-func (t timetable) next(now time.Time) *Window {
-	w := Window(t.NextUnfrozen(now, t.freeze))
-	return &w
 }
 
 // forRun finds the window that a run belongs to: the one its schedule meant, or
@@ -158,22 +140,22 @@ func (r Request) forRun(now time.Time) (w *Window, next *Window, frozen string, 
 	if r.Schedule == nil {
 		return r.Window, nil, "", nil
 	}
-	t, err := r.Schedule.parse()
+	t, err := r.Schedule.Timetable()
 	if err != nil {
 		return nil, nil, "", err
 	}
-	next = t.next(now)
+	next = new(t.Next(now))
 	meant := now
 	if at := r.Trigger.ScheduledAt; r.Trigger.Source == SourceSchedule {
 		if at != nil {
 			meant = *at
 		}
-		if period, ok := t.freeze.At(meant); ok {
+		if period, ok := t.Freeze.At(meant); ok {
 			frozen = period.Text()
 		}
 	}
-	if open, ok := t.At(meant); ok {
-		return new(Window(open)), next, frozen, nil
+	if open, ok := t.Schedule.At(meant); ok {
+		return &open, next, frozen, nil
 	}
 	return next, next, frozen, nil
 }

@@ -78,7 +78,7 @@ func TestFreezeRefused(t *testing.T) {
 	}
 }
 
-func TestNextUnfrozen(t *testing.T) {
+func TestTimetable(t *testing.T) {
 	year := "2026-12-15..2027-01-05 year-end"
 	for _, test := range []struct {
 		expression string
@@ -97,12 +97,12 @@ func TestNextUnfrozen(t *testing.T) {
 	} {
 		s := parse(t, test.expression, "")
 		s.Anchor = at(t, "2026-12-09 00:00")
-		if got := show(s.NextUnfrozen(at(t, test.after), freeze(t, test.freeze...))); got != test.want {
+		if got := show(Timetable{s, freeze(t, test.freeze...)}.Next(at(t, test.after))); got != test.want {
 			t.Errorf("%s, frozen %v, after %s: %s, want %s", test.expression, test.freeze, test.after, got, test.want)
 		}
 	}
 	var zero Schedule
-	if w := zero.NextUnfrozen(at(t, "2026-12-14 12:00"), freeze(t, "0001-01-01..9999-12-31")); w != (Window{}) {
+	if w := (Timetable{zero, freeze(t, "0001-01-01..9999-12-31")}).Next(at(t, "2026-12-14 12:00")); w != (Window{}) {
 		t.Errorf("the zero Schedule opens at %v", w)
 	}
 }

@@ -124,20 +124,6 @@ func (s Schedule) Windows(after time.Time) iter.Seq[Window] {
 	}
 }
 
-// NextUnfrozen returns the first window that opens later than after on a day
-// that is not frozen.
-func (s Schedule) NextUnfrozen(after time.Time, f Freeze) Window {
-	w := s.Next(after)
-	for {
-		frozen, ok := f.At(w.OpensAt)
-		if !ok || w.OpensAt.IsZero() {
-			return w
-		}
-		// Past the whole period at once: it may hold thousands of windows.
-		w = s.Next(frozen.end().Add(-1))
-	}
-}
-
 func (s Schedule) window(opens time.Time) Window {
 	if opens.IsZero() {
 		return Window{}

@@ -172,26 +172,20 @@ func (s *Secret) windows(e registry.Entry, from, to time.Time) {
 	if !e.Enabled {
 		s.Schedule += " (disabled)"
 	}
-	schedule, err := window.Parse(request.Schedule.Expression, request.Schedule.Duration)
-	if err != nil {
-		return
-	}
-	frozen, err := window.ParseFreeze(request.Schedule.Freeze...)
+	timetable, err := request.Schedule.Timetable()
 	if err != nil {
 		return
 	}
 	if e.ChangedAt.After(from) {
 		from = e.ChangedAt
 	}
-	for w := range schedule.Windows(from) {
+	for w := range timetable.Windows(from) {
 		if w.ClosesAt.After(to) {
 			break
 		}
-		switch {
-		case frozen.Contains(w.OpensAt):
-		case s.rotatedIn(w):
+		if s.rotatedIn(w) {
 			s.Kept = append(s.Kept, w)
-		default:
+		} else {
 			s.Missed = append(s.Missed, w)
 		}
 	}

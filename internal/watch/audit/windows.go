@@ -28,32 +28,25 @@ func (a Auditor) windows(request rotation.Request, entry registry.Entry, rotated
 	if request.Schedule == nil {
 		return windows{}, nil
 	}
-	schedule, err := window.Parse(request.Schedule.Expression, request.Schedule.Duration)
-	if err != nil {
-		return windows{}, err
-	}
-	frozen, err := window.ParseFreeze(request.Schedule.Freeze...)
+	timetable, err := request.Schedule.Timetable()
 	if err != nil {
 		return windows{}, err
 	}
 	now := a.Now()
 	found := windows{disabled: !entry.Enabled}
-	if open, ok := schedule.At(now); ok && !frozen.Contains(now) && !open.Contains(rotated) {
+	if open, ok := timetable.At(now); ok && !open.Contains(rotated) {
 		found.next = &open
 	} else {
-		found.next = new(schedule.NextUnfrozen(now, frozen))
+		found.next = new(timetable.Next(now))
 	}
 	since := rotated
 	if entry.ChangedAt.After(since) {
 		since = entry.ChangedAt
 	}
-	for w := range schedule.Windows(since) {
+	for w := range timetable.Windows(since) {
 		late := w.ClosesAt.Add(grace)
 		if late.After(now) || found.missed == mostMissed {
 			break
-		}
-		if frozen.Contains(w.OpensAt) {
-			continue
 		}
 		if found.missed++; found.missed == 1 {
 			found.first, found.overdueSince = w, late.UTC()
