@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -65,11 +66,24 @@ func (tpl template) short(id string, r resource) string {
 	return fmt.Sprintf("%s %s", r.Type[strings.LastIndex(r.Type, ":")+1:], tpl.readable(id))
 }
 
+// said is how docs/deploy.md calls what goes or is made anew.
+var said = map[string]string{
+	"StateMachine": "fleet", "LogGroup": "logs", "Role": "roles", "Function": "functions", "Version": "versions", "Schedule": "schedule",
+	"Permission": "permission", "SecurityGroupIngress": "rules", "SecurityGroupEgress": "rules", "SecurityGroup": "security group",
+	"ScheduleGroup": "schedule group",
+}
+
 // TestIdentity compares the templates before and after each change that
 // docs/deploy.md speaks of. What goes or is made anew is listed here and there. A
 // rename makes another stack, of which everything is new.
 func TestIdentity(t *testing.T) {
 	all := twoNetworks + "rotations:\n" + secretA + secretB + secretC
+	page, err := os.ReadFile("../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, changes, _ := strings.Cut(string(page), "\n## Changing things\n")
+	changes, _, _ = strings.Cut(changes, "\n## ")
 	for _, tt := range []struct {
 		name, before, after string
 		want                []string
@@ -103,6 +117,33 @@ func TestIdentity(t *testing.T) {
 			if diff := cmp.Diff(tt.want, replaced(t, tt.before, tt.after)); diff != "" {
 				t.Errorf("what goes or is made anew (-docs +template): %s", diff)
 			}
+			for _, change := range tt.want {
+				kind := strings.Fields(change)[1]
+				if word := said[kind]; word == "" || !strings.Contains(changes, word) {
+					t.Errorf("%s: docs/deploy.md, Changing things, does not speak of a %s (%q)", change, kind, word)
+				}
+			}
 		})
+	}
+}
+
+// TestAnotherDefaultNetwork: the set with the deployment's own name moves to the other
+// network, and the set that was called after that one goes: all that it had, by kind.
+func TestAnotherDefaultNetwork(t *testing.T) {
+	before := twoNetworks + "rotations:\n" + secretA + secretB
+	after := strings.Replace(twoNetworks, "defaults: {network: one}", "defaults: {network: two}", 1) + "rotations:\n" + strings.Replace(secretA, "secret: a, ", "secret: a, network: one, ", 1) + secretB
+	var kinds []string
+	for _, change := range replaced(t, before, after) {
+		words := strings.Fields(change)
+		kinds = append(kinds, words[0]+" "+words[1])
+	}
+	slices.Sort(kinds)
+	want := []string{
+		"kept Version", "moved Function", "removed Function", "removed LogGroup", "removed ManagedPolicy", "removed Permission", "removed Role", "removed Rule",
+		"removed Schedule", "removed ScheduleGroup", "removed SecurityGroup", "removed SecurityGroupEgress", "removed SecurityGroupIngress", "removed StateMachine",
+		"replaced Permission", "replaced SecurityGroup",
+	}
+	if diff := cmp.Diff(want, slices.Compact(kinds)); diff != "" {
+		t.Errorf("what goes or is made anew (-docs +template): %s", diff)
 	}
 }
