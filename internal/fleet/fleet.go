@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strings"
 
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -50,14 +50,14 @@ func order(secretARN string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-var notInName = regexp.MustCompile(`[^A-Za-z0-9_-]+`)
+var notInName = pattern.New(`[^A-Za-z0-9_-]+`)
 
 // RotationName is the name of the execution that rotates a secret for a fleet.
 // It is readable, the same whenever it is asked for, and fits into the 80
 // characters that Step Functions allows.
 func RotationName(fleetARN string, secretARN, secretName string) string {
 	fleet := sha256.Sum256([]byte(fleetARN))
-	readable := notInName.ReplaceAllString(secretName, "-")
+	readable := notInName().ReplaceAllString(secretName, "-")
 	readable = readable[:min(len(readable), 40)]
 	return "fleet-" + hex.EncodeToString(fleet[:6]) + "-" + readable + "-" + order(secretARN)
 }

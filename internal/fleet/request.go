@@ -15,12 +15,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -166,12 +166,12 @@ func (s Selection) String() string {
 	return "secrets tagged " + strings.Join(tags, ", ")
 }
 
-var percentage = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]+)?%$`)
+var percentage = pattern.New(`^[0-9]{1,3}(\.[0-9]+)?%$`)
 
 // Tolerated is how many failures are tolerated of a number of rotations.
 func (r Request) Tolerated(total int) (int, error) {
 	const remedy = `Give a number such as "25", or a percentage such as "10%"`
-	if percentage.MatchString(r.MaxFailures) {
+	if percentage().MatchString(r.MaxFailures) {
 		share, err := strconv.ParseFloat(strings.TrimSuffix(r.MaxFailures, "%"), 64)
 		if err == nil && share <= 100 {
 			return int(share * float64(total) / 100), nil

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -44,11 +43,11 @@ func VersionID(executionARN string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-var madeByRotation = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 // MadeByRotation reports whether a version's id is one that [VersionID] makes. People,
 // SDKs and Secrets Manager itself make UUIDs.
-func MadeByRotation(versionID string) bool { return madeByRotation.MatchString(versionID) }
+func MadeByRotation(versionID string) bool {
+	return len(versionID) == 2*sha256.Size && strings.Trim(versionID, "0123456789abcdef") == ""
+}
 
 // unfinished picks the labels that other rotations have left.
 func unfinished(labels map[string]string, own string) map[string]string {

@@ -2,11 +2,11 @@
 package runbook
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tumbler-rotation/tumbler/docs"
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // Section is one heading of the runbook and what stands below it.
@@ -18,11 +18,11 @@ type Section struct {
 // others have a dot in their names, and share a section.
 const others = "Errors of Step Functions and Lambda"
 
-var heading = regexp.MustCompile(`(?m)^##+ (.+)\n`)
+var heading = pattern.New(`(?m)^##+ (.+)\n`)
 
 // Sections are all of them, in their order.
 func Sections() (list []Section) {
-	found := heading.FindAllStringSubmatchIndex(docs.Runbook, -1)
+	found := heading().FindAllStringSubmatchIndex(docs.Runbook, -1)
 	for i, at := range found {
 		end := len(docs.Runbook)
 		if i+1 < len(found) {

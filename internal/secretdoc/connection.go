@@ -2,9 +2,10 @@ package secretdoc
 
 import (
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // credentials are a user and its password, as they stand in connection strings.
@@ -163,14 +164,14 @@ func inQuery(decode func(string) (string, error)) form {
 }
 
 // keyword is one of libpq's. Source: PostgreSQL's manual, "Connection Strings".
-var keyword = regexp.MustCompile(`^\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?:\s+|$)`)
+var keyword = pattern.New(`^\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?:[^\s'\\]|\\.)*)(?:\s+|$)`)
 
-var unescapeKeyword = regexp.MustCompile(`\\(.)`)
+var unescapeKeyword = pattern.New(`\\(.)`)
 
 func inKeywords(text string) (user, password part, ok bool) {
 	var found named
 	for at := 0; at < len(text); {
-		m := keyword.FindStringSubmatchIndex(text[at:])
+		m := keyword().FindStringSubmatchIndex(text[at:])
 		if m == nil {
 			return part{}, part{}, false
 		}
@@ -179,7 +180,7 @@ func inKeywords(text string) (user, password part, ok bool) {
 		if strings.HasPrefix(raw, "'") {
 			raw = raw[1 : len(raw)-1]
 		}
-		p.value = unescapeKeyword.ReplaceAllString(raw, "$1")
+		p.value = unescapeKeyword().ReplaceAllString(raw, "$1")
 		found.add(text[at+m[2]:at+m[3]], p)
 		at += m[1]
 	}
@@ -197,7 +198,7 @@ func keywordValue(s string) string {
 // quotes, and has the closing one doubled. Sources: Microsoft's "Connection String
 // Syntax" (ADO.NET), "SQLDriverConnect" (ODBC) and "Building the connection URL"
 // (JDBC).
-var property = regexp.MustCompile(`^\s*([^=;]*?)\s*=\s*(\{(?:[^}]|\}\})*\}|"(?:[^"]|"")*"|'(?:[^']|'')*'|[^;]*?)\s*(?:;|$)`)
+var property = pattern.New(`^\s*([^=;]*?)\s*=\s*(\{(?:[^}]|\}\})*\}|"(?:[^"]|"")*"|'(?:[^']|'')*'|[^;]*?)\s*(?:;|$)`)
 
 func inProperties(text string) (user, password part, ok bool) {
 	if !strings.Contains(text, ";") {
@@ -214,7 +215,7 @@ func inProperties(text string) (user, password part, ok bool) {
 			at++
 			continue
 		}
-		m := property.FindStringSubmatchIndex(text[at:])
+		m := property().FindStringSubmatchIndex(text[at:])
 		if m == nil {
 			return part{}, part{}, false
 		}
@@ -251,7 +252,7 @@ func propertyValue(raw string, quote *string) (string, func(string) string) {
 }
 
 // beforeAddress is go-sql-driver's form, in which nothing is encoded.
-var address = regexp.MustCompile(`^[a-z0-9]*(\([^()]*\))?/`)
+var address = pattern.New(`^[a-z0-9]*(\([^()]*\))?/`)
 
 func beforeAddress(text string) (user, password part, ok bool) {
 	slash := strings.LastIndexByte(text, '/')
@@ -260,7 +261,7 @@ func beforeAddress(text string) (user, password part, ok bool) {
 	}
 	at := strings.LastIndexByte(text[:slash], '@')
 	colon := strings.IndexByte(text, ':')
-	if at < 0 || colon < 0 || colon > at || !address.MatchString(text[at+1:]) {
+	if at < 0 || colon < 0 || colon > at || !address().MatchString(text[at+1:]) {
 		return part{}, part{}, false
 	}
 	same := func(s string) string { return s }

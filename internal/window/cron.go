@@ -2,10 +2,11 @@ package window
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // calendar is what a cron expression means. The days are said by one of days,
@@ -21,7 +22,7 @@ type calendar struct {
 
 const lastInMonth = -1
 
-var leadingZeros = regexp.MustCompile(`\b0+([0-9])`)
+var leadingZeros = pattern.New(`\b0+([0-9])`)
 
 // parseCron reads what stands between the parentheses of cron(...).
 func parseCron(inside string) (Schedule, error) {
@@ -33,7 +34,7 @@ func parseCron(inside string) (Schedule, error) {
 			"write for example cron(0 2 ? * SUN *), without spaces inside a field")
 	}
 	for i := range fields {
-		fields[i] = leadingZeros.ReplaceAllString(fields[i], "$1")
+		fields[i] = leadingZeros().ReplaceAllString(fields[i], "$1")
 	}
 	c := &calendar{}
 	if err := c.parse(fields); err != nil {

@@ -2,14 +2,15 @@ package window
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // durationPattern is what can be meant by the pattern of the API reference,
 // [0-9h]+ with 2 or 3 characters.
-var durationPattern = regexp.MustCompile(`^([0-9]{1,2})h$`)
+var durationPattern = pattern.New(`^([0-9]{1,2})h$`)
 
 // parseDuration returns the length of the schedule's windows.
 func (s Schedule) parseDuration(text string) (time.Duration, error) {
@@ -20,7 +21,7 @@ func (s Schedule) parseDuration(text string) (time.Duration, error) {
 		}
 		return time.Duration(longest) * time.Hour, nil
 	}
-	m := durationPattern.FindStringSubmatch(text)
+	m := durationPattern().FindStringSubmatch(text)
 	if m == nil {
 		return 0, refuse("duration", text, "a duration is one or two digits and h", "write whole hours, such as 3h")
 	}

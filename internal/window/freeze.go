@@ -2,9 +2,10 @@ package window
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // Freeze is the periods in which scheduled rotations do not start, such as the
@@ -34,15 +35,15 @@ func ParseFreeze(periods ...string) (Freeze, error) {
 }
 
 var (
-	spacedRange = regexp.MustCompile(`^\s*(\S+)\s*\.\.\s*`)
+	spacedRange = pattern.New(`^\s*(\S+)\s*\.\.\s*`)
 	// dateInName is how "from to until" looks where FIRST..LAST was meant; read as
 	// a name it would leave all days but one unprotected.
-	dateInName = regexp.MustCompile(`[0-9]{4}-[0-9]{2}|^\.\.`)
+	dateInName = pattern.New(`[0-9]{4}-[0-9]{2}|^\.\.`)
 )
 
 func parsePeriod(text string) (p Period, err error) {
-	dates, name, _ := strings.Cut(strings.TrimSpace(spacedRange.ReplaceAllString(text, "$1..")), " ")
-	if dateInName.MatchString(name) {
+	dates, name, _ := strings.Cut(strings.TrimSpace(spacedRange().ReplaceAllString(text, "$1..")), " ")
+	if dateInName().MatchString(name) {
 		return Period{}, refuse("freeze", text, "there is a date in the name, where it freezes nothing", freezeExample)
 	}
 	from, to, isRange := strings.Cut(dates, "..")

@@ -4,7 +4,8 @@ package awshost
 import (
 	"regexp"
 	"strings"
-	"sync"
+
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // The parts of the names. Sources: the partitions that AWS's SDKs list (aws,
@@ -16,12 +17,9 @@ const (
 	domains = `(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov|cloud\.adc-e\.uk)`
 )
 
-// Service and Region stand the other way round in China and in isolated Regions. An
-// expression is compiled when it is needed first, and not when a function starts.
+// Service and Region stand the other way round in China and in isolated Regions.
 func names(services string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^` + server + `(?:` + region + `\.` + services + `|` + services + `\.` + region + `)\.` + domains + `$`)
-	})
+	return pattern.New(`^` + server + `(?:` + region + `\.` + services + `|` + services + `\.` + region + `)\.` + domains + `$`)
 }
 
 var (

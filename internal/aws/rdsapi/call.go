@@ -20,7 +20,7 @@ const callTimeout = 15 * time.Second
 func (r Resolver) instance(ctx context.Context, id string) (*types.DBInstance, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	out, err := r.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
+	out, err := r.RDS().DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
 	if isCode(err, "DBInstanceNotFound", "DBInstanceNotFoundFault") || err == nil && len(out.DBInstances) == 0 {
 		return nil, nil
 	}
@@ -34,7 +34,7 @@ func (r Resolver) instance(ctx context.Context, id string) (*types.DBInstance, e
 func (r Resolver) cluster(ctx context.Context, id string) (*types.DBCluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	out, err := r.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
+	out, err := r.RDS().DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
 	if isCode(err, "DBClusterNotFoundFault", "DBClusterNotFound") || err == nil && len(out.DBClusters) == 0 {
 		return nil, nil
 	}
@@ -49,7 +49,7 @@ func (r Resolver) clusters(ctx context.Context) ([]types.DBCluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var all []types.DBCluster
-	for pages := rds.NewDescribeDBClustersPaginator(r.RDS, nil); pages.HasMorePages(); {
+	for pages := rds.NewDescribeDBClustersPaginator(r.RDS(), nil); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, classify(err, "rds", "DescribeDBClusters")

@@ -57,7 +57,7 @@ func (r Resolver) findProxy(ctx context.Context, host string, additional bool) (
 	defer cancel()
 	owner := ""
 	if additional {
-		for pages := rds.NewDescribeDBProxyEndpointsPaginator(r.RDS, &rds.DescribeDBProxyEndpointsInput{}); pages.HasMorePages(); {
+		for pages := rds.NewDescribeDBProxyEndpointsPaginator(r.RDS(), &rds.DescribeDBProxyEndpointsInput{}); pages.HasMorePages(); {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
 				return nil, classify(err, "rds", "DescribeDBProxyEndpoints")
@@ -69,7 +69,7 @@ func (r Resolver) findProxy(ctx context.Context, host string, additional bool) (
 			}
 		}
 	}
-	for pages := rds.NewDescribeDBProxiesPaginator(r.RDS, &rds.DescribeDBProxiesInput{}); pages.HasMorePages(); {
+	for pages := rds.NewDescribeDBProxiesPaginator(r.RDS(), &rds.DescribeDBProxiesInput{}); pages.HasMorePages(); {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, classify(err, "rds", "DescribeDBProxies")
@@ -88,7 +88,7 @@ func (r Resolver) behind(ctx context.Context, name string) (Endpoint, error) {
 	call, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	var instance string
-	for pages := rds.NewDescribeDBProxyTargetsPaginator(r.RDS, &rds.DescribeDBProxyTargetsInput{DBProxyName: &name}); pages.HasMorePages(); {
+	for pages := rds.NewDescribeDBProxyTargetsPaginator(r.RDS(), &rds.DescribeDBProxyTargetsInput{DBProxyName: &name}); pages.HasMorePages(); {
 		page, err := pages.NextPage(call)
 		if err != nil {
 			return Endpoint{}, classify(err, "rds", "DescribeDBProxyTargets")

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -38,13 +39,17 @@ type Redshift interface {
 // there should be), AccessDenied, Throttled, ServiceUnavailable and
 // DatabaseUnavailable (it has no endpoint yet).
 type Resolver struct {
-	RDS      RDS      // Required.
-	Redshift Redshift // Required for Redshift's secrets only.
+	RDS      func() RDS      // Required.
+	Redshift func() Redshift // Required for Redshift's secrets only.
 }
 
-// For returns a Resolver for an account and Region.
+// For returns a Resolver for an account and Region. Most secrets need neither client, so
+// that they are not made when a function starts.
 func For(cfg aws.Config) Resolver {
-	return Resolver{RDS: rds.NewFromConfig(cfg), Redshift: redshift.NewFromConfig(cfg)}
+	return Resolver{
+		RDS:      sync.OnceValue(func() RDS { return rds.NewFromConfig(cfg) }),
+		Redshift: sync.OnceValue(func() Redshift { return redshift.NewFromConfig(cfg) }),
+	}
 }
 
 // Endpoint is where a database is, in the words of a secret's document.
@@ -112,7 +117,7 @@ func (r Resolver) redshiftEndpoint(ctx context.Context, arn string) (Endpoint, e
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	id := arn[strings.LastIndex(arn, ":")+1:] // the API takes names only
-	out, err := r.Redshift.DescribeClusters(ctx, &redshift.DescribeClustersInput{ClusterIdentifier: &id})
+	out, err := r.Redshift().DescribeClusters(ctx, &redshift.DescribeClustersInput{ClusterIdentifier: &id})
 	if isCode(err, "ClusterNotFound", "ClusterNotFoundFault") || err == nil && len(out.Clusters) == 0 {
 		return Endpoint{}, missing(arn)
 	}

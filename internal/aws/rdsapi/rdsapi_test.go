@@ -73,14 +73,15 @@ func newCloud(t *testing.T) *cloud {
 	credentials := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: account, SecretAccessKey: "x"}, nil
 	})
-	c.RDS = awsrds.New(awsrds.Options{
+	rds := awsrds.New(awsrds.Options{
 		Region: region, Credentials: credentials, HTTPClient: &c.http, RetryMaxAttempts: 1,
 		BaseEndpoint: aws.String("http://localhost"),
 	})
-	c.Redshift = awsredshift.New(awsredshift.Options{
+	redshift := awsredshift.New(awsredshift.Options{
 		Region: region, Credentials: credentials, HTTPClient: &c.http, RetryMaxAttempts: 1,
 		BaseEndpoint: aws.String("http://localhost"),
 	})
+	c.RDS, c.Redshift = func() rdsapi.RDS { return rds }, func() rdsapi.Redshift { return redshift }
 	return c
 }
 

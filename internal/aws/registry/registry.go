@@ -10,13 +10,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"regexp"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler"
 	"github.com/aws/aws-sdk-go-v2/service/scheduler/types"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
@@ -71,12 +71,12 @@ func scheduleNames(secretID string) []string {
 }
 
 // suffix is what Secrets Manager adds to a name to make the ARN.
-var suffix = regexp.MustCompile(`-[0-9A-Za-z]{6}$`)
+var suffix = pattern.New(`-[0-9A-Za-z]{6}$`)
 
 // identifiers are the ways to write a secret in rotations.yaml, likeliest first.
 func identifiers(secretARN, secretName string) []string {
 	var ids []string
-	for _, id := range []string{secretName, secretARN, suffix.ReplaceAllString(secretARN, "")} {
+	for _, id := range []string{secretName, secretARN, suffix().ReplaceAllString(secretARN, "")} {
 		if id != "" && (len(ids) == 0 || ids[len(ids)-1] != id) {
 			ids = append(ids, id)
 		}

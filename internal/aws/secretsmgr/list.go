@@ -3,7 +3,6 @@ package secretsmgr
 import (
 	"context"
 	"maps"
-	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 var _ fleet.Lister = (*Client)(nil)
@@ -37,7 +37,7 @@ func (c *Client) List(ctx context.Context, s fleet.Selection, each func(fleet.Se
 
 // filterValue is what ListSecrets accepts as a filter's value; a leading ! would
 // negate it (API reference, "Filter").
-var filterValue = regexp.MustCompile(`^[a-zA-Z0-9 :_@/+=.-][a-zA-Z0-9 :_@/+=.!-]*$`)
+var filterValue = pattern.New(`^[a-zA-Z0-9 :_@/+=.-][a-zA-Z0-9 :_@/+=.!-]*$`)
 
 // maxFilters is ListSecrets' limit.
 const maxFilters = 10
@@ -45,7 +45,7 @@ const maxFilters = 10
 func filters(s fleet.Selection) []types.Filter {
 	var list []types.Filter
 	add := func(key types.FilterNameStringType, value string) {
-		if len(list) < maxFilters && len(value) <= 512 && filterValue.MatchString(value) {
+		if len(list) < maxFilters && len(value) <= 512 && filterValue().MatchString(value) {
 			list = append(list, types.Filter{Key: key, Values: []string{value}})
 		}
 	}

@@ -2,9 +2,10 @@ package mysql
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
 // dialect is the product and version of a server.
@@ -13,7 +14,7 @@ type dialect struct {
 	version [3]int
 }
 
-var versionPattern = regexp.MustCompile(`^(\d+)\.(\d+)\.(\d+)`)
+var versionPattern = pattern.New(`^(\d+)\.(\d+)\.(\d+)`)
 
 // parseVersion reads the result of VERSION(), such as "8.0.36",
 // "10.11.14-MariaDB-log" or "5.5.5-10.6.12-MariaDB".
@@ -22,7 +23,7 @@ func parseVersion(text string) (dialect, error) {
 	if d.mariadb {
 		text = strings.TrimPrefix(text, "5.5.5-") // for replicas that know MySQL only
 	}
-	m := versionPattern.FindStringSubmatch(text)
+	m := versionPattern().FindStringSubmatch(text)
 	if m == nil {
 		return dialect{}, errAnswer
 	}

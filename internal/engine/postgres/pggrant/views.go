@@ -3,6 +3,7 @@ package pggrant
 import (
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
@@ -46,10 +47,10 @@ var objects = []object{
 // and on those of the whole server, for [Parse]. It begins with the dependencies
 // of roles, which are indexed, so that it does not read every object's list.
 func PostgresSQL(accounts ...string) string {
-	return strings.ReplaceAll(template, "NAMES", pgwire.Names(accounts...))
+	return strings.ReplaceAll(template(), "NAMES", pgwire.Names(accounts...))
 }
 
-var template = func() string {
+var template = sync.OnceValue(func() string {
 	var parts []string
 	for _, o := range objects {
 		parts = append(parts, o.sql())
@@ -61,7 +62,7 @@ var template = func() string {
 		"AND (d.dbid {=} 0 OR d.dbid {=} (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname {=} pg_catalog.current_database()))) " +
 		"SELECT who.rolname, g.kind, g.owner, g.schema, g.object, g.args, g.col, g.privilege, g.grantable, g.owned FROM (" +
 		strings.Join(parts, " UNION ALL ") + ") g (grantee, kind, owner, schema, object, args, col, privilege, grantable, owned) JOIN who ON who.oid {=} g.grantee")
-}()
+})
 
 func (o object) sql() string {
 	schema, join, args, only := "''", "", "''", ""

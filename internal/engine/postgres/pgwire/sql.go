@@ -2,7 +2,6 @@ package pgwire
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,14 +17,29 @@ import (
 // every transaction begins with the path pinned, and the statements say the
 // schema of each relation, function, operator and type that they use.
 
-// operator is an operator between braces.
-var operator = regexp.MustCompile(`\{([-+*/<>=~!@#%^&|]+)\}`)
-
 // Operators spells out where the operators of a statement come from: {=} becomes
 // OPERATOR(pg_catalog.=). It is for constant text, before names are put into it.
 // IN, LIKE, BETWEEN, NULLIF, IS DISTINCT FROM and JOIN USING look operators up
 // along the path, too, and cannot be spelt out: statements do without them.
-func Operators(sql string) string { return operator.ReplaceAllString(sql, "OPERATOR(pg_catalog.$1)") }
+// It is no regular expression, because it runs when a function starts.
+func Operators(sql string) string {
+	var spelt strings.Builder
+	for {
+		before, after, found := strings.Cut(sql, "{")
+		spelt.WriteString(before)
+		if !found {
+			return spelt.String()
+		}
+		symbol, rest, closed := strings.Cut(after, "}")
+		if !closed || symbol == "" || strings.Trim(symbol, "-+*/<>=~!@#%^&|") != "" {
+			spelt.WriteByte('{') // of an array or an expression
+			sql = after
+			continue
+		}
+		spelt.WriteString("OPERATOR(pg_catalog." + symbol + ")")
+		sql = rest
+	}
+}
 
 // Identifier quotes a name.
 func Identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
