@@ -194,7 +194,7 @@ func TestNeedsAttention(t *testing.T) {
 	w.noPending()
 }
 
-// The restore itself cannot run at all: the state machine writes the alert.
+// Restore cannot find out anything, for as long as it is tried.
 func TestGivesUp(t *testing.T) {
 	w := newWorld(t)
 	w.sandbox.Intercept(both(sinceReady(denied("finishsecret", "UpdateSecretVersionStage")), failing("restore", "DescribeSecret", "InternalServiceError")))

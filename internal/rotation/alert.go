@@ -69,7 +69,7 @@ func (r run) alert(e Ending, did string) string {
 	l.add("What to do", cmp.Or(r.advice, advice[e.Outcome]))
 	l.add("Advice", strings.Join(e.Event.Advice, ". "))
 	l.add("Explained", explained(e.Error))
-	if e.Outcome == NeedsAttention {
+	if e.Outcome == NeedsAttention && e.Event.Applications == atRisk {
 		l.add("Runbook", r.runbookLine(cannotLogIn))
 	} else {
 		l.add("Runbook", r.runbookLine(e.Error))
@@ -159,13 +159,16 @@ func effect(outcome Outcome, affected string) string {
 	if outcome == RestoredCleanly && affected == restored {
 		return "The rotation failed and was undone. AWSCURRENT logs in again; it was refused for a time, or may have been."
 	}
+	if outcome == NeedsAttention && affected == notChanged {
+		return "The rotation failed before it had gone to the database, and AWS did not answer when it was to be undone."
+	}
 	return effects[outcome]
 }
 
 var effects = map[Outcome]string{
 	AlreadyRotating: "This rotation stepped back for another one and changed nothing.",
 	WindowClosed:    "The secret was not rotated: its rotation window is closed.",
-	Refused:         "The secret was not rotated: it cannot be as it stands. Nothing was changed.",
+	Refused:         "The secret was not rotated: it cannot be as it stands. Nothing that applications use was changed.",
 	RestoredCleanly: "The rotation failed and was undone. AWSCURRENT logs in: applications are unaffected.",
 	NeedsAttention:  "The rotation failed and AWSCURRENT may not log in: applications may be unable to connect.",
 	CutShort:        "The rotation was cut short: it neither finished nor put things right.",

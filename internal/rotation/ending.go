@@ -125,8 +125,9 @@ type Event struct {
 	Execution    string    `json:"execution"`
 	VersionID    string    `json:"versionId,omitempty"`
 	Trigger      Trigger   `json:"trigger,omitzero"`
-	Step         string    `json:"step,omitempty"`  // the state that failed
-	Error        string    `json:"error,omitempty"` // its error name
+	Step         string    `json:"step,omitempty"`         // the state that failed
+	Error        string    `json:"error,omitempty"`        // its error name
+	RestoreError string    `json:"restoreError,omitempty"` // that of Restore, when it could not prove that AWSCURRENT works
 	StartedAt    time.Time `json:"startedAt"`
 	EndedAt      time.Time `json:"endedAt"`
 
@@ -258,6 +259,22 @@ func (r run) rotatedAfterAll(in RestoreInput, s settlement) Ending {
 func (r run) notChanged(failure Failure, did string) Ending {
 	e := r.end(outcomeFor(fault.Code(failure.Error), Refused), failure, did)
 	e.Alert = !r.toldAtTheKeyboard(fault.Code(failure.Error))
+	return e
+}
+
+// leftBehind describes a rotation that has not gone to the database, and of which
+// nobody could find out what it has left in the secret.
+func (r run) leftBehind(failure Failure, err error) Ending {
+	why := fault.From(err)
+	r.applications = notChanged
+	return r.needsAttention(failure, why, "could not look for what this rotation has left in the secret ("+why.Error()+"). The next one takes it over or off; no step had gone to the database.")
+}
+
+// needsAttention describes a rotation after which Restore failed for good.
+func (r run) needsAttention(failure Failure, why *fault.Error, did string) Ending {
+	e := r.end(NeedsAttention, failure, did)
+	e.Cause += ". Then restoring failed with " + why.Error()
+	e.Event.RestoreError = string(why.Code)
 	return e
 }
 

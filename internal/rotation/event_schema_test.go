@@ -36,7 +36,7 @@ func TestEventsFollowTheirSchema(t *testing.T) {
 	}
 	announced := []rotation.Outcome{rotation.Rotated, rotation.AlreadyRotating, rotation.WindowClosed, rotation.Refused, rotation.RestoredCleanly, rotation.NeedsAttention}
 	full := rotation.Event{
-		Outcome: rotation.Rotated, SecretARN: "arn", Applications: "unaffected", Execution: "arn", VersionID: "v", Step: "s", Error: "e",
+		Outcome: rotation.Rotated, SecretARN: "arn", Applications: "unaffected", Execution: "arn", VersionID: "v", Step: "s", Error: "e", RestoreError: "r",
 		Trigger:   rotation.Trigger{Source: rotation.SourceSchedule, ScheduledAt: new(noon), Reason: "r"},
 		StartedAt: noon, EndedAt: noon.Add(time.Second), Changes: []string{"c"}, Recovered: true, StaleKeys: []string{"url"}, Advice: []string{"a"}, Healed: true,
 		ReplicaLagMs: new(int64(1)), ReplicasBehind: []string{"eu-west-1"}, CredentialGapMs: new(int64(1)), CredentialGapAtMostMs: new(int64(1)),
@@ -72,7 +72,7 @@ func TestEventsFollowTheirSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name := range doc.(map[string]any)["properties"].(map[string]any) {
-		if _, ok := fields[name]; !ok && name != "restoreError" && name != "superuser" { // which only the state machine adds
+		if _, ok := fields[name]; !ok && name != "superuser" { // which only the state machine adds
 			t.Errorf("no event has a field %s", name)
 		}
 	}

@@ -71,14 +71,18 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 		return r.reconcile(ctx, end, in)
 	case in.triedAgain(err):
 		return Ending{}, err
+	case fault.CodeOf(err).Retryable():
+		return end.leftBehind(in.Failure, err), nil
 	case err != nil:
 		return end.notChanged(in.Failure, "nothing: no step had gone to the database."), nil
 	}
 	did, err := r.stepBack(ctx, in.Plan, secret.Labels)
-	if in.triedAgain(err) {
+	switch {
+	case in.triedAgain(err):
 		return Ending{}, err
-	}
-	if err != nil {
+	case fault.CodeOf(err).Retryable():
+		return end.leftBehind(in.Failure, err), nil
+	case err != nil:
 		did = "could not take its labels off (" + fault.From(err).Error() + "), which the next rotation will do."
 	}
 	return end.notChanged(in.Failure, did), nil
@@ -216,5 +220,5 @@ func (r Restore) unproven(end run, in RestoreInput, err error, did ...string) (E
 	}
 	why := fault.From(err)
 	did = append(did, fmt.Sprintf("could not prove that AWSCURRENT works (%s), so it kept every label: AWSPENDING may be the only password that works", why.Error()))
-	return end.end(NeedsAttention, in.Failure, sentence(did)), nil
+	return end.needsAttention(in.Failure, why, sentence(did)), nil
 }

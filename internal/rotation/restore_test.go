@@ -129,8 +129,13 @@ func TestRestoreEndsAtItsLastAttempt(t *testing.T) {
 				}
 				want := rotation.RestoredCleanly
 				switch {
-				case at == "CreateSecret":
+				case at == "CreateSecret" && !asked:
 					want = rotation.Refused
+				case at == "CreateSecret":
+					want = rotation.NeedsAttention
+					if e.Event.Applications != "not changed" || e.Severity != "warning" {
+						t.Errorf("%s of %s: %s, applications are %s", code, fails, e.Severity, e.Event.Applications)
+					}
 				case fails != "MoveLabel":
 					want = rotation.NeedsAttention
 				}
