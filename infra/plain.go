@@ -155,12 +155,11 @@ func parametrised(src []byte, keys map[string]string) ([]byte, error) {
 	if err := json.Unmarshal(src, &template); err != nil {
 		return nil, err
 	}
+	template = withParameters(template).(map[string]any)
 	resources, ok := template["Resources"].(map[string]any)
 	if !ok {
 		return nil, errors.New("the template has no resources")
 	}
-	template = withParameters(template).(map[string]any)
-	resources = template["Resources"].(map[string]any)
 	values := map[string]any{}
 	declared := map[string]any{
 		"CodeBucket": map[string]any{"Type": "String", "Description": "S3 bucket, of this Region, in which the folder functions of the release lies"},

@@ -324,6 +324,51 @@ func TestSecondPassword(t *testing.T) {
 	})
 }
 
+// A server may begin each session with a limit of rows. Whoever is told of one account
+// of several changes one, and leaves the others with the old password.
+func TestAllAccountsOnAServerThatCutsAnswers(t *testing.T) {
+	for _, p := range []product{mariaDB, mysql56, mysql9} {
+		t.Run(p.name, func(t *testing.T) {
+			s := p.own(t, "cut answers", nil)
+			s.super = s.master(t)
+			user, old := s.user(t)
+			hosts := []string{"%", "10.1.%", "127.0.0.1"}
+			for _, host := range hosts[1:] {
+				s.Quietly("CREATE USER " + dbtest.MySQLText(user) + "@" + dbtest.MySQLText(host) + " IDENTIFIED BY " + dbtest.MySQLText(old.Reveal()))
+			}
+			stored := func() (different map[string]bool) {
+				column := "authentication_string"
+				if s.name == mysql56.name {
+					column = "Password"
+				}
+				different = map[string]bool{}
+				for _, row := range s.Exec("SELECT HEX(" + column + ") FROM mysql.user WHERE User = " + dbtest.MySQLText(user)) {
+					different[row[0]] = true
+				}
+				return different
+			}
+			before := stored()
+			s.Exec("SET GLOBAL sql_select_limit = 1")
+			change := engine.PasswordChange{User: user, Password: dbtest.Password(), OwnSession: s.open(t, s.Document(user, old)), Known: []redact.String{old}}
+			n, err := s.open(t, s.super).(engine.PasswordChanger).ChangePassword(t.Context(), change)
+			cloned := s.rotate(t, user, dbtest.Password(), true)
+			s.Exec("SET GLOBAL sql_select_limit = DEFAULT")
+			s.Exec("SET SESSION sql_select_limit = DEFAULT")
+			if err != nil || n != len(hosts) {
+				t.Errorf("changed %d accounts of %d: %v", n, len(hosts), err)
+			}
+			for hash := range stored() {
+				if before[hash] {
+					t.Error("an account has kept its password")
+				}
+			}
+			if got := s.Exec("SELECT COUNT(*) FROM mysql.user WHERE User = " + dbtest.MySQLText(user+"_clone")); got[0][0] != "3" {
+				t.Errorf("the clone has %s accounts: %+v", got[0][0], cloned)
+			}
+		})
+	}
+}
+
 // KeepPrevious: the password before is accepted until the next change, whichever way
 // and however often an attempt is made.
 func TestKeepPrevious(t *testing.T) {

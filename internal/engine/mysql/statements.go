@@ -16,9 +16,11 @@ const (
 // prepareSQL makes quoting the same everywhere: in strings only the quote
 // itself is special, backticks quote identifiers, and the server quotes all
 // identifiers that it shows. MySQL from 8.0.17 on shows hashes in hexadecimal;
-// others skip that comment. It also bounds how long a statement may wait.
+// others skip that comment. It also bounds how long a statement may wait, and takes
+// off a limit of rows that a server may begin its sessions with: of several accounts it
+// would show one.
 func (d dialect) prepareSQL() string {
-	sql := fmt.Sprintf("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, lock_wait_timeout = %d, innodb_lock_wait_timeout = %[1]d", lockTimeout)
+	sql := fmt.Sprintf("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, lock_wait_timeout = %d, innodb_lock_wait_timeout = %[1]d", lockTimeout)
 	if d.mariadb {
 		return sql + fmt.Sprintf(", max_statement_time = %d", statementTimeout)
 	}

@@ -1,5 +1,5 @@
 SELECT VERSION(), CURRENT_USER();
-SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, lock_wait_timeout = 2, innodb_lock_wait_timeout = 2 /*!80017 , print_identified_with_as_hex = 1 */;
+SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, lock_wait_timeout = 2, innodb_lock_wait_timeout = 2 /*!80017 , print_identified_with_as_hex = 1 */;
 SET SESSION wait_timeout = 2;
 SELECT GET_LOCK('tumbler.7baaf849466dec52310f1f82455c6514', 12);
 SET SESSION wait_timeout = DEFAULT, @tumbler = RELEASE_LOCK('tumbler.7baaf849466dec52310f1f82455c6514');
