@@ -66,7 +66,7 @@ chaos: servers ## Break rotations in every place on every database (CHAOS="-seed
 
 .PHONY: opinions
 opinions: node_modules/.installed ## Run the workflow and the functions on other people's Step Functions
-	@go test $(PATIENCE) -count=1 -v ./proof/secondopinion | grep -e agrees -e '^ok' -e '^---' -e SKIP -e FAIL -e moto
+	@TUMBLER_OPINIONS=all go test $(PATIENCE) -count=1 -v ./proof/secondopinion | grep -e agrees -e '^ok' -e '^---' -e SKIP -e FAIL -e moto
 
 .PHONY: engines
 engines: servers ## Run the engines' tests and list what ran on which server

@@ -93,6 +93,9 @@ func localStepFunctions(w *world) interpreter {
 // moto is the Python package's Step Functions, whose interpreter is LocalStack's: the
 // API, too, and the distributed Map.
 func moto(w *world) interpreter {
+	if os.Getenv("TUMBLER_OPINIONS") != "all" {
+		w.Skip("moto is asked by make opinions: it takes half a minute of the quarter of an hour that make test may take")
+	}
 	if why := hasMoto(w.T); why != "" {
 		w.Skipf("python3 has no moto with its Step Functions: pip install 'moto[server,stepfunctions]'\n%s", why)
 	}
