@@ -97,6 +97,8 @@ rollback: ## Deploy an earlier source again, with rotations.yaml as it is (TO=TA
 
 .PHONY: release
 release: node_modules/.installed ## Make a release in dist: the CLI, what is deployed, checksums
+	@$(MAKE) --no-print-directory lambdas ARCH=arm64
+	@$(MAKE) --no-print-directory lambdas ARCH=x86_64
 	@go run ./scripts/release
 
 .PHONY: lambdas

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -198,8 +197,6 @@ func parametrised(src []byte, keys map[string]string) ([]byte, error) {
 	return append(made, '\n'), err
 }
 
-var subbed = regexp.MustCompile(`\$\{`)
-
 // withParameters is a value with the parameters in it.
 func withParameters(value any) any {
 	switch v := value.(type) {
@@ -223,14 +220,15 @@ func withParameters(value any) any {
 		}
 		return made
 	case string:
-		text := subbed.ReplaceAllString(v, "$${!")
+		literal := strings.ReplaceAll(v, "${", "${!")
+		text := literal
 		for _, p := range parameters {
 			if v == p.stands {
 				return map[string]any{"Ref": p.name}
 			}
 			text = strings.ReplaceAll(text, p.stands, "${"+p.name+"}")
 		}
-		if text != subbed.ReplaceAllString(v, "$${!") {
+		if text != literal {
 			return map[string]any{"Fn::Sub": text}
 		}
 	}

@@ -177,20 +177,14 @@ func (r release) bill(binary string) ([]byte, error) {
 	return os.ReadFile(to)
 }
 
-// bundles are what is deployed, by architecture: a template, and the functions' code where
-// it is looked for.
+// bundles are what is deployed, by architecture: a template, and the functions' code, which
+// make has compiled, where it is looked for.
 func (r release) bundles() error {
 	made, err := os.MkdirTemp("", "tumbler-release-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(made)
-	for arch, goarch := range map[string]string{"arm64": "arm64", "x86_64": "amd64"} {
-		fmt.Printf("    functions for %s\n", arch)
-		if err := build(arch, goarch); err != nil {
-			return err
-		}
-	}
 	fmt.Println("    templates")
 	if err := goRun([]string{"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20"}, "run", "./infra", "plain", made); err != nil {
 		return err
@@ -201,30 +195,6 @@ func (r release) bundles() error {
 		}
 	}
 	return nil
-}
-
-// build compiles the functions as a deployment does.
-func build(arch, goarch string) error {
-	to := filepath.Join("build", "lambda", arch)
-	fresh := filepath.Join(to, ".new")
-	if err := os.MkdirAll(fresh, 0o755); err != nil {
-		return err
-	}
-	err := goRun([]string{"GOOS=linux", "GOARCH=" + goarch, "CGO_ENABLED=0"},
-		"build", "-trimpath", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -buildid=", "-o", fresh+"/", "./functions/...")
-	if err != nil {
-		return err
-	}
-	binaries, err := os.ReadDir(fresh)
-	for _, b := range binaries {
-		if err == nil {
-			err = os.MkdirAll(filepath.Join(to, b.Name()), 0o755)
-		}
-		if err == nil {
-			err = os.Rename(filepath.Join(fresh, b.Name()), filepath.Join(to, b.Name(), "bootstrap"))
-		}
-	}
-	return err
 }
 
 func (r release) bundle(made, arch string) error {

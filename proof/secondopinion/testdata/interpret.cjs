@@ -3,32 +3,13 @@
 // "output" | "error", "cause"}. What a Task state does is asked for at the URL.
 'use strict';
 
-// The package wants Node 22.
-Promise.withResolvers ??= function () {
-  let resolve, reject;
-  const promise = new Promise((yes, no) => { resolve = yes; reject = no; });
-  return { promise, resolve, reject };
-};
-
-const { StateMachine } = require('aws-local-stepfunctions');
-
-class TaskError extends Error {
-  constructor(name, cause) {
-    super(cause);
-    this.name = name;
-  }
-}
-
-function every(states) {
-  return Object.entries(states).flatMap(([name, state]) =>
-    [[name, state], ...every(state.ItemProcessor?.States ?? {}), ...(state.Branches ?? []).flatMap((b) => every(b.States))]);
-}
+const { StateMachine, TaskError, everyState } = require('../../../statemachine/testdata/local.cjs');
 
 async function execute(job, machine, name, input) {
   const definition = job.definitions[machine];
   const execution = machine.replace(':stateMachine:', ':execution:') + ':' + name;
   const handlers = {};
-  for (const [state, { Type, Resource }] of every(definition.States)) {
+  for (const [state, { Type, Resource }] of everyState(definition.States)) {
     if (Type !== 'Task') continue;
     handlers[state] = async (given) => {
       if (Resource.startsWith('arn:aws:states:::states:startExecution.sync')) {
