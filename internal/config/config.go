@@ -133,7 +133,8 @@ type Rotation struct {
 	// RecoverPassword lets the superuser reset a password that is lost. Optional.
 	RecoverPassword bool `yaml:"recoverPassword"`
 	// KeepPrevious has the database accept the password before as well, until the
-	// next rotation. Optional; single-user, MySQL from 8.0.14 on.
+	// next rotation. Optional; single-user, MySQL from 8.0.14 on,
+	// Oracle from 19.12 on with a profile that has a PASSWORD_ROLLOVER_TIME.
 	KeepPrevious bool `yaml:"keepPrevious"`
 	// SeparateOwnership makes a clone own what it creates. Optional;
 	// alternating-users, PostgreSQL.

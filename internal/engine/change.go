@@ -7,8 +7,12 @@ import (
 )
 
 // PasswordChanger is implemented by sessions of servers on which one name may be
-// several accounts, or an account may have two passwords (MySQL).
+// several accounts (MySQL), or an account may have two passwords (MySQL, Oracle).
 type PasswordChanger interface {
+	// Namesakes reports whether one name may be several accounts, of which a session of
+	// the user sees and changes one.
+	Namesakes() bool
+
 	// ChangePassword is [Session].SetPassword with more to say. It returns how many
 	// accounts it has changed: none when c.OwnSession is given and its account's password
 	// cannot be set by another user. Codes: those of SetPassword.

@@ -23,7 +23,7 @@ func (a attempt) setPassword(ctx context.Context, session engine.Session, doc se
 		return session.SetPassword(commit(ctx), doc.Username, doc.Password)
 	}
 	change := engine.PasswordChange{User: doc.Username, Password: doc.Password, KeepPrevious: keepPrevious}
-	if a.plan.RecoverPassword {
+	if a.plan.RecoverPassword && own.Namesakes() {
 		accounts, err := a.setPasswords(ctx, session, change)
 		if err != nil || accounts > 0 {
 			return err

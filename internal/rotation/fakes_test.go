@@ -147,6 +147,7 @@ type server struct {
 	cannot  error // what becomes of SetPassword
 	log     []string
 	away    bool // it cannot be reached
+	two     bool // it keeps two passwords of an account, which is one by its name
 
 	onConnect func(password string) // called after a login was answered. Optional.
 }
@@ -174,7 +175,25 @@ func (s *server) Connect(_ context.Context, doc secretdoc.Document) (engine.Sess
 	if answer != "" {
 		return nil, fault.New(answer, "logging in to "+doc.Host, "")
 	}
+	if s.two {
+		return &keeper{loggedIn{server: s}}, nil
+	}
 	return &loggedIn{server: s}, nil
+}
+
+// keeper is a session of a server like Oracle.
+type keeper struct{ loggedIn }
+
+func (k *keeper) Namesakes() bool { return false }
+
+// ChangePassword keeps what was accepted where it is asked to.
+func (k *keeper) ChangePassword(ctx context.Context, c engine.PasswordChange) (int, error) {
+	before := maps.Clone(k.server.answers)
+	err := k.SetPassword(ctx, c.User, c.Password)
+	if err == nil && c.KeepPrevious {
+		maps.Copy(k.server.answers, before)
+	}
+	return 1, err
 }
 
 type loggedIn struct {

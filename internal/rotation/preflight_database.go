@@ -129,7 +129,8 @@ func (f *inspection) checkSuperuser(ctx context.Context) (finding, error) {
 		return found("none is needed")
 	}
 	message, err := f.openSuperuser(ctx)
-	_, always := f.session.(engine.PasswordChanger)
+	changer, always := f.session.(engine.PasswordChanger)
+	always = always && changer.Namesakes()
 	if err != nil && f.session != nil && !always && f.plan.Strategy != AlternatingUsers {
 		why := fault.From(err)
 		return finding{"not needed now, and useless if the password were lost: " + why.Op, why.Hint, false}, nil
@@ -159,9 +160,9 @@ func (f *inspection) checkPrivileges(ctx context.Context) (finding, error) {
 	if session == nil {
 		session = f.admin // of a single user whose password is lost
 	}
-	if _, ok := session.(engine.PasswordChanger); !ok && f.plan.KeepPrevious {
+	if changer, ok := session.(engine.PasswordChanger); !ok && f.plan.KeepPrevious {
 		return finding{}, keepsOne(f.current)
-	} else if ok && f.session != nil && f.admin != nil { // as in setPassword
+	} else if ok && changer.Namesakes() && f.session != nil && f.admin != nil { // as in setPassword
 		session, request.OwnSession = f.admin, f.session
 	}
 	if f.plan.Strategy == AlternatingUsers {

@@ -40,7 +40,8 @@ type Request struct {
 
 	// KeepPrevious has the database accept a single user's password until the next
 	// rotation, too, so that no login is refused: where the server keeps two (MySQL
-	// from 8.0.14 on). Whoever knows a password that has leaked can use it until then.
+	// from 8.0.14 on, and Oracle from 19.12 on, for as long as the user's profile says).
+	// Whoever knows a password that has leaked can use it until then.
 	KeepPrevious bool `json:"keepPrevious,omitempty"`
 
 	// SeparateOwnership makes the clone of a pair an account in its own right, which

@@ -148,6 +148,28 @@ func TestRestoreEndsAtItsLastAttempt(t *testing.T) {
 	}
 }
 
+// A server that keeps two passwords accepts both, and a profile that admits no password
+// twice refuses to set AWSCURRENT's back. It may be accepted for a time only: a person has to
+// look, and no label may go. Without the other one the refusal says nothing.
+func TestRestoreOfASecondPassword(t *testing.T) {
+	for _, both := range []bool{true, false} {
+		v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}, cannot: fault.New(fault.PasswordRejected, "it was used before", "")}
+		if both {
+			s.answers["pending"] = ""
+		}
+		v.stored(document("pending"))
+		want := rotation.RestoredCleanly
+		if both {
+			want = rotation.NeedsAttention
+		}
+		e, _, err := restore(t, v, s, failedAt(v, "TestSecret"))
+		kept := v.labels[rotation.Pending] == own && v.labels[rotation.Hold(own)] == own
+		if err != nil || e.Outcome != want || kept != both || strings.Contains(e.Message, "it was used before") != both {
+			t.Errorf("both accepted %t: %s, %v, labels %v\n%s", both, e.Outcome, err, v.labels, e.Message)
+		}
+	}
+}
+
 // Only a wrong password is ever repaired. Whatever else is wrong with an account,
 // somebody has decided it, and the superuser least of all may undo it.
 func TestRestoreLeavesAccountsAlone(t *testing.T) {

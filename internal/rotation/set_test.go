@@ -61,6 +61,32 @@ func TestSetOrderOfLogins(t *testing.T) {
 	}
 }
 
+// Where a name is one account, its user changes it, also where there is a superuser, whose
+// secret is not read (and would be refused). With keepPrevious nothing is refused
+// meanwhile, and there is no time from which on it would be.
+func TestSetKeepsPrevious(t *testing.T) {
+	for _, keep := range []bool{true, false} {
+		v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}, two: true}
+		plan := planned(v)
+		plan.KeepPrevious, plan.RecoverPassword, plan.SuperuserSecretID = keep, true, "prod/admin"
+		v.stored(document("pending"))
+		got, err := set(t, v, s, plan)
+		if err != nil || (got.ChangedAt == nil) != keep {
+			t.Errorf("keepPrevious %t: %+v, %v", keep, got, err)
+		}
+		if _, accepted := s.answers["current"]; accepted != keep {
+			t.Errorf("keepPrevious %t: the server answers %v", keep, s.answers)
+		}
+	}
+	v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}}
+	plan := planned(v)
+	plan.KeepPrevious = true
+	v.stored(document("pending"))
+	if _, err := set(t, v, s, plan); !fault.Is(err, fault.InvalidRequest) {
+		t.Errorf("a server that keeps one password: %v", err)
+	}
+}
+
 // Nothing is tried on a database that the secret does not clearly name.
 func TestSetTouchesNothing(t *testing.T) {
 	for name, tc := range map[string]struct {

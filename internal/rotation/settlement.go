@@ -161,8 +161,13 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 	switch {
 	case err != nil && (s.refused || fault.CodeOf(err).Retryable()):
 		return false, err
-	case err != nil:
-		return s.waitAndTry(ctx) // a user that may not set this password
+	case err != nil: // a user that may not set this password
+		settled, tried := s.waitAndTry(ctx)
+		if tried == nil && s.keep && fault.Is(err, fault.PasswordRejected) {
+			// It is the second of two, which a server may keep for a time only (Oracle).
+			return false, err
+		}
+		return settled, tried
 	}
 	if s.refused {
 		s.say("set the password back to AWSCURRENT's")

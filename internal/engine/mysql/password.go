@@ -13,6 +13,9 @@ import (
 
 var _ engine.PasswordChanger = (*session)(nil)
 
+// Namesakes implements [engine.PasswordChanger]: an account is a name and a host.
+func (s *session) Namesakes() bool { return true }
+
 // SetPassword implements [engine.Session]. Another user's password is changed in
 // all accounts of that name.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {

@@ -60,22 +60,29 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 // The password comes last: when the rights cannot be brought level the clone
 // keeps the one that it had.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
-	original, err := parseName("user", r.Original)
+	c, err := s.cloning(r)
 	if err != nil {
 		return engine.CloneResult{}, err
-	}
-	clone, err := parseName("user", r.Clone)
-	if err != nil {
-		return engine.CloneResult{}, err
-	}
-	c := &cloning{
-		session: s, original: original, clone: clone, request: r,
-		op: fmt.Sprintf("making user %q level with %q on %s", clone, original, s.target),
 	}
 	if err := c.ensure(ctx); err != nil {
 		return engine.CloneResult{}, err
 	}
 	return c.result, nil
+}
+
+func (s *session) cloning(r engine.CloneRequest) (*cloning, error) {
+	original, err := parseName("user", r.Original)
+	if err != nil {
+		return nil, err
+	}
+	clone, err := parseName("user", r.Clone)
+	if err != nil {
+		return nil, err
+	}
+	return &cloning{
+		session: s, original: original, clone: clone, request: r,
+		op: fmt.Sprintf("making user %q level with %q on %s", clone, original, s.target),
+	}, nil
 }
 
 // cloning is one EnsureClone.
@@ -85,6 +92,16 @@ type cloning struct {
 	original, clone identifier
 	request         engine.CloneRequest
 	result          engine.CloneResult
+
+	dry bool // notes what it would change, and changes nothing
+}
+
+// exec runs a statement that changes something, unless it is only noted.
+func (c *cloning) exec(ctx context.Context, sql string) error {
+	if c.dry {
+		return nil
+	}
+	return c.session.exec(ctx, sql)
 }
 
 func (c *cloning) ensure(ctx context.Context) error {
@@ -127,6 +144,9 @@ func (c *cloning) ensure(ctx context.Context) error {
 	if unlock {
 		c.result.Changes = append(c.result.Changes, "unlocked the account")
 	}
+	if c.dry {
+		return nil
+	}
 	return c.setPassword(ctx, c.op, c.clone, c.request.Password, option(unlock, unlockClause))
 }
 
@@ -158,7 +178,7 @@ func (c *cloning) ours(ctx context.Context, clone account) error {
 	if c.request.Proven {
 		return nil
 	}
-	if clone.young && !clone.locked() && quotable(c.request.Password) {
+	if clone.young && !c.dry && !clone.locked() && quotable(c.request.Password) {
 		proven, err := c.prove(ctx, c.clone, c.request.Password)
 		if err != nil || proven {
 			return err
@@ -185,8 +205,10 @@ func (c *cloning) level(ctx context.Context, want, have rights) error {
 			return err
 		}
 	}
-	want, have, err := c.both(ctx)
-	if err != nil {
+	var err error
+	if c.dry {
+		have.roles = granted(want.roles, have.roles)
+	} else if want, have, err = c.both(ctx); err != nil {
 		return err
 	}
 	if defaults := defaultRoles(want.roles); !slices.Equal(defaults, defaultRoles(have.roles)) {
@@ -200,6 +222,9 @@ func (c *cloning) level(ctx context.Context, want, have rights) error {
 		if want, have, err = c.both(ctx); err != nil {
 			return err
 		}
+	}
+	if c.dry {
+		return nil
 	}
 	c.result.Privileges = want.privileges()
 	if !slices.Equal(c.result.Privileges, have.privileges()) {
@@ -359,6 +384,26 @@ func (p objectGrant) plain() objectGrant {
 func (p objectGrant) covers(other any) bool {
 	o := other.(objectGrant)
 	return p.plain() == o.plain() && (p.grantable || !o.grantable) && (p.hierarchy || !o.hierarchy)
+}
+
+// granted is what roles an account has once those of another are granted to it: new ones
+// are default unless the account's default roles are a list.
+func granted(want, have []roleGrant) []roleGrant {
+	list := !slices.Equal(defaultRoles(have), defaultRoles(asDefault(have)))
+	roles := asDefault(want)
+	for i, w := range roles {
+		had := slices.IndexFunc(have, func(h roleGrant) bool { return h.role == w.role })
+		roles[i].isDefault = !list || had >= 0 && have[had].isDefault
+	}
+	return roles
+}
+
+func asDefault(roles []roleGrant) []roleGrant {
+	roles = slices.Clone(roles)
+	for i := range roles {
+		roles[i].isDefault = true
+	}
+	return roles
 }
 
 // defaultRoles returns the names of those roles that are default, in order.

@@ -24,11 +24,13 @@ type fakeDB struct {
 	clear    bool            // statements are sent so that others can read them
 	rds      bool            // there is rdsadmin, and nobody else grants what SYS owns
 	logins   int
+	who      string // whose session asks
 }
 
 // fakeConn is a session's connection: no change may wait without an end.
 type fakeConn struct {
 	*fakeDB
+	who     string
 	bounded bool
 }
 
@@ -40,13 +42,40 @@ func (f *fakeConn) exec(ctx context.Context, sql string) error {
 	if !f.bounded {
 		f.t.Errorf("the server may wait without an end: %s", sql)
 	}
+	f.fakeDB.who = f.who
 	return f.fakeDB.exec(ctx, sql)
+}
+
+// query answers what depends on who asks.
+func (f *fakeConn) query(ctx context.Context, sql string, args ...string) ([][]string, error) {
+	f.fakeDB.who = f.who
+	if sql != ownRolloverSQL && sql != privilegesSQL {
+		return f.fakeDB.query(ctx, sql, args...)
+	}
+	for pattern, err := range f.failures {
+		if pattern.MatchString(sql) {
+			return nil, err
+		}
+	}
+	u := f.users[f.who]
+	if sql == ownRolloverSQL {
+		return [][]string{{u.now(), u.days}}, nil
+	}
+	var rows [][]string
+	for _, g := range u.system {
+		if g.privilege == "ALTER USER" || g.privilege == "CREATE USER" {
+			rows = append(rows, []string{g.privilege})
+		}
+	}
+	return rows, nil
 }
 
 type fakeUser struct {
 	account
 	password string
-	replace  bool // the password cannot be changed without the old one
+	replace  bool   // the password cannot be changed without the old one
+	days     string // the profile's PASSWORD_ROLLOVER_TIME
+	first    string // the password before the first change in a rollover period that has not ended
 	rights
 	allDefault bool // roles granted from now on are default
 }
@@ -67,12 +96,12 @@ func (f *fakeDB) fail(pattern string, err error) { f.failures[regexp.MustCompile
 // session is a session of a user.
 func (f *fakeDB) session(user string) *session {
 	s := &session{
-		db: &fakeConn{fakeDB: f}, user: identifier(user), target: newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: user, DBName: "ORCL"}),
+		db: &fakeConn{fakeDB: f, who: user}, user: identifier(user), target: newTarget(secretdoc.Document{Host: "db.example", Port: 1521, Username: user, DBName: "ORCL"}),
 		password: redact.New(f.users[user].password),
 	}
 	s.prove = func(_ context.Context, user identifier, password redact.String) (bool, error) {
 		f.logins++
-		return f.users[string(user)].password == password.Reveal(), nil
+		return f.users[string(user)].accepts(password.Reveal()), nil
 	}
 	return s
 }
@@ -105,6 +134,8 @@ func (f *fakeDB) query(_ context.Context, sql string, args ...string) ([][]strin
 	}
 	var rows [][]string
 	switch sql {
+	case rolloverSQL:
+		rows = append(rows, []string{u.now(), u.days})
 	case accountSQL:
 		rows = append(rows, []string{u.status, u.defaultTablespace, u.temporaryTablespace, u.profile, yesNo(u.young)})
 	case dba.roles, own.roles:
@@ -148,6 +179,7 @@ func yesNo(b bool) string {
 var (
 	reCreate  = regexp.MustCompile(`^CREATE USER "([^"]+)" IDENTIFIED BY "([^"]+)" DEFAULT TABLESPACE "([^"]+)" TEMPORARY TABLESPACE "([^"]+)" PROFILE "([^"]+)"$`)
 	rePass    = regexp.MustCompile(`^ALTER USER "([^"]+)" IDENTIFIED BY "([^"]+)"(?: REPLACE "([^"]+)")?( ACCOUNT UNLOCK)?$`)
+	reEnd     = regexp.MustCompile(`^ALTER USER "([^"]+)" EXPIRE PASSWORD ROLLOVER PERIOD$`)
 	reAttr    = regexp.MustCompile(`^ALTER USER "([^"]+)"(?: DEFAULT TABLESPACE "([^"]+)")?(?: TEMPORARY TABLESPACE "([^"]+)")?(?: PROFILE "([^"]+)")?$`)
 	reQuota   = regexp.MustCompile(`^ALTER USER "([^"]+)" QUOTA (\d+|UNLIMITED) ON "([^"]+)"$`)
 	reDefault = regexp.MustCompile(`^ALTER USER "([^"]+)" DEFAULT ROLE (.+)$`)
@@ -181,15 +213,23 @@ func (f *fakeDB) exec(_ context.Context, sql string) error {
 			return refusal{1918}
 		case u.replace && m[3] == "":
 			return refusal{28221}
-		case m[3] != "" && m[3] != u.password:
+		case m[1] == f.who && m[3] != "" && !u.accepts(m[3]): // of others it is not checked
 			return refusal{28008}
 		case len(m[2]) < 8:
 			return refusal{28003}
+		}
+		if u.days != "" && u.days != "0" && u.first == "" {
+			u.first = u.password // and it stays so until the period ends
 		}
 		u.password = m[2]
 		if m[4] != "" {
 			u.status = "OPEN"
 		}
+	} else if m := reEnd.FindStringSubmatch(sql); m != nil {
+		if !slices.Contains(f.users[f.who].system, systemGrant{"ALTER USER", false}) {
+			return refusal{1031}
+		}
+		user(m[1]).first = ""
 	} else if m := reQuota.FindStringSubmatch(sql); m != nil {
 		u := user(m[1])
 		u.quotas = slices.DeleteFunc(u.quotas, func(q quota) bool { return q.tablespace == m[3] })
@@ -260,6 +300,19 @@ func (f *fakeDB) exec(_ context.Context, sql string) error {
 		return refusal{900}
 	}
 	return nil
+}
+
+// accepts reports whether a login with the password would succeed.
+func (u *fakeUser) accepts(password string) bool {
+	return password == u.password || u.first != "" && password == u.first
+}
+
+// now is ACCOUNT_STATUS.
+func (u *fakeUser) now() string {
+	if u.first != "" {
+		return u.status + " & IN ROLLOVER"
+	}
+	return u.status
 }
 
 // object grants or revokes a privilege on an object.

@@ -21,6 +21,7 @@ const (
 	codeExpiresIn       = 28002
 	codeExpiresSoon     = 28011
 	codeReplaceMissing  = 28221
+	codeWrongOld        = 28008
 )
 
 // loginFault classifies a refused or broken login. Nothing was changed.
@@ -148,7 +149,7 @@ func statementFault(err error, op string, does effect) error {
 // of its own.
 func passwordRefused(code int) bool {
 	switch code {
-	case 988, 28003, 28007, 28008, 28218, 28219, 28220, codeReplaceMissing, 1017:
+	case 988, 28003, 28007, codeWrongOld, 28218, 28219, 28220, codeReplaceMissing, 1017:
 		return true
 	}
 	return code >= 20000 && code <= 20999

@@ -154,36 +154,6 @@ func (s *session) Probe(ctx context.Context) error {
 	return nil
 }
 
-// SetPassword implements [engine.Session].
-func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
-	name, err := parseName("user", user)
-	if err != nil {
-		return err
-	}
-	op := fmt.Sprintf("setting the password of user %q on %s", name, s.target)
-	return s.setPassword(ctx, op, name, password, "")
-}
-
-// setPassword sets a password. more follows in the same statement.
-func (s *session) setPassword(ctx context.Context, op string, user identifier, password redact.String, more string) error {
-	if err := checkPassword(op, password); err != nil {
-		return err
-	}
-	err := s.exec(ctx, setPasswordSQL(user, password, redact.String{})+more)
-	if codeIs(err, codeReplaceMissing) && user == s.user && quotable(s.password) {
-		// The profile has a verification function, and the user may not change
-		// its password without the old one. Nothing was changed.
-		err = s.exec(ctx, setPasswordSQL(user, password, s.password)+more)
-	}
-	if err != nil {
-		return statementFault(err, op, changingPassword)
-	}
-	if user == s.user {
-		s.password = password
-	}
-	return nil
-}
-
 // exec runs a statement that changes something.
 func (s *session) exec(ctx context.Context, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)

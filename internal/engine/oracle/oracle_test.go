@@ -203,7 +203,7 @@ func TestStatements(t *testing.T) {
 		setPasswordSQL("APP", pencil, redact.String{}),
 		setPasswordSQL("App lower", pencil, redact.New("old")),
 		setPasswordSQL("APP", redact.New(`'); DROP USER x; -- \ % & ' ü`), redact.String{}) + unlockClause,
-		accountSQL, ownsSQL,
+		accountSQL, ownsSQL, ownRolloverSQL, rolloverSQL, endRolloverSQL("APP"), privilegesSQL,
 		dba.roles, dba.system, dba.objects, dba.columns, dba.quotas,
 		own.roles, own.system, own.objects, own.columns, own.quotas,
 		createSQL(clone, pencil, account{"OPEN", "USERS", "TEMP", "DEFAULT", false}),

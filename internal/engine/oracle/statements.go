@@ -32,6 +32,33 @@ func setPasswordSQL(user identifier, password, old redact.String) string {
 	return sql
 }
 
+// Two queries ask how long an account's profile has the server accept the password before
+// as well, and whether it does now: of oneself, which needs no privilege, and of anybody.
+// Sources: "USER_USERS", "USER_PASSWORD_LIMITS".
+const ownRolloverSQL = "SELECT u.account_status, (SELECT MAX(l.limit) FROM user_password_limits l " +
+	"WHERE l.resource_name = 'PASSWORD_ROLLOVER_TIME') FROM user_users u"
+
+// Sources: "DBA_USERS", "DBA_PROFILES".
+const rolloverSQL = "SELECT u.account_status, MAX(CASE p.limit WHEN 'DEFAULT' THEN d.limit ELSE p.limit END) FROM dba_users u " +
+	"LEFT JOIN dba_profiles p ON p.profile = u.profile AND p.resource_name = 'PASSWORD_ROLLOVER_TIME' " +
+	"LEFT JOIN dba_profiles d ON d.profile = 'DEFAULT' AND d.resource_name = 'PASSWORD_ROLLOVER_TIME' " +
+	"WHERE u.username = :1 GROUP BY u.account_status"
+
+// endRolloverSQL has the server accept the newest password only. Source: "ALTER USER",
+// EXPIRE PASSWORD ROLLOVER PERIOD, for which, as for all but one's own password, ALTER
+// USER is a prerequisite.
+func endRolloverSQL(user identifier) string {
+	return "ALTER USER " + user.quoted() + " EXPIRE PASSWORD ROLLOVER PERIOD"
+}
+
+// The privileges that change accounts, and the query for which of them the session has, by
+// whatever role. Sources: "ALTER USER", "CREATE USER", "SESSION_PRIVS".
+const (
+	alterUser     = "ALTER USER"                                                                                         // Source: "ALTER USER"
+	createUser    = "CREATE USER"                                                                                        // Source: "CREATE USER"
+	privilegesSQL = "SELECT privilege FROM session_privs WHERE privilege IN ('" + alterUser + "', '" + createUser + "')" // Source: "SESSION_PRIVS"
+)
+
 // accountSQL asks for one account. Its last column tells whether the account is
 // younger than a day. Source: "DBA_USERS".
 const accountSQL = "SELECT account_status, default_tablespace, temporary_tablespace, profile, " +
