@@ -79,8 +79,8 @@ type Session interface {
 	// what it has not the clone loses. The session's user is a superuser. It may
 	// be repeated, and an interrupted call is made good by the next one.
 	//
-	// The clone is only touched when it is provably the secret's own: r.Proven, or
-	// a mark that an earlier call left on it. Otherwise it is AccountNotOurs, and
+	// The clone is only touched when it is provably the secret's own: r.Proven,
+	// r.Known, or a mark that an earlier call left on it. Otherwise it is AccountNotOurs, and
 	// nothing has changed. A membership is no proof: docs/decisions/0020.
 	//
 	// Codes: InvalidSecret, TLSUnavailable, AccountNotOurs, AccountDisabled (the
@@ -114,10 +114,29 @@ type CloneRequest struct {
 	Mark     string        // the secret's ARN, left on the clone where the engine can. Required.
 	Proven   bool          // a version of this secret has logged in as the clone: the pair is the secret's
 
+	// Known proves the pair without a login where the session is a [HashProver].
+	// Optional: then a pair without a mark is AccountNotOurs until Proven.
+	Known Known
+
 	// Database is the one that the user works in. A session in another one enters
 	// it only where rights are kept by database: it is the tenant's, and so may be
 	// whatever is found there. Optional: by default the session's.
 	Database string
+}
+
+// Known says which passwords versions of this secret have for one user of a pair: the
+// one that the rotation changes, and nobody else's proof would do.
+type Known struct {
+	User      string
+	Passwords []redact.String
+}
+
+// HashProver is implemented by sessions that can tell from what the server stores whether
+// a password is an account's.
+type HashProver interface {
+	// ProvesByHash reports whether EnsureClone uses [CloneRequest].Known on this
+	// server: it has no place for a mark.
+	ProvesByHash() bool
 }
 
 // CloneResult tells what EnsureClone did.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 	"github.com/tumbler-rotation/tumbler/internal/fault"
+	"github.com/tumbler-rotation/tumbler/internal/redact"
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
@@ -143,6 +144,18 @@ func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error
 // cloneOf asks for the clone of a pair, without a password.
 func (a attempt) cloneOf(users pair) engine.CloneRequest {
 	return engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN, Database: a.current.DBName}
+}
+
+// known is what AWSPREVIOUS says is the password of the user that is to be changed.
+func (a attempt) known(ctx context.Context) (engine.Known, error) {
+	doc, err := a.version(ctx, Version{Label: Previous}, a.account)
+	if fault.Is(err, fault.VersionNotReady, fault.InvalidSecret) {
+		return engine.Known{}, nil // there is none, or it is of another account
+	}
+	if err != nil {
+		return engine.Known{}, err
+	}
+	return engine.Known{User: a.account.Username, Passwords: []redact.String{doc.Password}}, nil
 }
 
 // provenClone proves by a login that the account which has the name of the pair's

@@ -211,12 +211,19 @@ func (a attempt) ensureCurrent(ctx context.Context) (repaired bool, err error) {
 }
 
 // level makes the clone and brings it level with the original. A clone that bears
-// no mark of this secret is proven by a login. What versions say is no proof:
-// whoever may store one may name any account.
+// no mark of this secret is proven by AWSPREVIOUS's password, or else by a login. What
+// versions say of names is no proof: whoever may store one may name any account.
 func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (engine.CloneResult, error) {
 	request := a.cloneOf(users)
 	if users.target == users.clone {
 		request.Password = a.pending.Password
+	}
+	if prover, ok := admin.(engine.HashProver); ok && prover.ProvesByHash() {
+		known, err := a.known(ctx)
+		if err != nil {
+			return engine.CloneResult{}, err
+		}
+		request.Known = known
 	}
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return engine.CloneResult{}, err

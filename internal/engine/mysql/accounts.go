@@ -39,20 +39,20 @@ func markJSON(mark string) string {
 	return string(out)
 }
 
-// accounts lists all accounts of a user name. It needs SELECT on mysql.user.
-func (s *session) accounts(ctx context.Context, srv *server, user string) ([]stored, error) {
-	rows, err := s.query(ctx, srv.accountsSQL(user))
+// accounts lists all accounts of user names. It needs SELECT on mysql.user.
+func (s *session) accounts(ctx context.Context, srv *server, users ...string) ([]stored, error) {
+	rows, err := s.query(ctx, srv.accountsSQL(users...))
 	if err != nil {
-		return nil, s.fault(err, fmt.Sprintf("looking for the accounts of user %q on %s", user, s.target.Address()), reading)
+		return nil, s.fault(err, fmt.Sprintf("looking for the accounts of user %q on %s", users[0], s.target.Address()), reading)
 	}
 	var list []stored
 	for _, row := range rows {
-		hash, err := hex.DecodeString(row[2])
-		second, err2 := hex.DecodeString(row[3])
+		hash, err := hex.DecodeString(row[3])
+		second, err2 := hex.DecodeString(row[4])
 		if err != nil || err2 != nil {
 			return nil, s.fault(errAnswer, "reading mysql.user on "+s.target.Address(), reading)
 		}
-		a := stored{account: account{user, row[0]}, plugin: row[1], hash: string(hash), second: string(second), mark: row[4]}
+		a := stored{account: account{row[0], row[1]}, plugin: row[2], hash: string(hash), second: string(second), mark: row[5]}
 		if a.plugin == "" { // MySQL 5.6
 			a.plugin = nativePassword
 		}

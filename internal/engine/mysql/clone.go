@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -16,13 +17,42 @@ import (
 // password and without any right.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	c := &cloning{session: s, request: r}
-	if _, err := s.prepare(ctx); err != nil {
-		return engine.CloneResult{}, err
-	}
 	if err := s.inTurn(ctx, r.Clone, func() error { return c.run(ctx) }); err != nil {
 		return engine.CloneResult{}, err
 	}
+	s.original = &original{user: r.Original, accounts: c.originals, descriptions: c.wanted}
 	return c.result, nil
+}
+
+// original is a pair's original as EnsureClone has read it: what its accounts are and how
+// they log in, so that the call which gives it a password need not ask again.
+type original struct {
+	user         string
+	accounts     []stored
+	descriptions map[string]description // by host
+}
+
+// known returns what has been read of a user's accounts, unless they may have got a
+// second password since.
+func (s *session) known(user string) *original {
+	if s.original != nil && s.original.user == user && !s.server.keepsTwo() {
+		return s.original
+	}
+	return nil
+}
+
+func (s *session) knownAccounts(ctx context.Context, srv *server, user string) ([]stored, error) {
+	if o := s.known(user); o != nil {
+		return o.accounts, nil
+	}
+	return s.accounts(ctx, srv, user)
+}
+
+func (s *session) knownDescription(ctx context.Context, srv *server, a account) (description, error) {
+	if o := s.known(a.user); o != nil {
+		return o.descriptions[a.host], nil
+	}
+	return s.describe(ctx, srv, &a)
 }
 
 func (c *cloning) run(ctx context.Context) error {
@@ -53,8 +83,10 @@ type cloning struct {
 	srv       *server
 	originals []stored
 	clones    []stored
-	// rights and options of the originals, by host
-	wanted map[string]description
+	// rights and options of the originals and of the clones, by host
+	wanted, have map[string]description
+	// byHash: request.Known proves whose the pair is
+	byHash bool
 	// how the clone logs in with its new password, by host
 	factors map[string][]factor
 	result  engine.CloneResult
@@ -68,22 +100,26 @@ type cloning struct {
 }
 
 // find reads what accounts there are.
-func (c *cloning) find(ctx context.Context) (err error) {
-	if c.srv, err = c.prepare(ctx); err != nil {
+func (c *cloning) find(ctx context.Context) error {
+	srv, err := c.prepare(ctx)
+	if err != nil {
 		return err
 	}
-	if c.originals, err = c.accounts(ctx, c.srv, c.request.Original); err != nil {
+	c.srv = srv
+	both, err := c.accounts(ctx, c.srv, c.request.Original, c.request.Clone)
+	if err != nil {
 		return err
 	}
+	c.originals = slices.DeleteFunc(slices.Clone(both), func(a stored) bool { return a.user != c.request.Original })
+	c.clones = slices.DeleteFunc(both, func(a stored) bool { return a.user != c.request.Clone })
 	if len(c.originals) == 0 {
 		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s to clone", c.request.Original, c.target.Address()),
 			"Correct the user name in the secret: the original is the name without _clone")
 	}
-	c.clones, err = c.accounts(ctx, c.srv, c.request.Clone)
-	return err
+	return nil
 }
 
-// look reads everything about the original, and changes nothing: a right that
+// look reads everything about the two users, and changes nothing: a right that
 // is not understood must end the call before it has begun.
 func (c *cloning) look(ctx context.Context) error {
 	c.wanted = map[string]description{}
@@ -104,12 +140,23 @@ func (c *cloning) look(ctx context.Context) error {
 			c.result.Accounts = append(c.result.Accounts, listing(hosts[i:i+1], []description{d}))
 		}
 	}
-	return nil
+	c.have = map[string]description{}
+	for _, clone := range c.clones {
+		if _, wanted := c.wanted[clone.host]; !wanted {
+			continue // it is dropped
+		}
+		d, err := c.describe(ctx, c.srv, &clone.account)
+		if err != nil {
+			return err
+		}
+		c.have[clone.host] = d
+	}
+	return c.mayLogIn()
 }
 
 // prove refuses a clone that may be somebody else's: see the package comment.
 func (c *cloning) prove() error {
-	if c.request.Proven {
+	if c.request.Proven || c.knownByHash() {
 		return nil
 	}
 	for _, a := range c.clones {
@@ -125,6 +172,39 @@ func (c *cloning) prove() error {
 	return nil
 }
 
+// knownByHash reports whether every account of the user that request.Known is about has
+// one of its passwords.
+func (c *cloning) knownByHash() bool {
+	known := c.request.Known
+	if c.srv.marks() || len(known.Passwords) == 0 {
+		return false
+	}
+	list := c.clones
+	if known.User == c.request.Original {
+		list = c.originals
+	} else if known.User != c.request.Clone {
+		return false
+	}
+	has := func(a stored) bool { return a.accepts(known.Passwords...) }
+	c.byHash = len(list) > 0 && !slices.ContainsFunc(list, func(a stored) bool { return !has(a) })
+	return c.byHash
+}
+
+// mayLogIn refuses accounts that are known by a hash and that no password lets in, as a
+// login would have shown.
+func (c *cloning) mayLogIn() error {
+	all := c.have
+	if c.request.Known.User == c.request.Original {
+		all = c.wanted
+	}
+	for _, host := range slices.Sorted(maps.Keys(all)) {
+		if c.byHash && all[host].options.locked {
+			return fault.New(fault.AccountDisabled, fmt.Sprintf("account %s on %s is locked (ACCOUNT LOCK)", account{c.request.Known.User, host}, c.target.Address()), hintLocked)
+		}
+	}
+	return nil
+}
+
 func (c *cloning) changed(format string, args ...any) {
 	c.result.Changes = append(c.result.Changes, fmt.Sprintf(format, args...))
 }
@@ -135,12 +215,8 @@ func (c *cloning) levelOne(ctx context.Context, original stored) error {
 	a := account{c.request.Clone, original.host}
 	i := slices.IndexFunc(c.clones, func(s stored) bool { return s.account == a })
 	exists := i >= 0
-	var have description
+	have := c.have[a.host]
 	if exists {
-		var err error
-		if have, err = c.describe(ctx, c.srv, &a); err != nil {
-			return err
-		}
 		if c.srv.marks() && c.clones[i].mark != c.request.Mark {
 			if err := c.do(ctx, step{sql: markSQL(a, c.request.Mark)}, a); err != nil {
 				return err

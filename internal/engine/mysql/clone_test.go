@@ -493,3 +493,73 @@ func TestRightsOnColumnsThatAreGone(t *testing.T) {
 		}
 	})
 }
+
+// Where there is no place for a mark, a password that every account of the changed user
+// has proves whose the pair is; one that is another's, or that one account lacks, does not.
+func TestProofByHash(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		for name, tc := range map[string]struct {
+			of    string // whose password is known: "clone" or "original"
+			spoil func(original, clone string)
+			code  fault.Code
+		}{
+			"the clone's":                {of: "clone"},
+			"the original's":             {of: "original"},
+			"of neither":                 {of: "stranger", code: fault.AccountNotOurs},
+			"not of all of the clone":    {"clone", func(_, clone string) { s.another(clone) }, fault.AccountNotOurs},
+			"not of all of the original": {"original", func(original, _ string) { s.another(original) }, fault.AccountNotOurs},
+			"of a locked clone":          {"clone", func(_, clone string) { s.lock(clone) }, fault.AccountDisabled},
+			"of a locked original":       {"original", func(original, _ string) { s.lock(original) }, fault.AccountDisabled},
+		} {
+			if tc.code == fault.AccountDisabled && s.name == mysql56.name {
+				continue // which locks no accounts
+			}
+			if s.newer() {
+				tc.code = fault.AccountNotOurs // it has a mark, or the secret's it is not
+			}
+			t.Run(name, func(t *testing.T) {
+				original, first := s.user(t)
+				clone, second, next := original+"_clone", dbtest.Password(), dbtest.Password()
+				s.createUser(clone, second)
+				if tc.spoil != nil {
+					tc.spoil(original, clone)
+				}
+				users := map[string]string{"clone": clone, "original": original, "stranger": "stranger"}
+				request := engine.CloneRequest{
+					Original: original, Clone: clone, Mark: mark,
+					Known: engine.Known{User: users[tc.of], Passwords: []redact.String{dbtest.Password(), map[string]redact.String{"original": first}[tc.of]}},
+				}
+				if tc.of != "original" {
+					request.Password, request.Known.Passwords = next, []redact.String{second}
+				}
+				s.Exec("GRANT CREATE VIEW ON *.* TO " + at(original))
+				before := s.grants(clone, "%")
+				admin := s.open(t, s.super)
+				if got := admin.(engine.HashProver).ProvesByHash(); got == s.newer() {
+					t.Errorf("ProvesByHash is %t", got)
+				}
+				_, err := admin.EnsureClone(t.Context(), request)
+				if fault.CodeOf(err) != tc.code {
+					t.Fatalf("got %v, want %q", err, tc.code)
+				}
+				if after := s.grants(clone, "%"); (after == before) != (tc.code != "") {
+					t.Errorf("%v, and the clone has\n%s", err, after)
+				}
+				// The session goes on: its turn has been given back.
+				if tc.code == "" && tc.of == "original" {
+					if err := admin.SetPassword(t.Context(), original, next); err != nil {
+						t.Fatal(err)
+					}
+					s.open(t, s.Document(original, next)).Close()
+				}
+			})
+		}
+	})
+}
+
+// another makes a second account of a user, with another password.
+func (s *server) another(user string) {
+	s.Quietly("CREATE USER " + dbtest.MySQLText(user) + "@'10.%' IDENTIFIED BY " + dbtest.MySQLText(dbtest.Password().Reveal()))
+}
+
+func (s *server) lock(user string) { s.Exec("ALTER USER " + at(user) + " ACCOUNT LOCK") }

@@ -18,6 +18,7 @@ const (
 	errNoSuchSchema           = 1049
 	errNoSuchTable            = 1146
 	errNotAllowed             = 1227
+	errOutOfRange             = 1690
 	errMustChangePassword     = 1820
 	errStatementTimeout       = 1969
 	errWrongCurrentPassword   = 3891
@@ -26,6 +27,8 @@ const (
 
 const hintExpired = "An administrator ends it by setting the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY. " +
 	"Rotate more often than default_password_lifetime says, or exempt the account: ALTER USER ... PASSWORD EXPIRE NEVER"
+
+const hintLocked = "ALTER USER ... ACCOUNT UNLOCK, after finding out who locked it and why"
 
 const hintLock = "Look in SHOW PROCESSLIST for FLUSH TABLES WITH READ LOCK, LOCK TABLES, LOCK INSTANCE FOR BACKUP, BACKUP STAGE " +
 	"(a backup, usually) or a transaction on the schema mysql, and in performance_schema.metadata_locks for its owner"
@@ -85,7 +88,7 @@ func loginRefusal(err error, op string, encrypted bool) error {
 	case 1130: // whoever it is, and whatever the password
 		return disabled("no account may log in from our address", "Create the user for the function's subnets, such as 'user'@'10.0.%'")
 	case 3118, 4151:
-		return disabled("the account is locked (ACCOUNT LOCK)", "ALTER USER ... ACCOUNT UNLOCK, after finding out who locked it and why")
+		return disabled("the account is locked (ACCOUNT LOCK)", hintLocked)
 	case 3955:
 		return disabled("the account is blocked after too many failed logins (FAILED_LOGIN_ATTEMPTS)",
 			"Find the client that uses an old password. The block ends by itself after PASSWORD_LOCK_TIME days; ALTER USER ... ACCOUNT UNLOCK ends it now")

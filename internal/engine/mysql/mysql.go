@@ -31,6 +31,10 @@
 // get. The last is what makes an interrupted first rotation good: CREATE USER
 // sets the password of the version that is AWSPENDING, which nobody else knows,
 // and the next attempt finds it there.
+//
+// Where there is no place for a mark, an older version's password shows whose the pair
+// is, as well as a login with it would: every account of the user that is to be changed
+// has to have it, by its hash. It saves the login, and half of the statements.
 package mysql
 
 import (
@@ -172,11 +176,17 @@ type session struct {
 	readable  bool // others may read what is sent, and nobody has said that they may
 
 	server   *server
-	prepared bool // prepareSQL has been run
+	prepared bool      // prepareSQL has been run
+	original *original // what the last EnsureClone has read, if any
 }
 
 // Encrypted implements [engine.Encrypted].
 func (s *session) Encrypted() bool { return s.encrypted }
+
+var _ engine.HashProver = (*session)(nil)
+
+// ProvesByHash implements [engine.HashProver].
+func (s *session) ProvesByHash() bool { return !s.server.marks() }
 
 // server is what the session knows of the server.
 type server struct {

@@ -16,6 +16,7 @@ type accountOptions struct {
 	lockout map[string]string
 	current string // whether to change its password takes the present one: "", "DEFAULT", "OPTIONAL" or "REQUIRED"
 	roles   rights // active roles, where SHOW CREATE USER has them
+	locked  bool   // ACCOUNT LOCK, which is no clone's business
 }
 
 // The limits that every server has, in the order of the grammar; MariaDB has one
@@ -107,7 +108,7 @@ func (s *scanner) createClause(o *accountOptions) (err error) {
 	case strings.HasPrefix(s.rest, "MAX_"):
 		err = s.limit(o)
 	case s.take("ACCOUNT "):
-		s.word()
+		o.locked = s.word() == "LOCK"
 	case s.take("PASSWORD EXPIRE"):
 		s.take(" ")
 		o.expire = s.expiry()

@@ -29,10 +29,7 @@ func (s *session) ChangePassword(ctx context.Context, c engine.PasswordChange) (
 	if c.Password.IsEmpty() {
 		return 0, fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
 	}
-	srv, err := s.prepare(ctx)
-	if err != nil {
-		return 0, err
-	}
+	srv := s.server
 	err = s.inTurn(ctx, c.User, func() error {
 		w, err := s.way(ctx, srv, op, c)
 		if err != nil {
@@ -69,7 +66,7 @@ func (s *session) way(ctx context.Context, srv *server, op string, c engine.Pass
 	if c.User == s.target.User {
 		return s.ownWay(ctx, srv, op, c)
 	}
-	list, err := s.accounts(ctx, srv, c.User)
+	list, err := s.knownAccounts(ctx, srv, c.User)
 	if err != nil {
 		return way{}, err
 	}
@@ -245,7 +242,7 @@ func (s *session) passwordStatements(ctx context.Context, srv *server, list []st
 		var d description
 		if srv.mariadb {
 			var err error
-			if d, err = s.describe(ctx, srv, &a.account); err != nil {
+			if d, err = s.knownDescription(ctx, srv, a.account); err != nil {
 				return nil, err
 			}
 		}

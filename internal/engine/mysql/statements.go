@@ -27,10 +27,19 @@ func (d dialect) prepareSQL() string {
 	return sql + " /*!80017 , print_identified_with_as_hex = 1 */"
 }
 
-// turnIdleSQL and the next two are explained in turn.go.
-var turnIdleSQL = fmt.Sprintf("SET SESSION wait_timeout = %d", turnIdle)
+// prepareTurnSQL and the next three are explained in turn.go.
+func (d dialect) prepareTurnSQL() string {
+	return d.prepareSQL() + fmt.Sprintf(", wait_timeout = %d", turnIdle)
+}
 
+// takeTurnSQL prepares the session and takes a turn that is free, in one statement.
+// When somebody has it the sum is out of a BIGINT's range, an error under every sql_mode.
 func (d dialect) takeTurnSQL(name string) string {
+	return d.prepareTurnSQL() + ", @tumbler = 9223372036854775807 + IF(GET_LOCK(" + text(name) + ", 0) = 1, 0, 1)"
+}
+
+// awaitTurnSQL waits for a turn. It is 1 when the session has it.
+func (d dialect) awaitTurnSQL(name string) string {
 	sql := fmt.Sprintf("SELECT GET_LOCK(%s, %d)", text(name), turnWait)
 	if d.mariadb {
 		return "SET STATEMENT max_statement_time = 0 FOR " + sql
@@ -174,10 +183,10 @@ func markSQL(a account, mark string) string {
 	return "ALTER USER " + a.sql() + " ATTRIBUTE " + text(markJSON(mark))
 }
 
-// accountsSQL lists the accounts of a user name: host, plugin, what it stores in
+// accountsSQL lists the accounts of user names: user, host, plugin, what it stores in
 // hexadecimal, for a second password too, and the mark. In MariaDB roles are in the
 // same table.
-func (d dialect) accountsSQL(user string) string {
+func (d dialect) accountsSQL(users ...string) string {
 	hash, second, mark, where := "authentication_string", "''", "''", ""
 	if d.keepsTwo() {
 		second = "HEX(User_attributes->>'$.additional_password')"
@@ -190,7 +199,12 @@ func (d dialect) accountsSQL(user string) string {
 	case d.marks():
 		mark = "User_attributes->>'$.metadata." + markKey + "'"
 	}
-	return "SELECT Host, plugin, HEX(" + hash + "), " + second + ", " + mark + " FROM mysql.user WHERE User = " + text(user) + where + " ORDER BY Host"
+	names := make([]string, len(users))
+	for i, user := range users {
+		names[i] = text(user)
+	}
+	return "SELECT User, Host, plugin, HEX(" + hash + "), " + second + ", " + mark +
+		" FROM mysql.user WHERE User IN (" + strings.Join(names, ", ") + ")" + where + " ORDER BY Host"
 }
 
 func dropSQL(a account) string { return "DROP USER " + a.sql() }

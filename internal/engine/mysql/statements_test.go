@@ -32,7 +32,7 @@ func TestStatements(t *testing.T) {
 				factors[0].hash = nativeHash(redact.New("new"))
 			}
 			turn := turnName(a.user)
-			statements := []string{identitySQL, d.prepareSQL(), turnIdleSQL, d.takeTurnSQL(turn), endTurnSQL(turn), probeSQL, showGrantsSQL(a)}
+			statements := []string{identitySQL, d.prepareSQL(), d.prepareTurnSQL(), d.takeTurnSQL(turn), d.awaitTurnSQL(turn), endTurnSQL(turn), probeSQL, showGrantsSQL(a)}
 			if d.showsCreateUser() {
 				statements = append(statements, showAccountSQL(nil), showAccountSQL(&a))
 			}

@@ -35,11 +35,30 @@ func turnName(user string) string {
 
 // inTurn runs what changes a user's accounts when nobody else of us does.
 func (s *session) inTurn(ctx context.Context, user string, change func() error) error {
+	if err := s.takeTurn(ctx, user); err != nil {
+		return err
+	}
+	// A session that is lost loses its turn as well.
+	defer func() { _ = s.exec(ctx, endTurnSQL(turnName(user))) }()
+	return change()
+}
+
+// takeTurn prepares the session, too: by one statement, if nobody has the turn.
+func (s *session) takeTurn(ctx context.Context, user string) error {
 	op := fmt.Sprintf("waiting on %s for a turn to change user %q", s.target.Address(), user)
-	if err := s.exec(ctx, turnIdleSQL); err != nil {
+	err := s.exec(ctx, s.server.takeTurnSQL(turnName(user)))
+	if err == nil {
+		s.prepared = true
+		return nil
+	}
+	if number(err) != errOutOfRange {
 		return s.fault(err, op, reading)
 	}
-	rows, err := s.queryWithin(ctx, time.Duration(turnWait)*time.Second+answerTimeout, s.server.takeTurnSQL(turnName(user)))
+	if err := s.exec(ctx, s.server.prepareTurnSQL()); err != nil {
+		return s.fault(err, op, reading)
+	}
+	s.prepared = true
+	rows, err := s.queryWithin(ctx, time.Duration(turnWait)*time.Second+answerTimeout, s.server.awaitTurnSQL(turnName(user)))
 	if err != nil {
 		return s.fault(err, op, reading)
 	}
@@ -47,7 +66,5 @@ func (s *session) inTurn(ctx context.Context, user string, change func() error) 
 		return fault.New(fault.DatabaseUnavailable, op+": an earlier change has not come to its end",
 			"It is over when the server gives its statement up: look in SHOW PROCESSLIST for what it waits for, and for who holds that lock")
 	}
-	// A session that is lost loses its turn as well.
-	defer func() { _ = s.exec(ctx, endTurnSQL(turnName(user))) }()
-	return change()
+	return nil
 }

@@ -1,13 +1,14 @@
 SELECT VERSION(), CURRENT_USER();
 SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, lock_wait_timeout = 2, innodb_lock_wait_timeout = 2, max_statement_time = 5;
-SET SESSION wait_timeout = 2;
+SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, lock_wait_timeout = 2, innodb_lock_wait_timeout = 2, max_statement_time = 5, wait_timeout = 2;
+SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', sql_quote_show_create = 1, sql_select_limit = 18446744073709551615, lock_wait_timeout = 2, innodb_lock_wait_timeout = 2, max_statement_time = 5, wait_timeout = 2, @tumbler = 9223372036854775807 + IF(GET_LOCK('tumbler.7baaf849466dec52310f1f82455c6514', 0) = 1, 0, 1);
 SET STATEMENT max_statement_time = 0 FOR SELECT GET_LOCK('tumbler.7baaf849466dec52310f1f82455c6514', 12);
 SET SESSION wait_timeout = DEFAULT, @tumbler = RELEASE_LOCK('tumbler.7baaf849466dec52310f1f82455c6514');
 SELECT 1;
 SHOW GRANTS FOR 'o''dd\ "us%er'@'10.0.%';
 SHOW CREATE USER CURRENT_USER();
 SHOW CREATE USER 'o''dd\ "us%er'@'10.0.%';
-SELECT Host, plugin, HEX(authentication_string), '', '' FROM mysql.user WHERE User = 'o''dd\ "us%er' AND is_role = 'N' ORDER BY Host;
+SELECT User, Host, plugin, HEX(authentication_string), '', '' FROM mysql.user WHERE User IN ('o''dd\ "us%er') AND is_role = 'N' ORDER BY Host;
 CREATE USER 'o''dd\ "us%er'@'10.0.%' IDENTIFIED VIA `mysql_native_password` USING '*6FE2B845E049CDA9EFED8CFAF265CD29622FD852';
 DROP USER 'o''dd\ "us%er'@'10.0.%';
 ALTER USER 'o''dd\ "us%er'@'10.0.%' IDENTIFIED VIA `mysql_native_password` USING '*6FE2B845E049CDA9EFED8CFAF265CD29622FD852', 'o''dd\ "us%er'@'localhost' IDENTIFIED VIA `mysql_native_password` USING '*6FE2B845E049CDA9EFED8CFAF265CD29622FD852';
