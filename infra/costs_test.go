@@ -44,7 +44,7 @@ func TestCosts(t *testing.T) {
 			}
 		case metrics.StepDuration, metrics.Retries: // by step
 			for _, f := range stubbed {
-				if f != "listsecrets" && f != "registry" && f != "rotateimmediately" && f != "incident" {
+				if f != "planwave" && f != "registry" && f != "rotateimmediately" && f != "incident" {
 					written++
 				}
 			}

@@ -93,9 +93,9 @@ func TestIdentity(t *testing.T) {
 		{"add before", twoNetworks + "rotations:\n" + secretA, twoNetworks + "rotations:\n" + secretB + secretA, nil},
 		{"remove", "rotations:\n" + secretA + "  - {secret: d}\n", "rotations:\n" + secretA, []string{
 			// Of one secret there is no fleet.
-			"removed StateMachine Fleet", "removed LogGroup FleetLogs", "removed Role FleetRole", "removed Function ListSecretsFunction",
-			"removed LogGroup ListSecretsLogs", "removed Role ListSecretsRole",
-			"kept Version ListSecretsVersion", // which its function takes with it
+			"removed StateMachine Fleet", "removed LogGroup FleetLogs", "removed Role FleetRole", "removed Function PlanWaveFunction",
+			"removed LogGroup PlanWaveLogs", "removed Role PlanWaveRole",
+			"kept Version PlanWaveVersion", // which its function takes with it
 			"removed Schedule Scheduled18ac3e73",
 		}},
 		{"reorder the groups of a network", all, strings.Replace(all, "[sg-00000001, sg-00000002]", "[sg-00000002, sg-00000001]", 1), nil},

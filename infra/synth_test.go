@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // stubbed are the functions; TestFunctionsExist compares them with functions/.
 var stubbed = []string{
-	"plan", "createsecret", "setsecret", "testsecret", "finishsecret", "restore", "listsecrets", "rotator", "rotateimmediately",
+	"plan", "createsecret", "setsecret", "testsecret", "finishsecret", "restore", "planwave", "rotator", "rotateimmediately",
 	"preflight", "audit", "incident", "heartbeat", "registry",
 }
 

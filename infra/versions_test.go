@@ -51,7 +51,7 @@ func TestRunningExecutionsKeepTheirCode(t *testing.T) {
 		return templateOf(t, read(t, *app.Synth(nil).GetStackArtifact(stack.ArtifactId()).TemplateFullPath()))
 	}
 	before := withCode("", yaml, "x")
-	steps := []string{"createsecret", "finishsecret", "listsecrets", "plan", "restore", "setsecret", "testsecret"}
+	steps := []string{"createsecret", "finishsecret", "plan", "planwave", "restore", "setsecret", "testsecret"}
 	for _, step := range steps {
 		if before.versions()["tumbler-"+step] == "" {
 			t.Errorf("%s has no version", step)

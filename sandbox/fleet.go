@@ -9,7 +9,7 @@ import (
 func (s *Sandbox) deployFleet(work *tasks, topicARN string) error {
 	work.nested = s.states.RunNested
 	machine, err := asl.Load(statemachine.Fleet, map[string]string{
-		"ListSecretsFunctionArn":  functionARN("listsecrets") + version,
+		"PlanWaveFunctionArn":     functionARN("planwave") + version,
 		"RotationStateMachineArn": s.StateMachineARN,
 		"AlertTopicArn":           topicARN,
 		"EventBusName":            "default",

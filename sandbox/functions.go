@@ -53,7 +53,7 @@ func builders(engines engine.Table) map[string]struct {
 		"incident":     {watching.Incident, 30 * time.Second},
 		"audit":        {watching.Audit, 300 * time.Second},
 		"heartbeat":    {watching.Heartbeat(engines), 300 * time.Second},
-		"listsecrets":  {planning.ListSecrets, 300 * time.Second},
+		"planwave":     {planning.PlanWave, 300 * time.Second},
 	}
 }
 

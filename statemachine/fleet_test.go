@@ -27,7 +27,7 @@ const (
 
 func fleetSubstitutions() map[string]string {
 	s := maps.Clone(substitutions)
-	s["ListSecretsFunctionArn"] = "arn:aws:lambda:eu-central-1:123456789012:function:tumbler-listsecrets"
+	s["PlanWaveFunctionArn"] = "arn:aws:lambda:eu-central-1:123456789012:function:tumbler-planwave"
 	s["RotationStateMachineArn"] = rotationARN
 	return s
 }
@@ -41,7 +41,7 @@ func fleet(t testing.TB) *asl.Machine {
 	return m
 }
 
-// fleetScenario is one walk of a fleet. What ChooseNext decides is told; what it
+// fleetScenario is one walk of a fleet. What PlanWave decides is told; what it
 // decides by is package fleet's, and tested there.
 type fleetScenario struct {
 	name     string
@@ -51,15 +51,15 @@ type fleetScenario struct {
 	path     string         // of the fleet's own states
 	err      string         // of the ending; "" for AllRotated
 	started  int            // rotations
-	attempts map[string]int // of ChooseNext, SendAlert, Announce where not as in the path
+	attempts map[string]int // of PlanWave, SendAlert, Announce where not as in the path
 	took     time.Duration  // with the longest back-off
 	wave     map[string]any // changes to the waves
 }
 
 // Stretches of paths.
 const (
-	look  = "Receive ChooseNext WhatNext"
-	wave  = " RotateWave ChooseNext WhatNext"
+	look  = "Receive PlanWave WhatNext"
+	wave  = " RotateWave PlanWave WhatNext"
 	tell  = " SendAlert Announce Ending "
 	quits = " GiveUpFleet SendAlert Announce Ending Interrupted"
 )
@@ -69,7 +69,7 @@ const waveTook = 22 * time.Second
 
 var fleetScenarios = []fleetScenario{
 	{name: "two waves", choices: []string{"rotate", "rotate", "AllRotated"}, path: look + wave + wave + tell + "AllRotated", started: 6, took: 2 * waveTook},
-	{name: "waits for those under way", choices: []string{"rotate", "wait", "AllRotated"}, path: look + wave + " LetFinish ChooseNext WhatNext" + tell + "AllRotated", started: 3, took: waveTook + 15*second},
+	{name: "waits for those under way", choices: []string{"rotate", "wait", "AllRotated"}, path: look + wave + " LetFinish PlanWave WhatNext" + tell + "AllRotated", started: 3, took: waveTook + 15*second},
 	{name: "nothing to do", choices: []string{"NothingToDo"}, path: look + tell + "NothingToDo", err: "NothingToDo"},
 	{name: "canaries", choices: []string{"CanaryFailed"}, path: look + tell + "CanaryFailed", err: "CanaryFailed"},
 	{name: "some failed", choices: []string{"rotate", "SomeFailed"}, failing: map[string]int{"r1-2": 1}, path: look + wave + tell + "SomeFailed", err: "SomeFailed", started: 3, took: waveTook},
@@ -78,18 +78,18 @@ var fleetScenarios = []fleetScenario{
 	{name: "one at a time", choices: []string{"rotate", "AllRotated"}, wave: map[string]any{"maxConcurrency": 1}, path: look + wave + tell + "AllRotated", started: 3, took: 33 * second},
 	{name: "a decision without a wave", choices: []string{"rotate"}, wave: map[string]any{"items": nil}, path: look + " RotateWave", err: asl.ErrorRuntime},
 
-	{name: "choosing fails for good", faults: []failing{{"ChooseNext", "InvalidRequest", 0}}, path: "Receive ChooseNext" + quits, err: "InvalidRequest"},
+	{name: "choosing fails for good", faults: []failing{{"PlanWave", "InvalidRequest", 0}}, path: "Receive PlanWave" + quits, err: "InvalidRequest"},
 	{
-		name: "choosing fails for too long", faults: []failing{{"ChooseNext", "Throttled", 0}}, path: "Receive ChooseNext" + quits, err: "Throttled",
-		attempts: map[string]int{"ChooseNext": 9}, took: backOff(8, 2*second, 60*second),
+		name: "choosing fails for too long", faults: []failing{{"PlanWave", "Throttled", 0}}, path: "Receive PlanWave" + quits, err: "Throttled",
+		attempts: map[string]int{"PlanWave": 9}, took: backOff(8, 2*second, 60*second),
 	},
 	{
-		name: "choosing fails for a while", choices: []string{"NothingToDo"}, faults: []failing{{"ChooseNext", "ServiceUnavailable", 8}},
-		path: look + tell + "NothingToDo", err: "NothingToDo", attempts: map[string]int{"ChooseNext": 9}, took: backOff(8, 2*second, 60*second),
+		name: "choosing fails for a while", choices: []string{"NothingToDo"}, faults: []failing{{"PlanWave", "ServiceUnavailable", 8}},
+		path: look + tell + "NothingToDo", err: "NothingToDo", attempts: map[string]int{"PlanWave": 9}, took: backOff(8, 2*second, 60*second),
 	},
 	{
-		name: "choosing takes too long", faults: []failing{{"ChooseNext", late, 0}}, path: "Receive ChooseNext" + quits, err: asl.ErrorTimeout,
-		attempts: map[string]int{"ChooseNext": 9}, took: backOff(8, 2*second, 60*second) + 9*310*second,
+		name: "choosing takes too long", faults: []failing{{"PlanWave", late, 0}}, path: "Receive PlanWave" + quits, err: asl.ErrorTimeout,
+		attempts: map[string]int{"PlanWave": 9}, took: backOff(8, 2*second, 60*second) + 9*310*second,
 	},
 	{
 		name: "neither message can be sent", choices: []string{"Stopped"}, path: look + tell + "Stopped", err: "Stopped",
@@ -117,7 +117,7 @@ type fleetWorld struct {
 	clock *asl.VirtualClock
 
 	mu      sync.Mutex
-	asked   int // ChooseNext
+	asked   int // PlanWave
 	calls   map[string]int
 	started int
 	answers map[string][]answer
@@ -170,7 +170,7 @@ func (w *fleetWorld) task(ctx context.Context, t asl.Task) (json.RawMessage, err
 // answer is called with the lock held.
 func (w *fleetWorld) answer(t asl.Task) answer {
 	switch t.State {
-	case "ChooseNext":
+	case "PlanWave":
 		w.need(t, "request", "execution", "fleet", "rotationMachine")
 		return answer{Result: w.choose()}
 	case "RotateSecret":
@@ -266,18 +266,18 @@ func TestFleetPaths(t *testing.T) {
 	}
 }
 
-// Every error that passes is tried again at ChooseNext, and no other; each is a
+// Every error that passes is tried again at PlanWave, and no other; each is a
 // code of package fault or Lambda's own.
 func TestFleetErrors(t *testing.T) {
 	m := fleet(t)
-	for _, e := range allErrors("ChooseNext") {
+	for _, e := range allErrors("PlanWave") {
 		if e == late {
 			continue // has a scenario
 		}
 		again := slices.Contains(lambdaErrors, e) || e == string(fault.Throttled) || e == string(fault.ServiceUnavailable)
-		sc := fleetScenario{faults: []failing{{"ChooseNext", e, 0}}, path: "Receive ChooseNext" + quits, err: e, attempts: map[string]int{"ChooseNext": 1}}
+		sc := fleetScenario{faults: []failing{{"PlanWave", e, 0}}, path: "Receive PlanWave" + quits, err: e, attempts: map[string]int{"PlanWave": 1}}
 		if again {
-			sc.attempts["ChooseNext"], sc.took = 9, backOff(8, 2*second, 60*second)
+			sc.attempts["PlanWave"], sc.took = 9, backOff(8, 2*second, 60*second)
 		}
 		if wrong := sc.check(t.Context(), m); wrong != "" {
 			t.Errorf("%s: %s", e, wrong)
@@ -307,7 +307,7 @@ func TestFleetCoverage(t *testing.T) {
 }
 
 func TestFleetGiveUpAlert(t *testing.T) {
-	w := newFleetWorld(fleetScenario{faults: []failing{{"ChooseNext", "AccessDenied", 0}}})
+	w := newFleetWorld(fleetScenario{faults: []failing{{"PlanWave", "AccessDenied", 0}}})
 	w.run(t.Context(), fleet(t))
 	for _, want := range []string{"AccessDenied", "tumbler rotate --resume arn:aws:states:", "those under way go on", `{\"select\":{\"prefix\":\"prod/\"}}`} {
 		if !strings.Contains(string(w.alert["Message"]), want) {

@@ -10,12 +10,12 @@ import (
 // state machine.
 func (d *deployment) fleetMachine() awsstepfunctions.CfnStateMachine {
 	substitutions := d.announcements()
-	chooses := d.anyVersion("listsecrets")
-	substitutions["ListSecretsFunctionArn"] = d.versions["listsecrets"].Ref()
+	planWave := d.anyVersion("planwave")
+	substitutions["PlanWaveFunctionArn"] = d.versions["planwave"].Ref()
 	substitutions["RotationStateMachineArn"] = d.machine.Ref()
 	own := d.arn("states", "stateMachine:"+d.named("fleet"))
 	role := d.role("FleetRole", "Tumbler: what the rotation of many secrets may do",
-		d.trust("states.amazonaws.com", own), append(d.workflowMay([]string{chooses}), d.fleetMay(own)...))
+		d.trust("states.amazonaws.com", own), append(d.workflowMay([]string{planWave}), d.fleetMay(own)...))
 	return d.newMachine("Fleet", "fleet", statemachine.Fleet, substitutions, role)
 }
 

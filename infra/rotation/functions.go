@@ -97,10 +97,10 @@ func functions() []function {
 			allowed: (*deployment).heartbeatMay, wanted: (*deployment).hasHeartbeat,
 		},
 		{
-			name: "listsecrets", id: "ListSecrets",
-			description: "Chooses the next secrets of a fleet",
+			name: "planwave", id: "PlanWave",
+			description: "Plans the next wave of a fleet",
 			memory:      512, timeout: 300,
-			allowed: (*deployment).listSecretsMay, wanted: (*deployment).hasFleet,
+			allowed: (*deployment).planWaveMay, wanted: (*deployment).hasFleet,
 		},
 		{
 			name: "rotator", id: "Rotator",
@@ -247,7 +247,7 @@ func (d *deployment) environment(f function) map[string]any {
 		if arns := d.rotationFunctions(); len(arns) > 0 {
 			env["TUMBLER_ROTATION_FUNCTIONS"] = strings.Join(arns, ",")
 		}
-	case "listsecrets", "rotator", "audit", "heartbeat":
+	case "planwave", "rotator", "audit", "heartbeat":
 		env["TUMBLER_SCHEDULE_GROUP"] = d.name
 	}
 	if f.name == "audit" || f.name == "incident" {
@@ -259,7 +259,7 @@ func (d *deployment) environment(f function) map[string]any {
 	if url := d.cfg.Alerts.Runbook; url != "" && (f.name == "plan" || f.name == "restore" || f.name == "incident") {
 		env["TUMBLER_RUNBOOK"] = url
 	}
-	if d.hasRotator() && (f.name == "plan" || f.name == "preflight" || f.name == "listsecrets") {
+	if d.hasRotator() && (f.name == "plan" || f.name == "preflight" || f.name == "planwave") {
 		env["TUMBLER_ROTATOR_ARN"] = d.rotatorARN()
 	}
 	if f.name == "plan" {

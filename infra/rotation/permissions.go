@@ -72,9 +72,9 @@ func (d *deployment) restoreMay() []statement {
 	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
 
-// listSecretsMay: ListSecrets tells names, tags and labels of all secrets of the
+// planWaveMay: ListSecrets tells names, tags and labels of all secrets of the
 // account, and no value.
-func (d *deployment) listSecretsMay() []statement {
+func (d *deployment) planWaveMay() []statement {
 	return []statement{
 		{
 			Actions: []string{"secretsmanager:ListSecrets"}, Resources: anyResource,

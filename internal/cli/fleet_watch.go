@@ -95,7 +95,7 @@ func (v *fleetView) look(ctx context.Context, status types.ExecutionStatus) erro
 	return nil
 }
 
-// readState finds the last answer of ChooseNext, which is the only Lambda
+// readState finds the last result of PlanWave, which is the only Lambda
 // function of a fleet, from the end of the history: its events are large.
 func (v *fleetView) readState(ctx context.Context) error {
 	pages := sfn.NewGetExecutionHistoryPaginator(v.api, &sfn.GetExecutionHistoryInput{
@@ -128,7 +128,7 @@ func (v *fleetView) show(out *terminal.Printer, total int) {
 	case p.Canaries:
 		what = "canaries"
 	case p.Wave == 0:
-		what = "choosing"
+		what = "planning"
 	case v.state.Decision == fleet.End:
 		what = "ended"
 	}

@@ -10,17 +10,17 @@ import (
 // Outcome is how a fleet ended. Each is a final state of the state machine.
 type Outcome string
 
-// The endings.
+// The outcomes.
 const (
 	AllRotated   Outcome = "AllRotated"   // every secret
 	SomeFailed   Outcome = "SomeFailed"   // all were tried, and no more failed than is tolerated
-	Stopped      Outcome = "Stopped"      // too many failed; the rest was not started
-	CanaryFailed Outcome = "CanaryFailed" // one of the first failed; the rest was not started
+	Stopped      Outcome = "Stopped"      // too many failed; no others were started
+	CanaryFailed Outcome = "CanaryFailed" // a canary failed; no others were started
 	NothingToDo  Outcome = "NothingToDo"  // no secret is selected
 	Interrupted  Outcome = "Interrupted"  // rotations could not be started
 )
 
-// Ending is what the state machine alerts, announces and ends with.
+// Ending is the alert, the event and the final state of a fleet.
 type Ending struct {
 	Outcome    Outcome `json:"outcome"`
 	Severity   string  `json:"severity"` // info or warning
@@ -32,8 +32,8 @@ type Ending struct {
 	Event      Event   `json:"event"`
 }
 
-// Event is the detail of the EventBridge event that ends every fleet (source
-// "tumbler", detail type "Fleet Ended").
+// Event is the detail of the EventBridge event that is sent when a fleet ends
+// (source "tumbler", detail type "Fleet Ended").
 type Event struct {
 	Outcome    Outcome        `json:"outcome"`
 	Execution  string         `json:"execution"`
@@ -47,7 +47,7 @@ type Event struct {
 	Failures   []Failure      `json:"failures,omitempty"` // the first 50
 }
 
-// effects are what the endings mean, for the first line of the alert.
+// effects are the first lines of the alerts.
 var effects = map[Outcome]string{
 	AllRotated:   "Every selected secret was rotated.",
 	SomeFailed:   "All selected secrets were tried and some rotations failed.",
@@ -57,7 +57,7 @@ var effects = map[Outcome]string{
 	Interrupted:  "The fleet has stopped: its rotations could not be started.",
 }
 
-// advice is what to do, %s being the fleet's execution.
+// advice tells the operator what to do; %s is the ARN of the fleet's execution.
 var advice = map[Outcome]string{
 	AllRotated:   "nothing.",
 	SomeFailed:   "remove the causes, each of which has an alert of its own, then rotate what is left: tumbler rotate --resume %s",
@@ -67,7 +67,7 @@ var advice = map[Outcome]string{
 	Interrupted:  "look at the failed items of the state RotateWave in the execution, then go on: tumbler rotate --resume %s",
 }
 
-const listed = 20 // failures in the alert
+const listed = 20 // failures that the alert lists
 
 func (r *run) end(outcome Outcome) State {
 	p := r.progress

@@ -10,7 +10,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Secret is what ListSecrets tells about a secret.
+// Secret is what ListSecrets returns about a secret.
 type Secret struct {
 	ARN, Name         string
 	Deleted           bool
@@ -21,30 +21,32 @@ type Secret struct {
 	Tags              map[string]string
 }
 
-// Lister reads the secrets that a selection may mean; it may tell of others too.
+// Lister reads the secrets that a selection may include. It may return others too.
 type Lister interface {
 	List(ctx context.Context, s Selection, each func(Secret) error) error
 }
 
-// Executions tells about one execution; found is false when there is none.
+// Executions reads the status of one execution; found is false when there is none.
 type Executions interface {
 	Status(ctx context.Context, executionARN string) (status Execution, found bool, err error)
 }
 
-// Execution is how an execution stands.
+// Execution is the status of an execution.
 type Execution struct {
 	Running, Succeeded bool
 	Error              string // error name, if it failed
 }
 
-// Registry tells which secrets Tumbler is configured to rotate.
+// Registry lists the secrets that Tumbler is configured to rotate.
 type Registry interface {
-	// Configured returns a test by ARN and name, good for many secrets.
+	// Configured reads the list once and returns a predicate for any number of
+	// secrets.
 	Configured(ctx context.Context) (func(secretARN, secretName string) bool, error)
 }
 
-// order is the place of a secret in a fleet. It is a hash, so that canaries are a
-// cross-section and no database gets all its rotations at once.
+// order is the position of a secret in a fleet: 16 hexadecimal digits. It is a hash
+// of the ARN, so that canaries are a cross-section and no database gets all its
+// rotations at once.
 func order(secretARN string) string {
 	sum := sha256.Sum256([]byte(secretARN))
 	return hex.EncodeToString(sum[:8])
@@ -53,8 +55,8 @@ func order(secretARN string) string {
 var notInName = pattern.New(`[^A-Za-z0-9_-]+`)
 
 // RotationName is the name of the execution that rotates a secret for a fleet.
-// It is readable, the same whenever it is asked for, and fits into the 80
-// characters that Step Functions allows.
+// It is readable, always the same for the same fleet and secret, and fits into the
+// 80 characters that Step Functions allows.
 func RotationName(fleetARN string, secretARN, secretName string) string {
 	fleet := sha256.Sum256([]byte(fleetARN))
 	readable := notInName().ReplaceAllString(secretName, "-")

@@ -62,7 +62,7 @@ type secret struct {
 func newRegion(t *testing.T, n int) *region {
 	t.Helper()
 	m, err := asl.Load(statemachine.Fleet, map[string]string{
-		"ListSecretsFunctionArn":  "arn:aws:lambda:eu-central-1:123456789012:function:tumbler-listsecrets",
+		"PlanWaveFunctionArn":     "arn:aws:lambda:eu-central-1:123456789012:function:tumbler-planwave",
 		"RotationStateMachineArn": rotationSM, "AlertTopicArn": "arn:aws:sns:eu-central-1:123456789012:alerts", "EventBusName": "default",
 	})
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *region) run(name, request string) asl.Result {
 
 func (r *region) task(ctx context.Context, t asl.Task) (json.RawMessage, error) {
 	switch t.State {
-	case "ChooseNext":
+	case "PlanWave":
 		return r.choose(ctx, t.Input)
 	case "RotateSecret":
 		return r.start(ctx, t.Input)
@@ -160,7 +160,7 @@ func (r *region) choose(ctx context.Context, raw json.RawMessage) (json.RawMessa
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, err
 	}
-	next := fleet.Next{Source: fleet.Source{Secrets: r, Region: "eu-central-1"}, Labels: r, Executions: r}
+	next := fleet.PlanWave{Source: fleet.Source{Secrets: r, Region: "eu-central-1"}, Labels: r, Executions: r}
 	state, err := next.Run(ctx, in)
 	if err != nil {
 		return nil, &asl.Failure{Name: string(fault.CodeOf(err)), Cause: fault.From(err).Message()}

@@ -1,13 +1,12 @@
 // Package fleet rotates many secrets: which, in what order, how many at once,
-// and when to stop. statemachine/fleet.asl.json asks [Next] again and again what
-// to do now, and runs a rotation for each secret of the wave that it answers
-// with.
+// and when to stop. statemachine/fleet.asl.json calls [PlanWave] until the fleet
+// has ended, and each time runs a rotation for every secret of the returned wave.
 //
-// Nothing is kept but a few counts in the execution's state. Whether a secret
-// was rotated by this fleet is read from its staging labels: the version that a
+// The execution's state holds a few counts and nothing else. Whether this fleet
+// has rotated a secret is read from its staging labels: the id of the version that a
 // rotation writes is derived from the ARN of its execution, and that ARN from
-// the fleet's and the secret's. So a wave that was cut short, a redrive and a
-// resume all find out by themselves what is left to do.
+// those of the fleet and the secret. A wave that was cut short, a redrive and a
+// resume therefore all find out what is left to do.
 package fleet
 
 import (
@@ -30,7 +29,7 @@ type Request struct {
 	Select Selection `json:"select"` // Required.
 
 	// Canary is how many secrets are rotated first; if one of them fails, no
-	// others are touched. Default 5, 0 for none.
+	// others are rotated. Default 5, 0 for none.
 	Canary *int `json:"canary,omitempty"`
 
 	// MaxFailures is how many failed rotations are tolerated, as a number or as
@@ -39,7 +38,7 @@ type Request struct {
 	MaxFailures string `json:"maxFailures,omitempty"`
 
 	// Budget is how many calls that write secrets the fleet may make in any
-	// second. Default 20.
+	// second. Default 24.
 	Budget int `json:"writesPerSecond,omitempty"`
 
 	// OutsideWindow says what to do with secrets whose rotation window is closed:
@@ -48,14 +47,14 @@ type Request struct {
 
 	Reason string `json:"reason,omitempty"` // recorded with each rotation
 
-	// Resume lists the executions of earlier fleets, whose secrets are left out
-	// if they were rotated.
+	// Resume lists the ARNs of earlier fleets' executions. Secrets that those have
+	// rotated are left out.
 	Resume []string `json:"resume,omitempty"`
 }
 
-// Selection says which secrets. Exactly one way of choosing is set.
+// Selection selects secrets. Exactly one field is set.
 type Selection struct {
-	Tags   map[string]string `json:"tags,omitempty"` // all of them
+	Tags   map[string]string `json:"tags,omitempty"` // a secret must have all of them
 	Prefix string            `json:"prefix,omitempty"`
 	All    bool              `json:"all,omitempty"`
 }
@@ -66,23 +65,23 @@ const (
 	DefaultMaxFailures = "10%"
 	DefaultBudget      = 24
 
-	// WritesPerRotation is how often a rotation calls an operation of the quota
-	// that PutSecretValue, UpdateSecret and UpdateSecretVersionStage share:
-	// store, stage, be ready, make current, unstage, let go. A failed one unstages, marks and
-	// lets go.
+	// WritesPerRotation is the maximum number of calls that a rotation makes to
+	// PutSecretValue, UpdateSecret and UpdateSecretVersionStage, which share one
+	// quota. A successful rotation makes all six: store, stage, mark as ready, make
+	// current, unstage, release.
 	WritesPerRotation = 6
 
-	// Quota is that quota: calls per second in an account and Region, shared
-	// with everybody else. Source: Secrets Manager user guide, "quotas".
+	// Quota is that quota, in calls per second. Everything in the account and
+	// Region shares it. Source: Secrets Manager user guide, "quotas".
 	Quota = 50
 
-	// They travel with every wave and, the reason, with every rotation.
-	maxResume = 50 // executions
-	maxReason = 300
+	// Both are part of the state of every wave.
+	maxResume = 50  // executions
+	maxReason = 300 // bytes
 )
 
 // ParseRequest reads and checks a request and fills in the defaults. Its errors
-// are InvalidRequest and name the field, the value and the remedy.
+// have the code InvalidRequest and name the field and the value.
 func ParseRequest(raw json.RawMessage) (Request, error) {
 	var r Request
 	dec := json.NewDecoder(bytes.NewReader(raw))
@@ -134,14 +133,14 @@ func (r *Request) complete() error {
 }
 
 func (s Selection) check() error {
-	ways := 0
+	fields := 0
 	for _, set := range []bool{len(s.Tags) > 0, s.Prefix != "", s.All} {
 		if set {
-			ways++
+			fields++
 		}
 	}
-	if ways != 1 {
-		return invalid(fmt.Sprintf("field select chooses in %d ways", ways), "Set one of tags, prefix and all")
+	if fields != 1 {
+		return invalid(fmt.Sprintf("field select has %d of tags, prefix and all", fields), "Set exactly one of them")
 	}
 	for key := range s.Tags {
 		if key == "" {
@@ -168,7 +167,7 @@ func (s Selection) String() string {
 
 var percentage = pattern.New(`^[0-9]{1,3}(\.[0-9]+)?%$`)
 
-// Tolerated is how many failures are tolerated of a number of rotations.
+// Tolerated is the number of failures that MaxFailures allows among total rotations.
 func (r Request) Tolerated(total int) (int, error) {
 	const remedy = `Give a number such as "25", or a percentage such as "10%"`
 	if percentage().MatchString(r.MaxFailures) {
@@ -184,10 +183,10 @@ func (r Request) Tolerated(total int) (int, error) {
 	return n, nil
 }
 
-// Concurrency is how many rotations may be under way at once, so that the budget
-// holds whatever the timing: a rotation makes at most [WritesPerRotation] calls
-// within a second, and the state machine pauses for a second before each, so
-// that within any second each of the concurrent places has one rotation only.
+// Concurrency is how many rotations may run at once without ever exceeding the
+// budget: a rotation makes at most [WritesPerRotation] calls, and the state machine
+// pauses for a second before each rotation, so that in any one second each of the
+// concurrent items of the Map writes for one rotation only.
 func (r Request) Concurrency() int { return max(1, r.Budget/WritesPerRotation) }
 
 func invalid(op, hint string) error { return fault.New(fault.InvalidRequest, op, hint) }

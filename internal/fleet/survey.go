@@ -5,7 +5,7 @@ import (
 	"context"
 )
 
-// Why a selected secret is left out. Rotating it would be refused anyway.
+// The reasons for leaving out a selected secret. Plan would refuse to rotate it.
 const (
 	SkipDeleted       = "scheduled for deletion"
 	SkipReplica       = "a replica"
@@ -14,14 +14,14 @@ const (
 	SkipNotConfigured = "not configured in this deployment"
 )
 
-// Survey says what a request would rotate.
+// Survey is what a request would rotate.
 type Survey struct {
 	Total   int            // to rotate
 	Earlier int            // left out: rotated by the fleets that are resumed
-	Skipped map[string]int // by why
+	Skipped map[string]int // left out, by reason (SkipDeleted and so on)
 
-	// First are the first ones in the order of the fleet, as many as were asked
-	// for.
+	// First are the first secrets in the order of the fleet, at most as many as
+	// were asked for.
 	First []Secret
 }
 
@@ -34,10 +34,10 @@ type Source struct {
 	MachineARN string   // the state machine rotation
 }
 
-// Survey walks through all secrets of the request and returns the first n that
-// come after a place in the order. It does not rely on the order in which
-// ListSecrets tells of them, nor on tokens that may expire between two waves,
-// and keeps no more than n secrets in memory.
+// Survey walks through all secrets of the request and returns the first n whose
+// position in the order comes after the given one ("" is the start). It relies
+// neither on the order of ListSecrets nor on page tokens, which may expire between
+// two waves, and keeps at most n secrets in memory.
 func (f Source) Survey(ctx context.Context, r Request, after string, n int) (Survey, error) {
 	s := Survey{Skipped: map[string]int{}}
 	configured := func(string, string) bool { return true }
@@ -47,9 +47,9 @@ func (f Source) Survey(ctx context.Context, r Request, after string, n int) (Sur
 			return Survey{}, err
 		}
 	}
-	var first places
+	var first latestFirst
 	err := f.Secrets.List(ctx, r.Select, func(secret Secret) error {
-		if !r.Select.means(secret) {
+		if !r.Select.matches(secret) {
 			return nil
 		}
 		if why := f.skip(secret, configured); why != "" {
@@ -61,7 +61,7 @@ func (f Source) Survey(ctx context.Context, r Request, after string, n int) (Sur
 			return nil
 		}
 		s.Total++
-		p := place{order(secret.ARN), secret}
+		p := ranked{order(secret.ARN), secret}
 		if p.key > after && n > 0 && (len(first) < n || p.key < first[0].key) {
 			heap.Push(&first, p)
 			if len(first) > n {
@@ -75,14 +75,14 @@ func (f Source) Survey(ctx context.Context, r Request, after string, n int) (Sur
 	}
 	s.First = make([]Secret, len(first))
 	for i := len(first) - 1; i >= 0; i-- {
-		s.First[i] = heap.Pop(&first).(place).Secret
+		s.First[i] = heap.Pop(&first).(ranked).Secret
 	}
 	return s, nil
 }
 
-// means reports whether the secret is one of the selection. The filters of
-// ListSecrets match prefixes of tags, so this is where they are compared.
-func (s Selection) means(secret Secret) bool {
+// matches reports whether the selection includes the secret. The filters of
+// ListSecrets match prefixes only, so tags and names are compared again here.
+func (s Selection) matches(secret Secret) bool {
 	for key, value := range s.Tags {
 		if got, ok := secret.Tags[key]; !ok || got != value {
 			return false
@@ -91,7 +91,7 @@ func (s Selection) means(secret Secret) bool {
 	return len(secret.Name) >= len(s.Prefix) && secret.Name[:len(s.Prefix)] == s.Prefix
 }
 
-// skip says why the secret cannot be rotated, as Plan would, or "".
+// skip returns the reason for which Plan would refuse the secret, or "".
 func (f Source) skip(s Secret, configured func(arn, name string) bool) string {
 	switch {
 	case s.Deleted:
@@ -108,21 +108,21 @@ func (f Source) skip(s Secret, configured func(arn, name string) bool) string {
 	return ""
 }
 
-// place is a secret in the order of the fleet.
-type place struct {
+// ranked is a secret with its position in the order of the fleet.
+type ranked struct {
 	key string
 	Secret
 }
 
-// places is a heap with the last place on top.
-type places []place
+// latestFirst is a heap with the last position on top.
+type latestFirst []ranked
 
-func (p places) Len() int           { return len(p) }
-func (p places) Less(i, j int) bool { return p[i].key > p[j].key }
-func (p places) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
-func (p *places) Push(v any)        { *p = append(*p, v.(place)) }
-func (p *places) Pop() any {
-	last := (*p)[len(*p)-1]
-	*p = (*p)[:len(*p)-1]
+func (h latestFirst) Len() int           { return len(h) }
+func (h latestFirst) Less(i, j int) bool { return h[i].key > h[j].key }
+func (h latestFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *latestFirst) Push(v any)        { *h = append(*h, v.(ranked)) }
+func (h *latestFirst) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
 	return last
 }

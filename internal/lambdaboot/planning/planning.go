@@ -25,14 +25,14 @@ func CreateSecret(e lambdaboot.Env) lambda.Handler {
 	return lambdaboot.Handler(e, "createsecret", rotation.Create{Secrets: e.Secrets(), Executions: executions.For(e.AWS), Now: e.Now}.Run)
 }
 
-// ListSecrets builds the function listsecrets.
-func ListSecrets(e lambdaboot.Env) lambda.Handler {
-	next := fleet.Next{
+// PlanWave builds the function planwave.
+func PlanWave(e lambdaboot.Env) lambda.Handler {
+	wave := fleet.PlanWave{
 		Source: fleet.Source{Secrets: e.Secrets(), Region: e.AWS.Region, RotatorARN: e.RotatorARN},
 		Labels: e.Secrets(), Executions: executions.For(e.AWS),
 	}
 	if e.ScheduleGroup != "" {
-		next.Registry = registry.For(e.AWS, e.ScheduleGroup)
+		wave.Registry = registry.For(e.AWS, e.ScheduleGroup)
 	}
-	return lambdaboot.Handler(e, "listsecrets", next.Run)
+	return lambdaboot.Handler(e, "planwave", wave.Run)
 }

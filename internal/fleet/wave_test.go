@@ -19,9 +19,9 @@ import (
 
 func TestRequests(t *testing.T) {
 	for raw, want := range map[string]string{
-		`{}`:                                                                       "chooses in 0 ways",
-		`{"select":{"all":true,"prefix":"a"}}`:                                     "chooses in 2 ways",
-		`{"select":{"tags":{}}}`:                                                   "chooses in 0 ways",
+		`{}`:                                                                       "select has 0 of tags",
+		`{"select":{"all":true,"prefix":"a"}}`:                                     "select has 2 of tags",
+		`{"select":{"tags":{}}}`:                                                   "select has 0 of tags",
 		`{"select":{"tags":{"":"x"}}}`:                                             "has an empty key",
 		`{"select":{"all":true},"canary":-1}`:                                      "field canary is -1",
 		`{"select":{"all":true},"canary":201}`:                                     "field canary is 201",
@@ -128,7 +128,7 @@ func TestNothingToDo(t *testing.T) {
 	}
 }
 
-// The request is refused by ChooseNext: somebody is told.
+// The request is refused by PlanWave: somebody is told.
 func TestInvalidRequestIsReported(t *testing.T) {
 	r := newRegion(t, 10)
 	result := r.run("a", `{"select":{"prefix":"prod/"},"canary":-4}`)
@@ -192,7 +192,7 @@ func TestPaceIsNeeded(t *testing.T) {
 	r := newRegion(t, 1000)
 	without := strings.Replace(string(statemachine.Fleet), `"Seconds": 1,`, `"Seconds": 0,`, 1)
 	m, err := asl.Load([]byte(without), map[string]string{
-		"ListSecretsFunctionArn":  "arn:aws:lambda:eu-central-1:123456789012:function:tumbler-listsecrets",
+		"PlanWaveFunctionArn":     "arn:aws:lambda:eu-central-1:123456789012:function:tumbler-planwave",
 		"RotationStateMachineArn": rotationSM, "AlertTopicArn": "x", "EventBusName": "default",
 	})
 	if err != nil {

@@ -8,31 +8,31 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Decision is what the state machine does next.
+// Decision is what the state machine does after PlanWave.
 type Decision string
 
-// The decisions that statemachine/fleet.asl.json tells apart.
+// The decisions on which statemachine/fleet.asl.json branches. Any other value ends the fleet.
 const (
-	Rotate Decision = "rotate" // the wave
-	Wait   Decision = "wait"   // for rotations that are still under way, then ask again
-	End    Decision = "end"
+	Rotate Decision = "rotate" // rotate the wave
+	Wait   Decision = "wait"   // wait for rotations that are under way, then ask again
+	End    Decision = "end"    // report the ending
 )
 
 // State is $.fleet in the state machine: what was decided, and what has been
 // done so far.
 type State struct {
-	Decision    Decision `json:"decision,omitempty"` // "" before the first
+	Decision    Decision `json:"decision,omitempty"` // "" before the first call
 	Wave        Wave     `json:"wave"`
 	WaitSeconds int      `json:"waitSeconds,omitempty"`
 	Progress    Progress `json:"progress"`
-	Ending      *Ending  `json:"ending,omitempty"` // with End
+	Ending      *Ending  `json:"ending,omitempty"` // set with End
 }
 
-// Wave is what one Map of the state machine rotates.
+// Wave is the input of the Map state that rotates.
 type Wave struct {
 	Items             []Item `json:"items"`
 	MaxConcurrency    int    `json:"maxConcurrency"`
-	ToleratedFailures int    `json:"toleratedFailures"` // with one more, nothing else is started
+	ToleratedFailures int    `json:"toleratedFailures"` // one more, and nothing else is started
 }
 
 // Item is one rotation: the name and the input of its execution.
@@ -41,19 +41,20 @@ type Item struct {
 	Request rotation.Request `json:"request"`
 }
 
-// Progress counts. Total is Rotated, Failed and what has not been started.
+// Progress counts secrets. Total is the sum of Rotated, Failed, and those not yet
+// finished.
 type Progress struct {
 	Total   int            `json:"total"`
 	Rotated int            `json:"rotated"`
 	Failed  int            `json:"failed"`
-	Earlier int            `json:"earlier,omitempty"` // by the fleets that are resumed; not in Total
-	Skipped map[string]int `json:"skipped,omitempty"` // by why; not in Total
+	Earlier int            `json:"earlier,omitempty"` // rotated by the fleets that are resumed; not in Total
+	Skipped map[string]int `json:"skipped,omitempty"` // by reason; not in Total
 
-	Wave     int       `json:"wave"` // the first is 1
+	Wave     int       `json:"wave"` // number of the current wave, from 1
 	Canaries bool      `json:"canaries,omitempty"`
-	After    string    `json:"after,omitempty"`    // place of the last one in a wave so far
-	Stalled  int       `json:"stalled,omitempty"`  // waves in a row of which nothing was started
-	Failures []Failure `json:"failures,omitempty"` // the first of them
+	After    string    `json:"after,omitempty"`    // position of the last secret put into a wave
+	Stalled  int       `json:"stalled,omitempty"`  // consecutive waves of which no rotation was started
+	Failures []Failure `json:"failures,omitempty"` // at most maxFailures
 }
 
 // Failure is a rotation that failed.
@@ -64,49 +65,50 @@ type Failure struct {
 }
 
 const (
-	// WaveSize is the most secrets of a wave. The state holds them with their
-	// names, and Step Functions allows it 256 KiB.
+	// WaveSize is the maximum number of secrets in a wave. The state holds their
+	// names and requests, and Step Functions limits it to 256 KiB.
 	WaveSize = 200
 
 	maxWaveBytes = 120 * 1024
-	maxFailures  = 50 // listed in the state
-	mostStalled  = 3
-	pause        = 5 // seconds to Wait
+	maxFailures  = 50 // that the state lists
+	mostStalled  = 3  // then the fleet is interrupted
+	pause        = 5  // seconds to wait
 )
 
-// Next decides what a fleet does next. It only reads.
-type Next struct {
+// PlanWave decides what a fleet does next: rotate another wave, wait, or end. It
+// only reads.
+type PlanWave struct {
 	Source
 	Labels     rotation.Describer
 	Executions Executions
 }
 
-// Input is what the state machine hands to Next.
+// Input is what the state machine hands to [PlanWave.Run].
 type Input struct {
 	Request         json.RawMessage    `json:"request"`
 	Execution       rotation.Execution `json:"execution"` // the fleet's own
-	Fleet           State              `json:"fleet"`     // the last answer
+	Fleet           State              `json:"fleet"`     // the previous result
 	RotationMachine string             `json:"rotationMachine"`
 }
 
-// Run looks at what became of the last wave and decides. Codes: InvalidRequest
-// and AWS's own.
-func (n Next) Run(ctx context.Context, in Input) (State, error) {
+// Run counts the results of the last wave and decides. Codes: InvalidRequest and
+// those of awsfault.
+func (p PlanWave) Run(ctx context.Context, in Input) (State, error) {
 	request, err := ParseRequest(in.Request)
 	if err != nil {
 		return State{}, err
 	}
-	n.MachineARN = in.RotationMachine
-	r := run{Next: n, Input: in, request: request, progress: in.Fleet.Progress}
+	p.MachineARN = in.RotationMachine
+	r := run{PlanWave: p, Input: in, request: request, progress: in.Fleet.Progress}
 	if in.Fleet.Decision == "" {
 		return r.begin(ctx)
 	}
-	return r.goOn(ctx)
+	return r.proceed(ctx)
 }
 
-// run is one call.
+// run is the state of one call.
 type run struct {
-	Next
+	PlanWave
 	Input
 	request  Request
 	progress Progress
@@ -131,7 +133,7 @@ func (r *run) begin(ctx context.Context) (State, error) {
 	return r.wave(r.items(survey.First))
 }
 
-func (r *run) goOn(ctx context.Context) (State, error) {
+func (r *run) proceed(ctx context.Context) (State, error) {
 	before := r.progress
 	open, left, err := r.settle(ctx)
 	if err != nil {
@@ -143,8 +145,8 @@ func (r *run) goOn(ctx context.Context) (State, error) {
 	case err != nil:
 		return State{}, err
 	case len(open) > 0:
-		// The next wave counts on all places being free; and what is under way may
-		// still fail.
+		// The next wave would exceed the concurrency, and a rotation that is under
+		// way may still fail.
 		return State{
 			Decision: Wait, WaitSeconds: pause, Progress: *p,
 			Wave: Wave{Items: append(open, left...), MaxConcurrency: r.request.Concurrency()},
@@ -179,8 +181,8 @@ func (r *run) goOn(ctx context.Context) (State, error) {
 	return r.end(AllRotated), nil
 }
 
-// settle counts what became of the last wave. Of the others, open are under way
-// and left were never started.
+// settle counts the rotations of the last wave that have ended. open are those under
+// way, left those that were never started.
 func (r *run) settle(ctx context.Context) (open, left []Item, err error) {
 	for _, item := range r.Fleet.Wave.Items {
 		arn := executionARN(r.MachineARN, item.Name)
@@ -200,7 +202,7 @@ func (r *run) settle(ctx context.Context) (open, left []Item, err error) {
 			left = append(left, item)
 		case status.Running:
 			open = append(open, item)
-		case status.Succeeded: // and somebody has changed the secret since
+		case status.Succeeded: // and the secret has been changed since
 			r.progress.Rotated++
 		default:
 			r.progress.Failed++
@@ -212,8 +214,8 @@ func (r *run) settle(ctx context.Context) (open, left []Item, err error) {
 	return open, left, nil
 }
 
-// rotated asks the secret itself, whose labels are up to date, unlike what
-// Step Functions and ListSecrets tell.
+// rotated reports whether the item's rotation has moved AWSCURRENT. It asks
+// DescribeSecret, whose labels are up to date; those of ListSecrets lag behind.
 func (r *run) rotated(ctx context.Context, item Item, arn string) (bool, error) {
 	about, err := r.Labels.Describe(ctx, item.Request.SecretID)
 	if fault.Is(err, fault.SecretNotFound, fault.SecretDeleted) {
@@ -226,7 +228,7 @@ func (r *run) rotated(ctx context.Context, item Item, arn string) (bool, error) 
 	return about.Labels[rotation.Current] == id || about.Labels[rotation.Previous] == id, nil
 }
 
-// tolerated is how many failures there may be by now.
+// tolerated is the number of failures that do not stop the fleet.
 func (r *run) tolerated() (int, error) {
 	if r.progress.Canaries {
 		return 0, nil
@@ -234,7 +236,7 @@ func (r *run) tolerated() (int, error) {
 	return r.request.Tolerated(r.progress.Total)
 }
 
-// wave starts the rotations.
+// wave decides to rotate the items.
 func (r *run) wave(items []Item) (State, error) {
 	tolerated, err := r.tolerated()
 	if err != nil {
@@ -249,7 +251,7 @@ func (r *run) wave(items []Item) (State, error) {
 	}, nil
 }
 
-// items makes a wave of the secrets, of as many as the state has room for.
+// items returns a wave of the first secrets, as many as fit into maxWaveBytes.
 func (r *run) items(secrets []Secret) []Item {
 	var items []Item
 	size := 0

@@ -1,4 +1,4 @@
-// Command listsecrets is the Lambda function of the state ChooseNext of a fleet.
+// Command planwave is the Lambda function of the state PlanWave.
 package main
 
 import (
@@ -6,4 +6,4 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/lambdaboot/planning"
 )
 
-func main() { lambdaboot.Start(planning.ListSecrets) }
+func main() { lambdaboot.Start(planning.PlanWave) }
