@@ -4,6 +4,7 @@ package runbook
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tumbler-rotation/tumbler/docs"
 	"github.com/tumbler-rotation/tumbler/internal/pattern"
@@ -21,7 +22,10 @@ const others = "Errors of Step Functions and Lambda"
 var heading = pattern.New(`(?m)^##+ (.+)\n`)
 
 // Sections are all of them, in their order.
-func Sections() (list []Section) {
+func Sections() []Section { return sections() }
+
+// sections reads the runbook once.
+var sections = sync.OnceValue(func() (list []Section) {
 	found := heading().FindAllStringSubmatchIndex(docs.Runbook, -1)
 	for i, at := range found {
 		end := len(docs.Runbook)
@@ -33,21 +37,21 @@ func Sections() (list []Section) {
 		}
 	}
 	return list
-}
+})
 
 // Find returns the section of an error's name, or of a heading or its anchor.
 func Find(name string) (Section, bool) {
 	if strings.Contains(name, ".") {
 		name = others
 	}
-	sections := Sections()
-	at := slices.IndexFunc(sections, func(s Section) bool {
+	all := Sections()
+	at := slices.IndexFunc(all, func(s Section) bool {
 		return strings.EqualFold(s.Title, name) || Anchor(s.Title) == strings.ToLower(name)
 	})
 	if at < 0 {
 		return Section{}, false
 	}
-	return sections[at], true
+	return all[at], true
 }
 
 // Anchor is how a link names a heading. Source: GitHub, "Section links".

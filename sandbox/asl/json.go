@@ -147,10 +147,26 @@ func writeValue(b *bytes.Buffer, v any) {
 }
 
 func writeString(b *bytes.Buffer, s string) {
+	if plain(s) { // nearly all are
+		b.WriteByte('"')
+		b.WriteString(s)
+		b.WriteByte('"')
+		return
+	}
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(s)       // a string into a buffer cannot fail
 	b.Truncate(b.Len() - 1) // Encode ends the line
+}
+
+// plain reports whether a string is its own JSON.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // equal is JSON equality; numbers are equal when their values are.
