@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// describeSource is the tag or commit that the functions are built from; empty where
-// there is no repository.
+// describeSource is the tag or commit that the functions are built from, or "" outside
+// a git repository.
 func describeSource() string {
 	out, err := exec.Command("git", "describe", "--tags", "--always", "--dirty").Output()
 	if err != nil {

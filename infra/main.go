@@ -1,6 +1,6 @@
-// Command infra is the CDK app that deploys Tumbler: `npx cdk deploy` at the
-// repository's root runs it. What it deploys stands in rotations.yaml; another
-// file is chosen with `-c config=FILE` or with TUMBLER_CONFIG.
+// Command infra is the CDK app that deploys Tumbler: `npx cdk deploy` in the
+// repository's root runs it. It deploys what rotations.yaml configures, or another
+// file given by `-c config=FILE` or TUMBLER_CONFIG.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	}
 }
 
-// requireNode comes before the first use of CDK, which panics without Node.
+// requireNode must be called before the first use of CDK, which panics without Node.
 func requireNode() error {
 	if os.Getenv("JSII_NODE") != "" {
 		return nil
@@ -35,9 +35,8 @@ func requireNode() error {
 	return nil
 }
 
-// synthesisTime is SOURCE_DATE_EPOCH (reproducible-builds.org) where it is set,
-// or the clock: a rate begins at its next window, and so the template of one
-// depends on the time.
+// synthesisTime is SOURCE_DATE_EPOCH (reproducible-builds.org) if it is set, or else
+// the clock. The template of a rate depends on it: a rate begins at its next window.
 func synthesisTime(epoch string) (func() time.Time, error) {
 	if epoch == "" {
 		return time.Now, nil

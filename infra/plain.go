@@ -15,11 +15,11 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// parameter of the plain template, and what stands for it while it is synthesised: the
-// configuration is checked like any other.
+// parameter is a parameter of the plain template. While the template is synthesised, a
+// placeholder takes its place, so that the configuration passes the usual checks.
 type parameter struct {
 	name, stands              string
-	kind, description, within string // within: the pattern of what is allowed. Optional.
+	kind, description, within string // within: the pattern of allowed values. Optional.
 	fallback                  string // optional
 }
 
@@ -46,7 +46,7 @@ var parameters = []parameter{
 	},
 }
 
-// plainConfig is what the plain template deploys.
+// plainConfig is the configuration of the plain template.
 const plainConfig = `
 architecture: %s
 alerts:
@@ -68,8 +68,9 @@ rotations:
 const plainDescription = "Tumbler: rotates one secret of a database in a VPC, by parameters. Made from rotations.yaml by the CDK; " +
 	"for more secrets, other strategies or keys, deploy that (docs/deploy.md)"
 
-// plain writes into a directory what takes neither the CDK nor Go to deploy: a template for
-// each architecture, and the code that it refers to, as functions/ARCHITECTURE/NAME-HASH.
+// plain writes what can be deployed without the CDK and Go into a directory: a template
+// for each architecture, and the code that it refers to, as
+// functions/ARCHITECTURE/NAME-HASH.
 func plain(dir string, now rotation.Options) error {
 	for _, arch := range []config.Architecture{config.ARM64, config.X8664} {
 		if err := plainFor(dir, arch, now); err != nil {
@@ -122,7 +123,7 @@ func plainFor(dir string, arch config.Architecture, o rotation.Options) error {
 	return os.WriteFile(filepath.Join(dir, "tumbler-"+string(arch)+".template.json"), made, 0o644)
 }
 
-// codeOf are the functions' names by the hash of their code.
+// codeOf returns the functions' names by the hash of their code.
 func codeOf(out, stack string) (map[string]string, error) {
 	src, err := os.ReadFile(filepath.Join(out, stack+".assets.json"))
 	if err != nil {
@@ -147,8 +148,9 @@ func codeOf(out, stack string) (map[string]string, error) {
 	return names, nil
 }
 
-// parametrised puts the parameters where something stands for them, and takes the code from
-// where a parameter says that it lies, under the keys that each name has got.
+// parametrised replaces the placeholders in a template by its parameters, and has the code
+// come from the bucket and prefix that are parameters, too. keys are the S3 keys under the
+// prefix, by the function's name.
 func parametrised(src []byte, keys map[string]string) ([]byte, error) {
 	var template map[string]any
 	if err := json.Unmarshal(src, &template); err != nil {
@@ -188,16 +190,16 @@ func parametrised(src []byte, keys map[string]string) ([]byte, error) {
 			}
 			properties["Code"] = map[string]any{"S3Bucket": map[string]any{"Ref": "CodeBucket"}, "S3Key": map[string]any{"Fn::Sub": "${CodePrefix}" + key}}
 		case "Custom::TumblerSchedules":
-			properties["Values"] = values // the function puts them into the list that it has
+			properties["Values"] = values // the function puts them into its list of schedules
 		}
 	}
-	delete(template, "Rules") // of the CDK's bootstrap, which is not needed here
+	delete(template, "Rules") // they check for the CDK's bootstrap, which is not needed here
 	template["Parameters"], template["Description"] = declared, plainDescription
 	made, err := json.MarshalIndent(template, "", " ")
 	return append(made, '\n'), err
 }
 
-// withParameters is a value with the parameters in it.
+// withParameters returns a value with its placeholders replaced by parameters.
 func withParameters(value any) any {
 	switch v := value.(type) {
 	case map[string]any:

@@ -20,9 +20,9 @@ import (
 
 const exampleFile = "rotations.example.yaml"
 
-// loadConfig reads the file that the context names, else the environment, else
-// rotations.yaml. Without any, the example shows on a fresh clone what would be
-// deployed; it is for no account in particular, so that `cdk bootstrap` works there.
+// loadConfig reads the file that the context names, or else the environment, or else
+// rotations.yaml. Without any, as on a fresh clone, it reads the example, and returns no
+// account, so that `cdk bootstrap` works there.
 func loadConfig(fromContext, fromEnv string, notices io.Writer) (cfg *config.Config, env *awscdk.Environment, err error) {
 	file := cmp.Or(fromContext, fromEnv, config.DefaultFile)
 	if _, err := os.Stat(file); file == config.DefaultFile && errors.Is(err, fs.ErrNotExist) {
@@ -38,8 +38,8 @@ func loadConfig(fromContext, fromEnv string, notices io.Writer) (cfg *config.Con
 	return cfg, env, err
 }
 
-// newStack is one deployment. Its outputs are for people: the CLI finds what it
-// needs by the deployment's name.
+// newStack makes one deployment. Its outputs are for people: the CLI finds resources
+// by the deployment's name.
 func newStack(scope constructs.Construct, cfg *config.Config, env *awscdk.Environment, o rotation.Options) (awscdk.Stack, error) {
 	stack := awscdk.NewStack(scope, jsii.String(cfg.Name), &awscdk.StackProps{
 		Env:         env,
@@ -56,13 +56,12 @@ func newStack(scope constructs.Construct, cfg *config.Config, env *awscdk.Enviro
 	return stack, nil
 }
 
-// environment is account and Region, as far as the configuration says or needs to
-// know: where the ARNs are, or where the VPC is looked up. Other stacks go wherever
-// the credentials are for.
+// environment is the account and Region of the stack, where the configuration has ARNs
+// or looks up a VPC. Any other stack is deployed wherever the credentials belong.
 func environment(cfg *config.Config, getenv func(string) string) (*awscdk.Environment, error) {
 	account, region := getenv("CDK_DEFAULT_ACCOUNT"), getenv("CDK_DEFAULT_REGION")
 	if wantRegion, wantAccount, field := cfg.Place(); field != "" {
-		// Without credentials the CDK CLI names a Region all the same; then it is CDK that
+		// Without credentials the CDK CLI names a Region but no account. CDK itself then
 		// refuses to deploy elsewhere.
 		if account != "" && (account != wantAccount || region != wantRegion) {
 			return nil, fmt.Errorf("%s is in %s %s, and the AWS credentials are for %s %s: a deployment rotates the secrets of its own account and Region; "+

@@ -3,9 +3,8 @@ package statemachine
 
 import _ "embed"
 
-// Rotation is the Amazon States Language definition of one rotation. Its
-// ${...} placeholders are filled in by the deployment (DefinitionSubstitutions)
-// or by the sandbox.
+// Rotation is the Amazon States Language definition of one rotation. The deployment
+// (with Fn::Sub) or the sandbox fills in its ${...} placeholders.
 //
 //go:embed rotation.asl.json
 var Rotation []byte

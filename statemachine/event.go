@@ -4,17 +4,17 @@ package statemachine
 //
 //	{"source": "tumbler.rotate-now", "detail-type": "anything", "detail": {"secretId": "NAME OR ARN"}}
 //
-// It is the source, and not the detail-type, because IAM can limit by events:source
-// who may send such an event. Outcomes are announced from another source, "tumbler",
-// and so cannot ask for the next rotation.
+// The source marks these events, not the detail-type, because IAM can limit by
+// events:source who may send them. Outcomes have another source, "tumbler", so that none
+// can ask for the next rotation.
 const EventSource = "tumbler.rotate-now"
 
-// EventBus is the event bus of a deployment on which such events come in. It is one of
-// its own, because whoever may put events on the default bus may be anybody.
+// EventBus is the name of a deployment's event bus for such events. It is not the default
+// bus, on which anybody in the account may be allowed to put events.
 func EventBus(deployment string) string { return deployment + "-rotate-now" }
 
-// The rule that starts Rotation passes the secret on and nothing else: an event does
-// not choose how a secret is rotated, nor with which superuser.
+// The rule that starts Rotation passes on nothing but the secret: an event cannot choose
+// how a secret is rotated, or with which superuser.
 const (
 	// EventPattern is the rule's event pattern.
 	EventPattern = `{"source":["` + EventSource + `"]}`

@@ -1,5 +1,5 @@
-// Command tumbler rotates database credentials kept in AWS Secrets Manager, and
-// shows how on a local sandbox.
+// Command tumbler rotates database credentials kept in AWS Secrets Manager, and runs
+// them on a local sandbox.
 package main
 
 import (

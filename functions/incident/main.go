@@ -1,5 +1,5 @@
-// Command incident is the Lambda function that alerts of executions that could not
-// alert themselves.
+// Command incident is the Lambda function that sends the alerts of executions that could
+// not send them.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command preflight is the Lambda function that tells whether a secret would
-// rotate, and changes nothing.
+// Command preflight is the Lambda function that reports whether a secret would
+// rotate. It changes nothing.
 package main
 
 import (

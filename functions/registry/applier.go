@@ -20,21 +20,22 @@ type applier struct {
 	log    *slog.Logger
 }
 
-// handle applies the file. A roll back brings the old file with the old function,
-// and calls again. A stack that is deleted takes the group and all that is in it.
+// handle answers CloudFormation: it applies the list of schedules. A rollback brings
+// back the old function with the old list, and calls it again. Deleting the stack deletes
+// the schedule group with all schedules.
 func (a applier) handle(ctx context.Context, event cfn.Event) (id string, data map[string]any, err error) {
 	property := func(name string) string {
 		value, _ := event.ResourceProperties[name].(string)
 		return value
 	}
 	group := property("Group")
-	id = "schedules of " + group // the same for ever: a change is no replacement
+	id = "schedules of " + group // constant, so that no change is a replacement
 	target := registry.Target{ARN: property("TargetArn"), RoleARN: property("RoleArn"), QueueARN: property("QueueArn")}
 	if group == "" || target.ARN == "" || target.RoleARN == "" || target.QueueARN == "" {
 		return id, nil, errors.New("properties Group, TargetArn, RoleArn and QueueArn are missing: deploy the stack as it was synthesised")
 	}
 	var schedules []registry.Schedule
-	if event.RequestType != cfn.RequestDelete { // or it has become few: the template's own take over
+	if event.RequestType != cfn.RequestDelete { // deleted with the stack, or when the schedules are few enough to be in the template
 		src, err := os.ReadFile(a.file)
 		if err == nil {
 			err = json.Unmarshal([]byte(filledIn(string(src), event.ResourceProperties["Values"])), &schedules)
@@ -51,8 +52,8 @@ func (a applier) handle(ctx context.Context, event cfn.Event) (id string, data m
 	return id, nil, nil
 }
 
-// filledIn is the list with a stack's parameters in the place of what stands for them: of
-// the plain template, whose patterns keep out what would end a string.
+// filledIn replaces the placeholders in the list by the parameters of a plain template.
+// The parameters' patterns exclude characters that would end a JSON string.
 func filledIn(list string, values any) string {
 	given, _ := values.(map[string]any)
 	for stands, value := range given {

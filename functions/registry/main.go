@@ -1,5 +1,5 @@
-// Command registry is a custom resource of CloudFormation: it makes the schedules of
-// a deployment that has too many for a template. They lie beside it in its package.
+// Command registry is a custom resource of CloudFormation: it makes the schedules of a
+// deployment that has too many for a template. The list of them is in its package.
 package main
 
 import (

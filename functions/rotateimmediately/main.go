@@ -1,6 +1,6 @@
-// Command rotateimmediately is a custom resource of CloudFormation: it starts a
-// rotation when one with rotateImmediately is added to the stack or changed in
-// it, and at no other deployment.
+// Command rotateimmediately is a custom resource of CloudFormation: it starts a rotation
+// of a secret that has rotateImmediately when its configuration is added to the stack or
+// changed, and at no other deployment.
 package main
 
 import (

@@ -22,19 +22,18 @@ type starter struct {
 	log *slog.Logger
 }
 
-// handle answers CloudFormation. The name of an execution is derived from the
-// configuration that it was started for, and Step Functions starts none twice
-// within 90 days: a deployment that is rolled back, and so changes the resource
-// back to what it was, rotates nothing. A resource that is new always rotates.
+// handle answers CloudFormation. The name of the execution is derived from the
+// configuration, and Step Functions starts no name twice within 90 days. So a rollback,
+// which changes the resource back, rotates nothing. A new resource always rotates.
 func (s starter) handle(ctx context.Context, event cfn.Event) (id string, data map[string]any, err error) {
 	property := func(name string) string {
 		value, _ := event.ResourceProperties[name].(string)
 		return value
 	}
 	secret, machine := property("SecretId"), property("StateMachineArn")
-	id = "rotate-immediately " + secret // the same for ever: a change is no replacement
+	id = "rotate-immediately " + secret // constant, so that no change is a replacement
 	if event.RequestType == cfn.RequestDelete {
-		return event.PhysicalResourceID, nil, nil // the secret stays as it is
+		return event.PhysicalResourceID, nil, nil // a deletion changes no secret
 	}
 	if secret == "" || machine == "" {
 		return id, nil, errors.New("properties SecretId and StateMachineArn are missing: deploy the stack as it was synthesised")

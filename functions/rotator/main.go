@@ -1,5 +1,5 @@
-// Command rotator is a native rotation function: Secrets Manager calls it for all
-// four steps by itself.
+// Command rotator is a native rotation function: Secrets Manager calls it for all four
+// steps.
 package main
 
 import (

@@ -9,11 +9,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/metrics"
 )
 
-// longestGap is for how long logins with AWSCURRENT may be refused, in
-// milliseconds, before somebody is told. Clients that retry bridge seconds.
+// longestGap is how long logins with AWSCURRENT may be refused, in milliseconds,
+// before an alarm. Clients that retry bridge a few seconds.
 const longestGap = 10_000
 
-// metric is one time series.
 type metric struct {
 	namespace, name, statistic string
 	dimensions                 [][2]string
@@ -30,22 +29,22 @@ func machineMetric(machine awsstepfunctions.CfnStateMachine, name string) metric
 	return metric{"AWS/States", name, "Sum", [][2]string{{"StateMachineArn", *machine.Ref()}}}
 }
 
-// alarm is one that goes to the alert topic.
+// alarm is an alarm whose action is the alert topic.
 type alarm struct {
 	id, part, description string
 	metric                metric
 	above                 float64
 	period                float64 // seconds
-	silence               bool    // it is about what does not come
+	silence               bool    // missing data breaches
 }
 
-// alarms tell of what nobody else tells. A rotation that failed, was cut short or did
-// not take place, and a start that was not delivered, have an alert of their own,
-// which says more: another mail would be the second of one incident. So the steps'
-// functions have no alarm for their errors, of which some are answers (WindowClosed),
-// and all end in one of these. What nobody calls from a workflow, and what alerts, is
-// watched here. Where a metric is not written, nothing has gone wrong; only what should
-// run each hour is missed.
+// alarms creates alarms for what has no other alert. A rotation that failed, was cut
+// short or did not take place, and a start that was not delivered, have an alert of
+// their own, which says more; an alarm would be a second mail about one incident. The
+// steps' functions therefore have no alarm for their errors: some are ordinary answers
+// (WindowClosed), and all others end in such an alert. Watched here are the functions
+// that no workflow calls, and those that alert. Missing data is a fault only for what
+// should run every hour.
 func (d *deployment) alarms(functions map[string]awslambda.CfnFunction) {
 	alarms := []alarm{
 		{
@@ -87,7 +86,7 @@ func (d *deployment) alarms(functions map[string]awslambda.CfnFunction) {
 			})
 		}
 	}
-	if d.isMain() { // the queue is shared
+	if d.isMain() { // the networks share one queue
 		alarms = append(alarms, alarm{id: "Undelivered", part: "undelivered", metric: metric{
 			"AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", [][2]string{{"QueueName", *d.undelivered.AttrQueueName()}},
 		}, above: 900, description: "The queue of starts that were not delivered is not read: nobody has been told of them"})
@@ -130,7 +129,7 @@ func (d *deployment) alarm(a alarm) {
 		ComparisonOperator: jsii.String("GreaterThanThreshold"),
 		TreatMissingData:   jsii.String("notBreaching"),
 		AlarmActions:       &[]any{*d.topicARN},
-		OkActions:          &[]any{*d.topicARN}, // it is over
+		OkActions:          &[]any{*d.topicARN}, // tells when it is over
 	}
 	if a.silence {
 		props.Threshold, props.ComparisonOperator, props.TreatMissingData = jsii.Number(1), jsii.String("LessThanThreshold"), jsii.String("breaching")

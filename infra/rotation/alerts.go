@@ -12,7 +12,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// alerts is the topic for people: one that exists, or the stack's own.
+// alerts sets the alert topic: an existing one, or the stack's own.
 func (s *shared) alerts(scope constructs.Construct) {
 	if s.cfg.Alerts.Topic != "" {
 		s.topicARN = jsii.String(s.cfg.Alerts.Topic)
@@ -22,9 +22,9 @@ func (s *shared) alerts(scope constructs.Construct) {
 		s.subscribe(scope)
 		return
 	}
-	// The AWS managed key does as long as only Step Functions publishes: it does
-	// so as the state machine's role, which that key's policy admits. CloudWatch
-	// publishes as itself, which takes a key of one's own.
+	// The AWS managed key suffices while only Step Functions publishes, since it does
+	// so with the state machine's role, which that key's policy allows. CloudWatch
+	// publishes as a service, which needs a customer managed key.
 	key := jsii.String("alias/aws/sns")
 	alarms := s.cfg.Alerts.Anybody()
 	if alarms {
@@ -59,7 +59,7 @@ func (s *shared) alerts(scope constructs.Construct) {
 	s.subscribe(scope)
 }
 
-// fromAlarms is the condition that the stack's own alarms meet.
+// fromAlarms is the policy condition that only the stack's own alarms meet.
 func (s *shared) fromAlarms() map[string]any {
 	return map[string]any{
 		"StringEquals": map[string]any{"aws:SourceAccount": *awscdk.Aws_ACCOUNT_ID()},
@@ -67,8 +67,8 @@ func (s *shared) fromAlarms() map[string]any {
 	}
 }
 
-// subscribe is named by the address: when another is removed, this one need not
-// confirm anew.
+// subscribe subscribes the e-mail addresses. The logical id is derived from the
+// address, so that nobody has to confirm again when another address is removed.
 func (s *shared) subscribe(scope constructs.Construct) {
 	for _, email := range s.cfg.Alerts.Emails {
 		props := &awssns.CfnSubscriptionProps{
@@ -79,8 +79,8 @@ func (s *shared) subscribe(scope constructs.Construct) {
 			for _, severity := range config.Severities[least:] {
 				wanted = append(wanted, string(severity))
 			}
-			// What has no severity is an alarm: a warning. Whoever wants what is critical
-			// has it from the workflow, or for it from the function incident.
+			// A message without severity is an alarm, which is a warning. Critical messages
+			// come from the workflow, or in its place from the function incident.
 			if s.cfg.Alerts.Severity != config.Critical {
 				wanted = append(wanted, map[string]any{"exists": false})
 			}
@@ -90,8 +90,8 @@ func (s *shared) subscribe(scope constructs.Construct) {
 	}
 }
 
-// topicKey costs a dollar a month. Its actions are listed one by one, as
-// everywhere; what is not here can be added by whoever may PutKeyPolicy.
+// topicKey encrypts the topic and costs a dollar a month. Its policy lists single
+// actions, as everywhere here; whoever may PutKeyPolicy can add more.
 func (s *shared) topicKey(scope constructs.Construct) awskms.CfnKey {
 	account := map[string]any{"AWS": "arn:" + *awscdk.Aws_PARTITION() + ":iam::" + *awscdk.Aws_ACCOUNT_ID() + ":root"}
 	made := awskms.NewCfnKey(scope, jsii.String("AlertKey"), &awskms.CfnKeyProps{

@@ -11,7 +11,8 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Where the functions find the private authorities: Lambda mounts layers at /opt.
+// Where the functions find the private certificate authorities. Lambda mounts layers
+// at /opt.
 const (
 	authoritiesFile = "tumbler/certificate-authorities.pem"
 	authoritiesPath = "/opt/" + authoritiesFile
@@ -19,9 +20,9 @@ const (
 	authoritiesVariable = "TUMBLER_CERTIFICATE_AUTHORITIES"
 )
 
-// layer brings the private authorities to the functions that log in to databases.
-// It is a layer because they do not fit into environment variables, and because the
-// functions' own code stays the same in every deployment.
+// layer gives the private certificate authorities to the functions that log in to
+// databases. Environment variables are too small for them, and a layer leaves the
+// functions' code the same in every deployment.
 func (s *shared) layer(scope constructs.Construct) error {
 	if len(s.cfg.Authorities) == 0 {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// backstopped are the rotations that Secrets Manager runs by itself, too.
+// backstopped are the rotations with a native backstop.
 func (d *deployment) backstopped() []config.Rotation {
 	var list []config.Rotation
 	for _, r := range d.rotations {
@@ -23,8 +23,9 @@ func (d *deployment) backstopped() []config.Rotation {
 	return list
 }
 
-// backstop has Secrets Manager call the rotator. Configuring it rotates nothing;
-// Secrets Manager only lets the function test the current password.
+// backstop configures native rotation, by which Secrets Manager calls the rotator.
+// Configuring it rotates nothing: Secrets Manager only has the function test the
+// current password.
 func (d *deployment) backstop(functions map[string]awslambda.CfnFunction) {
 	rotations := d.backstopped()
 	if len(rotations) == 0 {
@@ -37,14 +38,14 @@ func (d *deployment) backstop(functions map[string]awslambda.CfnFunction) {
 		Principal:     jsii.String("secretsmanager.amazonaws.com"),
 		SourceAccount: awscdk.Aws_ACCOUNT_ID(),
 	}
-	if len(rotations) == 1 { // the policy holds for the function as a whole
+	if len(rotations) == 1 { // the permission applies to the function as a whole
 		props.SourceArn = jsii.String(d.secretARN(rotations[0].Secret))
 	}
 	permission := awslambda.NewCfnPermission(d.scope, jsii.String("RotatorPermission"), props)
 	for _, r := range rotations {
-		// Not of the network, and by name however the secret is configured: CloudFormation
-		// would make another one before it deletes this, and deleting it ends the secret's
-		// rotation, whoever has set it up.
+		// The logical id depends neither on the network nor on whether the secret is
+		// configured by name or by ARN. If it changed, CloudFormation would create the new
+		// resource and then delete the old one, and deleting it ends the secret's rotation.
 		name := config.SecretName(r.Secret)
 		schedule := awssecretsmanager.NewCfnRotationSchedule(d.root, jsii.String("Backstop-"+registry.Name(name)), &awssecretsmanager.CfnRotationScheduleProps{
 			SecretId:                  jsii.String(name),
@@ -55,16 +56,17 @@ func (d *deployment) backstop(functions map[string]awslambda.CfnFunction) {
 			},
 		})
 		schedule.AddResourceDependency(permission, nil)
-		d.afterWays(schedule)
+		d.afterNetwork(schedule)
 	}
 }
 
-// afterWays creates a resource when the way to the database is open.
-func (d *deployment) afterWays(r awscdk.CfnResource) {
-	if d.place == nil {
+// afterNetwork has a resource created after the rules and endpoints through which the
+// functions reach the database and AWS.
+func (d *deployment) afterNetwork(r awscdk.CfnResource) {
+	if d.placement == nil {
 		return
 	}
-	for _, way := range d.place.ways {
-		r.AddResourceDependency(way, nil)
+	for _, needed := range d.placement.prerequisites {
+		r.AddResourceDependency(needed, nil)
 	}
 }

@@ -11,18 +11,17 @@ import (
 )
 
 const (
-	// defaultCodeDir is where the functions' binaries are, by architecture.
+	// defaultCodeDir has the functions' binaries, by architecture.
 	defaultCodeDir   = "build/lambda"
 	functionPackages = "github.com/tumbler-rotation/tumbler/functions/..."
 )
 
 // BuildFunctions compiles the functions for an architecture, arm64 or x86_64, into
-// codeDir (build/lambda when it is empty), here and now: what
-// is deployed is what stands in the source, and not what somebody built once. The
-// same source gives the same bytes, and so no change.
+// codeDir ("" is build/lambda), so that what is deployed is never an old build. The same
+// source gives the same bytes, and so no change of the stack.
 //
 // It works in any module that requires Tumbler: `go get
-// github.com/tumbler-rotation/tumbler/functions/...` adds what only the functions need.
+// github.com/tumbler-rotation/tumbler/functions/...` adds the functions' requirements.
 func BuildFunctions(codeDir, architecture string) error {
 	goarch := map[string]string{string(config.ARM64): "arm64", string(config.X8664): "amd64"}[architecture]
 	if goarch == "" {

@@ -14,8 +14,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/metrics"
 )
 
-// dashboard answers: is everything rotating, what failed, how long is the gap,
-// what is next. It comes with saved queries of the same logs.
+// dashboard shows whether everything rotates, what failed, how long logins were
+// refused, and the schedules. It adds saved queries of the same logs.
 func (s *shared) dashboard(scope constructs.Construct, all []*deployment) *string {
 	var widgets []any
 	y := 0
@@ -66,8 +66,8 @@ func (d *deployment) steps() []metric {
 	return list
 }
 
-// plan lists what is rotated when. A dashboard cannot compute the next window;
-// `tumbler list` can.
+// plan lists the schedules. A dashboard cannot compute the next window; `tumbler list`
+// can.
 func (d *deployment) plan() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\nWhat is next: `tumbler list --name %s` tells the next windows.\n\nSecret | Schedule (UTC) | Window\n--- | --- | ---\n", d.name, d.name)
@@ -126,7 +126,7 @@ func (d *deployment) failures() map[string]any {
 	}}
 }
 
-// queries are saved in Logs Insights.
+// queries saves queries in Logs Insights.
 func (d *deployment) queries() {
 	functionsLogs, machineLogs := d.functionLogs(), []string{"/aws/vendedlogs/states/" + d.named("rotation")}
 	for _, q := range []struct {

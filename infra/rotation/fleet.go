@@ -19,8 +19,8 @@ func (d *deployment) fleetMachine() awsstepfunctions.CfnStateMachine {
 	return d.newMachine("Fleet", "fleet", statemachine.Fleet, substitutions, role)
 }
 
-// fleetMay start rotations and hear of their end, and run itself as a distributed
-// Map. It may not stop a rotation: one that has begun goes on to its end.
+// fleetMay lets the fleet start rotations, learn how they ended, and run itself as a
+// distributed Map. It may not stop a rotation: one that has begun runs to its end.
 // Sources: Step Functions developer guide, "IAM policies for using Distributed Map
 // states" and "Call AWS Step Functions".
 func (d *deployment) fleetMay(own string) []statement {

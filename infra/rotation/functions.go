@@ -18,17 +18,18 @@ import (
 // function is one Lambda function. Its code is functions/<name>.
 type function struct {
 	name        string
-	id          string // in CDK, and as ${<id>FunctionArn} in the state machines
+	id          string // begins the logical ids; ${<id>FunctionArn} in the state machines
 	description string
 	memory      float64 // MB
-	// timeout in seconds. Shorter than the TimeoutSeconds of the state that calls
-	// it, so that the function's own report arrives before the state gives up.
+	// timeout in seconds. It is shorter than the TimeoutSeconds of the calling state,
+	// so that the function's own error arrives before the state times out.
 	timeout float64
-	// database says that it talks to the database, and is in the VPC if there is one.
+	// database is set for functions that connect to the database. They are in the VPC,
+	// if there is one.
 	database bool
-	step     bool // of the rotation's state machine
-	// schedules says that it carries the schedules, and is made after the state machine
-	// that they start.
+	step     bool // a state of the rotation's state machine calls it
+	// schedules is set for the function that contains the list of schedules. It is
+	// created after the state machine that they start.
 	schedules bool
 	allowed   func(*deployment) []statement
 	wanted    func(*deployment) bool // nil: always
@@ -127,7 +128,7 @@ func (s *shared) bootstrapDir(f function) string {
 	return filepath.Join(s.codeDir, string(s.cfg.Architecture), f.name)
 }
 
-// code is what is deployed of a function: its binary, and what it reads.
+// code is the function's asset: its binary and the files that it reads.
 func (d *deployment) code(f function) awss3assets.Asset {
 	from := d.bootstrapDir(f)
 	if f.schedules {
@@ -137,7 +138,7 @@ func (d *deployment) code(f function) awss3assets.Asset {
 	return awss3assets.NewAsset(d.scope, jsii.String(f.id+"Code"), &awss3assets.AssetProps{Path: &from})
 }
 
-// withSchedules is a folder with a function's binary and the schedules.
+// withSchedules returns a temporary folder with a function's binary and the schedules.
 func (d *deployment) withSchedules(code string) string {
 	src, _ := d.scheduleFile()
 	dir, err := os.MkdirTemp("", "tumbler-registry-")
@@ -161,7 +162,7 @@ func copyFile(to, from string) error {
 	return os.WriteFile(to, src, 0o755)
 }
 
-// checkCode comes before the first construct: a missing asset is a panic in CDK.
+// checkCode must be called before the first construct: CDK panics for a missing asset.
 func (s *shared) checkCode() error {
 	for _, f := range functions() {
 		path := filepath.Join(s.bootstrapDir(f), "bootstrap")
@@ -187,7 +188,7 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 	name := d.named(f.name)
 	logs := d.logGroup(f.id+"Logs", "/aws/lambda/"+name)
 	statements := append(f.allowed(d), d.runtimeMay(*logs.AttrArn())...)
-	inVPC := f.database && d.place != nil
+	inVPC := f.database && d.placement != nil
 	if inVPC {
 		statements = append(statements, d.vpcMay(d.arn("lambda", "function:"+name))...)
 	}
@@ -214,11 +215,12 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 		Environment: &awslambda.CfnFunction_EnvironmentProperty{Variables: d.environment(f)},
 	}
 	if f.name == "incident" {
-		// What it could not tell after Lambda's retries waits where it looks again.
+		// The function itself reads this queue, and so alerts later of what it could not
+		// send within Lambda's retries.
 		props.DeadLetterConfig = &awslambda.CfnFunction_DeadLetterConfigProperty{TargetArn: d.undelivered.AttrArn()}
 	}
 	if inVPC {
-		props.VpcConfig = d.place.config
+		props.VpcConfig = d.placement.config
 	}
 	if f.database && d.authorities != nil {
 		props.Layers = &[]any{*d.authorities.Ref()}
@@ -230,15 +232,16 @@ func (d *deployment) function(f function) awslambda.CfnFunction {
 		return awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
 	}
 	revision := d.revision(props)
-	// Part of the configuration, so that Lambda publishes what has another revision.
+	// Lambda publishes a new version only if the configuration differs, and the
+	// description is part of it.
 	props.Description = jsii.String(f.description + " (revision " + revision + ")")
 	made := awslambda.NewCfnFunction(d.scope, jsii.String(f.id+"Function"), props)
 	d.versions[f.name] = d.version(f, made, revision)
 	return made
 }
 
-// environment is what internal/lambdaboot reads, and no function is told more
-// than it uses.
+// environment holds the variables that internal/lambdaboot reads. No function gets one
+// that it does not use.
 func (d *deployment) environment(f function) map[string]any {
 	env := map[string]any{"TUMBLER_DEPLOYMENT": d.name}
 	switch f.name {
@@ -268,8 +271,8 @@ func (d *deployment) environment(f function) map[string]any {
 	if f.database && d.authorities != nil {
 		env[authoritiesVariable] = authoritiesPath
 	}
-	if f.database && d.place != nil {
-		maps.Copy(env, d.place.environment)
+	if f.database && d.placement != nil {
+		maps.Copy(env, d.placement.environment)
 	}
 	return env
 }

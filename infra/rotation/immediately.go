@@ -18,8 +18,8 @@ func (d *deployment) rotatesImmediately() bool {
 }
 
 // rotateImmediately has CloudFormation call functions/rotateimmediately when the
-// properties of a rotation's own resource change. They are its request and
-// nothing else, so that no other deployment starts a rotation.
+// properties of a rotation's custom resource change. The properties are the request
+// and nothing else, so that no other deployment starts a rotation.
 func (d *deployment) rotateImmediately(functions map[string]awslambda.CfnFunction, schedules map[string]awscdk.CfnResource) {
 	for _, r := range d.rotations {
 		if !r.RotateImmediately {
@@ -35,6 +35,6 @@ func (d *deployment) rotateImmediately(functions map[string]awslambda.CfnFunctio
 			},
 		})
 		resource.AddResourceDependency(schedules[r.Secret], nil) // where Plan looks it up
-		d.afterWays(resource)
+		d.afterNetwork(resource)
 	}
 }

@@ -16,24 +16,24 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// place is where the functions that talk to the database run.
-type place struct {
+// placement is the VPC configuration of the functions that connect to the database.
+type placement struct {
 	group  *string // their own security group
 	config *awslambda.CfnFunction_VpcConfigProperty
-	// rules and endpoints that have to be there before the first rotation.
-	ways []awscdk.CfnResource
-	// environment tells the AWS SDK of the deployment's own endpoints.
+	// prerequisites are the rules and endpoints that must exist before the first rotation.
+	prerequisites []awscdk.CfnResource
+	// environment holds the URLs of the deployment's own endpoints, for the AWS SDK.
 	environment map[string]any
 }
 
 const (
 	https = 443
-	// anywhere is where a database may be that no security group stands for.
+	// Databases without a known security group may have any address.
 	anywhere, anywhereIPv6 = "0.0.0.0/0", "::/0"
 )
 
-// newPlace is nil without a VPC.
-func (d *deployment) newPlace() *place {
+// newPlacement returns nil without a VPC.
+func (d *deployment) newPlacement() *placement {
 	n := d.network
 	if n == nil {
 		return nil
@@ -42,10 +42,10 @@ func (d *deployment) newPlace() *place {
 	group := awsec2.NewCfnSecurityGroup(d.scope, jsii.String("DatabaseClients"), &awsec2.CfnSecurityGroupProps{
 		GroupDescription: jsii.String("Functions of Tumbler that log in to databases. Let it in where the database listens."),
 		VpcId:            vpc,
-		// A way that is not listed does not exist; without any, AWS would allow all.
+		// Egress that is not listed is refused. With an empty list AWS would allow all.
 		SecurityGroupEgress: d.egress(),
 	})
-	p := &place{
+	p := &placement{
 		group: group.AttrGroupId(),
 		config: &awslambda.CfnFunction_VpcConfigProperty{
 			SubnetIds:        &subnets,
@@ -58,14 +58,14 @@ func (d *deployment) newPlace() *place {
 	for i, database := range n.DatabaseSecurityGroups {
 		for _, ports := range portRanges(n) {
 			id := fmt.Sprintf("%s-%d", groupID(i, database), ports.from)
-			p.allow(d, "ToDatabase"+id, database, ports, "Databases")
-			p.admit(d, "FromFunctions"+id, database, ports)
+			p.allowTo(d, "ToDatabase"+id, database, ports, "Databases")
+			p.allowFrom(d, "FromFunctions"+id, database, ports)
 		}
 	}
 	for i, endpoint := range n.EndpointSecurityGroups {
 		id := groupID(i, endpoint)
-		p.allow(d, "ToEndpoint"+id, endpoint, onePort(https), "Endpoints of AWS")
-		p.admit(d, "EndpointFromFunctions"+id, endpoint, onePort(https))
+		p.allowTo(d, "ToEndpoint"+id, endpoint, onePort(https), "Endpoints of AWS")
+		p.allowFrom(d, "EndpointFromFunctions"+id, endpoint, onePort(https))
 	}
 	if n.Endpoints == config.CreateEndpoints {
 		p.endpoints(d, vpc, subnets)
@@ -73,8 +73,8 @@ func (d *deployment) newPlace() *place {
 	return p
 }
 
-// groupID names a group's rules. Its place in the list would change with the others;
-// of a group of the same app there is nothing else.
+// groupID distinguishes the logical ids of a group's rules. The index would change with
+// the list, and is used only for a group of the same app, whose id is not known yet.
 func groupID(i int, group string) string {
 	if *awscdk.Token_IsUnresolved(group) {
 		return strconv.Itoa(i)
@@ -82,7 +82,8 @@ func groupID(i int, group string) string {
 	return shortHash(group)
 }
 
-// vpc is what the configuration names, or finds by tags in the account.
+// vpc returns the VPC and subnets that the configuration names, or finds them by tags in
+// the account.
 func (d *deployment) vpc() (id *string, subnets []*string) {
 	n := d.network
 	for _, subnet := range n.Subnets {
@@ -101,7 +102,8 @@ func (d *deployment) vpc() (id *string, subnets []*string) {
 	return jsii.String(found.VPCID), subnets
 }
 
-// foundVPC is what the CDK CLI answers. Source: CDK's cx-api, "VpcContextResponse".
+// foundVPC is the CDK CLI's answer to a look-up. Source: CDK's cx-api,
+// "VpcContextResponse".
 type foundVPC struct {
 	VPCID        string `json:"vpcId"`
 	SubnetGroups []struct {
@@ -112,7 +114,8 @@ type foundVPC struct {
 	} `json:"subnetGroups"`
 }
 
-// private prefers subnets with a way out to those without.
+// private returns the private subnets that have a route to the internet, or else the
+// isolated ones.
 func (v foundVPC) private() []string {
 	for _, kind := range []string{"Private", "Isolated"} {
 		var ids []string
@@ -130,9 +133,8 @@ func (v foundVPC) private() []string {
 	return nil
 }
 
-// notYetFound stands for the VPC in the first of two syntheses, in which the CLI
-// learns that it has to look. CDK's own stand-in has an id that CDK's own
-// validation refuses.
+// notYetFound takes the place of the VPC in the first of two syntheses, which asks the
+// CLI to look it up. CDK's own dummy value has an id that CDK's validation refuses.
 var notYetFound = map[string]any{
 	"vpcId": "vpc-00000000000000000",
 	"subnetGroups": []any{map[string]any{
@@ -167,9 +169,9 @@ type portRange struct{ from, to int }
 
 func onePort(port int) portRange { return portRange{port, port} }
 
-// portRanges are the databases' ports within their own security groups. The port of a
-// database is in its secret, which a deployment does not read: without databasePorts
-// it may be any.
+// portRanges are the ports opened to the databases' security groups. A database's port
+// is in its secret, which a deployment does not read, so without databasePorts all ports
+// are opened.
 func portRanges(n *config.Network) []portRange {
 	if len(n.DatabasePorts) == 0 {
 		return []portRange{{0, 65535}}
@@ -177,8 +179,8 @@ func portRanges(n *config.Network) []portRange {
 	return listed(n.DatabasePorts)
 }
 
-// usualPorts are those of the engines that Tumbler talks to, and of Oracle's TLS. To
-// an address that nothing is known of, no other port is open without databasePorts.
+// usualPorts are the default ports of the engines, and that of Oracle with TLS. They are
+// the only ones opened to arbitrary addresses, unless databasePorts says otherwise.
 var usualPorts = func() []int {
 	ports := []int{oracleTLS}
 	for _, traits := range secretdoc.Engines {
@@ -190,7 +192,7 @@ var usualPorts = func() []int {
 	return ports
 }()
 
-// oracleTLS is the port that RDS gives the option SSL of Oracle. Source: Amazon RDS
+// oracleTLS is the default port of the RDS option for TLS of Oracle. Source: Amazon RDS
 // user guide, "Oracle Secure Sockets Layer".
 const oracleTLS = 2484
 
@@ -202,9 +204,9 @@ func listed(databasePorts []int) []portRange {
 	return ranges
 }
 
-// egress is what the group may reach by address: databases that no group is
-// known of, and AWS unless it is reached through endpoints. Ways to groups are
-// rules of their own.
+// egress are the group's rules by address: to databases without a known security group,
+// and to AWS unless it is reached through endpoints. Rules to other groups are resources
+// of their own.
 func (d *deployment) egress() []any {
 	n := d.network
 	var rules []any
@@ -232,36 +234,36 @@ func (d *deployment) egress() []any {
 		add(onePort(https), "Secrets Manager, and RDS for managed superusers")
 	}
 	if len(rules) == 0 {
-		// CloudFormation takes an empty list for none and allows everything.
+		// For an empty list CloudFormation would allow everything.
 		rules = append(rules, awsec2.CfnSecurityGroup_EgressProperty{
-			Description: jsii.String("Nowhere: the ways to groups are rules of their own"), IpProtocol: jsii.String("icmp"),
+			Description: jsii.String("Nowhere: rules to other groups are resources of their own"), IpProtocol: jsii.String("icmp"),
 			FromPort: jsii.Number(252), ToPort: jsii.Number(86), CidrIp: jsii.String("255.255.255.255/32"),
 		})
 	}
 	return rules
 }
 
-// allow lets the functions out to a group.
-func (p *place) allow(d *deployment, id, to string, ports portRange, what string) {
-	p.ways = append(p.ways, awsec2.NewCfnSecurityGroupEgress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupEgressProps{
+// allowTo adds an egress rule from the functions to a group.
+func (p *placement) allowTo(d *deployment, id, to string, ports portRange, what string) {
+	p.prerequisites = append(p.prerequisites, awsec2.NewCfnSecurityGroupEgress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupEgressProps{
 		GroupId: p.group, DestinationSecurityGroupId: jsii.String(to), Description: jsii.String(what),
 		IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(ports.from), ToPort: jsii.Number(ports.to),
 	}))
 }
 
-// admit lets the functions in to a group.
-func (p *place) admit(d *deployment, id, to string, ports portRange) {
-	p.ways = append(p.ways, awsec2.NewCfnSecurityGroupIngress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupIngressProps{
+// allowFrom adds an ingress rule to a group, from the functions.
+func (p *placement) allowFrom(d *deployment, id, to string, ports portRange) {
+	p.prerequisites = append(p.prerequisites, awsec2.NewCfnSecurityGroupIngress(d.scope, jsii.String(id), &awsec2.CfnSecurityGroupIngressProps{
 		GroupId: jsii.String(to), SourceSecurityGroupId: p.group, Description: jsii.String("Tumbler " + d.name),
 		IpProtocol: jsii.String("tcp"), FromPort: jsii.Number(ports.from), ToPort: jsii.Number(ports.to),
 	}))
 }
 
-// endpoints are those of the services that the functions in the VPC call. They
-// have no private DNS names: those hold for the whole VPC, and would send the
-// calls of its applications to endpoints that are for Tumbler alone, or collide
-// with endpoints that exist. The functions are told the endpoints' own names.
-func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
+// endpoints creates endpoints for the services that the functions in the VPC call. They
+// have no private DNS names: those apply to the whole VPC, and would send its
+// applications' calls to endpoints that serve Tumbler alone, or collide with existing
+// endpoints. The functions get the endpoints' own names.
+func (p *placement) endpoints(d *deployment, vpc *string, subnets []*string) {
 	group := awsec2.NewCfnSecurityGroup(d.scope, jsii.String("EndpointGroup"), &awsec2.CfnSecurityGroupProps{
 		GroupDescription: jsii.String("Interface endpoints of Tumbler"),
 		VpcId:            vpc,
@@ -270,7 +272,7 @@ func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
 			FromPort: jsii.Number(https), ToPort: jsii.Number(https), SourceSecurityGroupId: p.group,
 		}},
 	})
-	p.allow(d, "ToEndpoints", *group.AttrGroupId(), onePort(https), "Endpoints of AWS")
+	p.allowTo(d, "ToEndpoints", *group.AttrGroupId(), onePort(https), "Endpoints of AWS")
 	p.environment = map[string]any{}
 	for _, s := range d.services() {
 		props := &awsec2.CfnVPCEndpointProps{
@@ -286,7 +288,7 @@ func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
 			props.IpAddressType = jsii.String("dualstack")
 		}
 		endpoint := awsec2.NewCfnVPCEndpoint(d.scope, jsii.String(s.id+"Endpoint"), props)
-		p.ways = append(p.ways, endpoint)
+		p.prerequisites = append(p.prerequisites, endpoint)
 		// The first entry is the name of the endpoint in all its zones, as ZONE:NAME.
 		entry := awscdk.Fn_Select(jsii.Number(0), endpoint.AttrDnsEntries())
 		name := awscdk.Fn_Select(jsii.Number(1), awscdk.Fn_Split(jsii.String(":"), entry, nil))
@@ -294,7 +296,7 @@ func (p *place) endpoints(d *deployment, vpc *string, subnets []*string) {
 	}
 }
 
-// chinas are the services whose endpoints have a name of their own in China.
+// chinas are the services whose endpoints are named differently in China.
 // Source: CDK's InterfaceVpcEndpointAwsService.
 var chinas = []string{"rds"}
 
@@ -314,22 +316,24 @@ func (d *deployment) endpointService(service string) *string {
 	return awscdk.Token_AsString(awscdk.Fn_ConditionIf(d.inChina.LogicalId(), "cn."+name, name), nil)
 }
 
-// service is an AWS API that the functions in the VPC call, and what its endpoint
-// lets through. The functions' roles have to allow it, too.
+// service is an AWS API that the functions in the VPC call, with the statements of its
+// endpoint's policy. The functions' roles have to allow the calls, too.
 type service struct {
 	id, service string
-	variable    string // that the AWS SDK reads
+	variable    string // from which the AWS SDK reads the endpoint's URL
 	allowed     []statement
 }
 
-// reachesStepFunctions: among the deployment's own endpoints there is none for Step
-// Functions, which only preflight would ask, and can do without.
+// reachesStepFunctions reports whether functions in the VPC can call Step Functions. The
+// deployment's own endpoints do not include it: only preflight would use it, and works
+// without.
 func (d *deployment) reachesStepFunctions() bool {
 	return d.network == nil || d.network.Endpoints != config.CreateEndpoints
 }
 
-// throughEndpoint are the secrets that the endpoint's policy names: all that the
-// roles may touch, unless that is too long. Then it is the roles alone that tell.
+// throughEndpoint are the secrets that the endpoint's policy names: all that the roles
+// may use. If these are too many for the policy, it allows all secrets of the account,
+// and only the roles restrict.
 func (d *deployment) throughEndpoint() []string {
 	all := append(d.secrets(), d.superusers(d.rotations)...)
 	if length([]statement{{Actions: []string{""}, Resources: append(all, d.arns(d.backstopped())...)}}) <= config.LongestEndpoint-2_000 {

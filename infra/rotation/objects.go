@@ -9,8 +9,8 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 )
 
-// plain says in text what the props say by constructs of the CDK. The configuration
-// checks it like a file.
+// plain converts the props, with the CDK constructs in them, to the values of a
+// configuration file, which are then checked like one.
 func (p *RotationProps) plain() (any, error) {
 	made := struct {
 		*RotationProps
@@ -78,14 +78,14 @@ func keyOf(given *string, key awskms.IKey) *string {
 	return given
 }
 
-// named is what a secret is called when the app is synthesised: the complete ARN or the
-// name that it was imported by, or the name that it is created with.
+// named is the secret's name at synthesis: the complete ARN or name by which it was
+// imported, or the name with which it is created.
 func named(secret awssecretsmanager.ISecret, field string) (*string, error) {
 	known := func(s *string) bool { return s != nil && !*awscdk.Token_IsUnresolved(s) }
 	if arn := secret.SecretFullArn(); known(arn) {
 		return arn, nil
 	}
-	// One that is attached to a database is a child of the secret itself.
+	// A secret that is attached to a database is a child of the secret itself.
 	for _, node := range []constructs.Node{secret.Node(), secret.Node().Scope().Node()} {
 		if created, ours := node.DefaultChild().(awssecretsmanager.CfnSecret); ours && known(created.Name()) {
 			return created.Name(), nil

@@ -7,8 +7,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// operators is the policy of who runs the command tumbler: start, follow and stop
-// rotations, and look at what is configured. It reads no value of a secret.
+// operators is the managed policy for people who run the command tumbler: they may start,
+// follow and stop rotations and read the configuration, but no secret value.
 func (d *deployment) operators() *string {
 	statements := d.operatorMay(d.secrets())
 	if length(statements) > config.LongestManagedPolicy {

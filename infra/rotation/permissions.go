@@ -10,12 +10,12 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// What each function may do, and nothing else. A function that talks to the
-// database cannot write a secret; one that writes a secret has no way to the
-// database (infra's tests hold this). The exception is the rotator, see there.
+// The permissions of each function. A function that connects to the database cannot
+// write a secret, and one that writes a secret cannot connect to the database (tests of
+// infra hold this). The exception is the rotator, see rotatorMay.
 
-// planMay list versions to see how old one is that Secrets Manager left
-// AWSPENDING: a native rotation that died is not waited for.
+// planMay allows to list versions, for the age of a version that native rotation left
+// AWSPENDING: Plan does not wait for a native rotation that died.
 func (d *deployment) planMay() []statement {
 	return []statement{
 		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()},
@@ -37,8 +37,8 @@ func (d *deployment) createSecretMay() []statement {
 	}, d.keysMay(d.rotations, []string{"kms:Decrypt", "kms:GenerateDataKey"}, false)...)
 }
 
-// setSecretMay read every version: an account is this secret's if one of them logs
-// in.
+// setSecretMay allows to read every version: that one of them logs in proves that the
+// account belongs to this secret.
 func (d *deployment) setSecretMay() []statement {
 	statements := []statement{{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue", "secretsmanager:ListSecretVersionIds"}, Resources: d.secrets()}}
 	statements = append(statements, d.serversMay(d.rotations)...)
@@ -67,13 +67,13 @@ func (d *deployment) restoreMay() []statement {
 		},
 		Resources: d.secrets(),
 	}}
-	// The last way back, when neither password of the user works.
+	// The superuser resets the password when none of the user's works.
 	statements = append(statements, d.serversMay(d.rotations)...)
 	return append(statements, d.keysMay(d.rotations, []string{"kms:Decrypt"}, true)...)
 }
 
-// planWaveMay: ListSecrets tells names, tags and labels of all secrets of the
-// account, and no value.
+// planWaveMay allows ListSecrets, which returns the names, tags and labels of all secrets
+// of the account, and no values.
 func (d *deployment) planWaveMay() []statement {
 	return []statement{
 		{
@@ -89,10 +89,9 @@ func (d *deployment) planWaveMay() []statement {
 	}
 }
 
-// rotatorMay: the native contract wants one function that creates, sets, tests
-// and finishes. It is the one function that both reaches the database and writes
-// the secret, and so is deployed for nativeBackstop only, for the secrets that
-// ask for it.
+// rotatorMay allows all four steps, because native rotation calls a single function for
+// them. The rotator is the only function that can both reach the database and write
+// the secret, so it is deployed only with nativeBackstop, for those secrets.
 func (d *deployment) rotatorMay() []statement {
 	rotations := d.backstopped()
 	statements := []statement{
@@ -113,8 +112,8 @@ func (d *deployment) rotateImmediatelyMay() []statement {
 	return []statement{{Actions: []string{"states:StartExecution"}, Resources: []string{d.stateMachineARN()}}}
 }
 
-// registryMay write the schedules of the deployment's own group, and give them their
-// role.
+// registryMay allows to write the schedules of the deployment's group, and to pass them
+// their role.
 func (d *deployment) registryMay() []statement {
 	return []statement{
 		{
@@ -130,7 +129,7 @@ func (d *deployment) registryMay() []statement {
 	}
 }
 
-// preflightMay read what the steps read, and nothing more.
+// preflightMay allows to read what the steps read, and nothing more.
 func (d *deployment) preflightMay() []statement {
 	statements := []statement{
 		{
@@ -173,7 +172,7 @@ func (d *deployment) incidentMay() []statement {
 	return append(statements, d.mayPublish()...)
 }
 
-// heartbeatMay read every secret, and no superuser's.
+// heartbeatMay allows to read every rotated secret, and no superuser's.
 func (d *deployment) heartbeatMay() []statement {
 	return append([]statement{
 		{Actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, Resources: d.secrets()},
@@ -182,7 +181,7 @@ func (d *deployment) heartbeatMay() []statement {
 	}, d.keysMay(d.rotations, []string{"kms:Decrypt"}, false)...)
 }
 
-// mayPublish alerts.
+// mayPublish allows to publish alerts.
 func (d *deployment) mayPublish() []statement {
 	statements := []statement{{Actions: []string{"sns:Publish"}, Resources: []string{*d.topicARN}}}
 	if d.topicKeyARN != nil {
@@ -199,14 +198,14 @@ var mayListSchedules = statement{
 	Why: "ListSchedules has no resource: IAM allows it on * only.",
 }
 
-// mayListExecutions: whether an AWSPENDING version belongs to a running
-// execution is seen from the list of those.
+// mayListExecutions allows to list running executions, which shows whether an AWSPENDING
+// version belongs to one.
 func (d *deployment) mayListExecutions() statement {
 	return statement{Actions: []string{"states:ListExecutions"}, Resources: []string{d.stateMachineARN()}}
 }
 
-// mayLookUp reads the registry. A secret may have been configured by name or by
-// ARN, so that a schedule may be asked for that is not there.
+// mayLookUp allows to read the registry. A secret may be configured by name or by ARN, so
+// a schedule that does not exist may be asked for.
 func (d *deployment) mayLookUp() statement {
 	return statement{
 		Actions: []string{"scheduler:GetSchedule"}, Resources: []string{d.arn("scheduler", "schedule/"+d.name+"/*")},
@@ -214,7 +213,7 @@ func (d *deployment) mayLookUp() statement {
 	}
 }
 
-// mayAskRDS: a host may be that of an RDS proxy, behind which is the database.
+// mayAskRDS allows to find the database behind a host that is an RDS proxy.
 func (d *deployment) mayAskRDS() statement {
 	return statement{
 		Actions: rdsActions,
@@ -231,8 +230,8 @@ var rdsActions = []string{
 	"rds:DescribeDBProxyEndpoints", "rds:DescribeDBProxyTargets",
 }
 
-// serversMay asks RDS, and for superusers reads their secrets and asks Redshift
-// where the databases of those are that AWS manages.
+// serversMay allows to ask RDS, to read the superusers' secrets, and to ask Redshift for
+// the endpoints of clusters whose superuser's secret AWS manages.
 func (d *deployment) serversMay(rotations []config.Rotation) []statement {
 	statements := []statement{d.mayAskRDS()}
 	superusers := d.superusers(rotations)
@@ -247,7 +246,7 @@ func (d *deployment) serversMay(rotations []config.Rotation) []statement {
 		})
 }
 
-// runtimeMay is what every function needs to say what it does.
+// runtimeMay allows logs and traces, which every function writes.
 func (d *deployment) runtimeMay(logGroupARN string) []statement {
 	statements := []statement{{
 		Actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, Resources: []string{logGroupARN},
@@ -281,9 +280,8 @@ func (d *deployment) vpcMay(functionARN string) []statement {
 	}
 }
 
-// keysMay allows the use of each customer managed key, through Secrets Manager
-// and for the secrets that are encrypted with it alone. A superuser's secret is
-// never written.
+// keysMay allows each customer managed key to be used through Secrets Manager, and only
+// for the secrets that are encrypted with it. Superusers' secrets are never written.
 func (d *deployment) keysMay(rotations []config.Rotation, actions []string, superusers bool) []statement {
 	own, read := keyring{patterns: d.cfg.Permissions.Secrets}, keyring{patterns: d.cfg.Permissions.Superusers}
 	for _, r := range rotations {
@@ -295,7 +293,7 @@ func (d *deployment) keysMay(rotations []config.Rotation, actions []string, supe
 	if !slices.Equal(actions, []string{"kms:Decrypt"}) {
 		return append(d.decrypts(own, own.keys, actions), d.decrypts(read, read.keys, []string{"kms:Decrypt"})...)
 	}
-	// One statement for a key of both.
+	// A key that encrypts both kinds has one statement.
 	statements := d.decrypts(own, own.keys, actions)
 	for _, s := range d.decrypts(read, read.keys, actions) {
 		i := slices.IndexFunc(statements, func(o statement) bool { return o.Resources[0] == s.Resources[0] })
@@ -310,7 +308,7 @@ func (d *deployment) keysMay(rotations []config.Rotation, actions []string, supe
 	return statements
 }
 
-// keyring says which secrets are encrypted with which key.
+// keyring holds the secrets that each key encrypts.
 type keyring struct {
 	patterns []string
 	keys     []string
@@ -363,7 +361,7 @@ func (d *deployment) arns(rotations []config.Rotation) []string {
 	return d.covered(d.cfg.Permissions.Secrets, secrets)
 }
 
-// covered are the ARNs of secrets, or of the patterns that stand for them.
+// covered returns the ARNs of the patterns, if there are any, and else of the secrets.
 func (d *deployment) covered(patterns, secrets []string) []string {
 	if len(patterns) > 0 {
 		secrets = config.Patterns(patterns, secrets)

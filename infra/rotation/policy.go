@@ -22,7 +22,7 @@ type statement struct {
 	Actions   []string
 	Resources []string // nil in a trust policy
 	Condition map[string]any
-	// secrets are those that a key may be used for.
+	// secrets are those for which a key may be used.
 	secrets []string
 	// Why explains Resources with a "*". Required with it: it becomes the recorded
 	// reason in the template.
@@ -52,7 +52,7 @@ func (s statement) document() map[string]any {
 	return m
 }
 
-// list writes a single value without brackets, as IAM itself does.
+// list returns a single value without a list, as IAM writes it.
 func list(values []string) any {
 	if len(values) == 1 {
 		return values[0]
@@ -60,8 +60,8 @@ func list(values []string) any {
 	return values
 }
 
-// arnList writes many ARNs of one kind with their beginning once: CloudFormation's
-// own form of each is five times as long as what differs.
+// arnList writes many ARNs of one kind with their common prefix once. Written out, each
+// would be five times as long as the part that differs.
 func arnList(arns []string) any {
 	const few, kind = 20, ":secret:"
 	first, _, ok := strings.Cut(arns[0], kind)
@@ -76,7 +76,7 @@ func arnList(arns []string) any {
 	return *awscdk.Fn_Split(jsii.String(","), all, nil)
 }
 
-// measuring has arnList write what IAM will get.
+// measuring has arnList write every ARN out, as IAM will receive it.
 var measuring bool
 
 func policy(statements ...statement) map[string]any {
@@ -87,9 +87,9 @@ func policy(statements ...statement) map[string]any {
 	return map[string]any{"Version": "2012-10-17", "Statement": documents}
 }
 
-// trust lets a service assume a role, but only on behalf of one resource of this
-// account: without the condition, anybody's resource could have the service
-// act with it (the confused deputy).
+// trust lets a service assume a role on behalf of one resource of this account only.
+// Without the condition, anybody's resource could make the service use the role (the
+// confused deputy problem).
 func (s *shared) trust(service, sourceARN string) statement {
 	t := statement{Principal: map[string]any{"Service": service}, Actions: []string{"sts:AssumeRole"}}
 	if sourceARN != "" {
@@ -104,7 +104,7 @@ func (s *shared) trust(service, sourceARN string) statement {
 func (d *deployment) role(id, description string, trusted statement, statements []statement) awsiam.CfnRole {
 	policies := pack(statements)
 	if len(policies) > 1+config.MostManagedPolicies {
-		// `tumbler validate` says so before; here it is about a construct's props.
+		// `tumbler validate` refuses this for files; here it concerns a construct's props.
 		awscdk.Annotations_Of(d.scope).AddError(jsii.String(fmt.Sprintf(
 			"%s needs %d managed policies, and a role has %d: name its secrets by patterns (permissions)", id, len(policies)-1, config.MostManagedPolicies)))
 	}
@@ -162,8 +162,8 @@ func (d *deployment) explain(holder awscdk.CfnResource, statements []statement) 
 	}
 }
 
-// pack divides statements into a role's inline policy and managed policies, none
-// longer than IAM takes.
+// pack divides statements into a role's inline policy and managed policies, each within
+// IAM's limit of length.
 func pack(statements []statement) (policies [][]statement) {
 	if length(statements) <= config.LongestInlinePolicy {
 		return [][]statement{statements}
@@ -193,7 +193,7 @@ func pack(statements []statement) (policies [][]statement) {
 	return policies
 }
 
-// divisible is the list that a statement can be divided by.
+// divisible is the list by which a statement can be divided into several.
 func (s statement) divisible() []string {
 	if len(s.secrets) > 1 {
 		return s.secrets
@@ -201,8 +201,8 @@ func (s statement) divisible() []string {
 	return s.Resources
 }
 
-// upTo is the statement with as many of its list from an index on as have room; n is
-// 0 if there is room for none.
+// upTo returns the statement with as many of its list, from begin on, as fit into room
+// characters. n is their number, 0 if none fits.
 func (s statement) upTo(begin, room int) (part statement, n int) {
 	all := s.divisible()
 	part = s
@@ -234,16 +234,17 @@ func mostOf(i int) int {
 	return config.LongestManagedPolicy
 }
 
-// empty is the length of a policy without statements.
+// empty is the length of a policy without statements, in characters.
 const empty = len(`{"Version":"2012-10-17","Statement":[]}`)
 
-// What CloudFormation puts in is not known yet: the longest that it can be.
+// The values of pseudo parameters and references are not known yet: these are the
+// longest possible ones.
 var (
 	pseudo  = strings.NewReplacer(*awscdk.Aws_PARTITION(), "aws-us-gov", *awscdk.Aws_REGION(), "ap-southeast-1", *awscdk.Aws_ACCOUNT_ID(), "111122223333")
 	unknown = regexp.MustCompile(`\$\{Token\[[^\]]*\]\}`)
 )
 
-// length is that of a policy as IAM counts: without white space.
+// length is the length of a policy as IAM counts it: in characters, without white space.
 func length(statements []statement) int {
 	measuring = true
 	defer func() { measuring = false }()
@@ -266,8 +267,8 @@ func asFound(arn string) string {
 		*awscdk.Aws_ACCOUNT_ID(), "<AWS::AccountId>").Replace(arn)
 }
 
-// accept records in the template why a finding of cdk-nag is accepted. The
-// metadata's form is cdk-nag's own, so that the app itself need not load it.
+// accept records in the template why a finding of cdk-nag is accepted. It writes
+// cdk-nag's own metadata, so that the app need not load cdk-nag.
 func accept(resource awscdk.CfnResource, rule, reason string, findings ...string) {
 	entry := map[string]any{"id": rule, "reason": reason}
 	if len(findings) > 0 {

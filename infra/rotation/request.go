@@ -8,9 +8,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// request is the complete rotation request of a secret: what the registry holds,
-// and what a schedule sends. Its fields, and their order in the template, are
-// those of [rotation.Request], but for the trigger's time, which is not one yet.
+// request is the complete rotation request of a secret, as the registry holds it and a
+// schedule sends it. Its fields and their order are those of [rotation.Request], except
+// that the trigger's time is a placeholder of EventBridge Scheduler.
 type request struct {
 	SecretID          string                    `json:"secretId"`
 	Strategy          string                    `json:"strategy,omitempty"`
@@ -45,7 +45,8 @@ func requestFor(r config.Rotation, t *trigger) request {
 	return made
 }
 
-// encode leaves < and > alone: EventBridge's placeholders have them.
+// encode returns JSON in which < and > are not escaped: EventBridge's placeholders
+// contain them.
 func (r request) encode() string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)

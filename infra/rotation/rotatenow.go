@@ -13,9 +13,8 @@ import (
 // RotateNowSource is the source of an event that asks for a rotation now.
 const RotateNowSource = statemachine.EventSource
 
-// bus is where such events come in: one of its own, because whoever may put events on
-// the default bus may be anybody in the account. It is nil when the configuration
-// turns events off.
+// bus creates an event bus for such events, unless the configuration turns them off. It
+// is not the default bus, on which anybody in the account may be allowed to put events.
 func (s *shared) bus(scope constructs.Construct) {
 	if !s.cfg.RotateNow.Enabled {
 		return
@@ -35,9 +34,9 @@ func (s *shared) bus(scope constructs.Construct) {
 	}
 }
 
-// mayAsk is the bus's policy. Without one, IAM decides within the account, and nobody
-// outside it may. With one, those that it names may, and nobody else: a role whose
-// policy allows events:PutEvents on every bus is kept out by name.
+// mayAsk is the bus's policy. Without a policy, IAM decides within the account, and other
+// accounts have no access. With one, only the principals that it names have access: it
+// denies all others, whose own policies may allow events:PutEvents on every bus.
 func (s *shared) mayAsk(busARN string) []statement {
 	if len(s.cfg.RotateNow.Allow) == 0 {
 		return nil
@@ -64,8 +63,8 @@ func (s *shared) mayAsk(busARN string) []statement {
 	}
 }
 
-// rotateNow starts the workflow on such an event. The secret is all that is taken
-// from it: Plan looks up how it is rotated.
+// rotateNow creates the rule that starts the workflow for such an event. Only the secret
+// is taken from the event: Plan looks up how it is rotated.
 func (d *deployment) rotateNow() {
 	if d.busName == nil {
 		return
@@ -96,9 +95,9 @@ func (d *deployment) rotateNow() {
 	})
 }
 
-// asksForRotation is the event pattern. With several networks each workflow hears
-// of its own secrets; the main one also of those that nobody knows, whose
-// refusal tells people, and of events without a secret, which end undelivered.
+// asksForRotation is the event pattern. With several networks it matches the secrets of
+// the own workflow. That of the main one also matches unknown secrets, whose refusal
+// sends an alert, and events without a secret, which end in the queue.
 func (d *deployment) asksForRotation() map[string]any {
 	pattern := map[string]any{"source": []any{RotateNowSource}}
 	if len(d.others) == 0 {
@@ -119,10 +118,10 @@ func (d *deployment) asksForRotation() map[string]any {
 	return pattern
 }
 
-// identifiers are the ways to name the secrets, as wildcards of EventBridge. They have
-// no "?" for the six characters at the end of an ARN, so that a name's pattern matches
-// the ARNs of longer names, too; the configuration refuses those where it matters. A
-// secret that is configured by ARN has no other.
+// identifiers are EventBridge wildcards that match the names and ARNs of the secrets.
+// These have no "?" for the six characters at the end of an ARN, so the pattern of a name
+// also matches ARNs of longer names; the configuration refuses those where it matters. A
+// secret that is configured by ARN is matched by that ARN only.
 func identifiers(rotations []config.Rotation) []string {
 	var ids []string
 	for _, r := range rotations {

@@ -1,10 +1,8 @@
-// Package rotation has the CDK construct that deploys Tumbler. [NewRotation] is
-// what to call from any CDK app in Go; [FromConfig] is what Tumbler's own app
-// calls with a rotations.yaml.
+// Package rotation has the CDK construct that deploys Tumbler. Call [NewRotation] from
+// any CDK app in Go; Tumbler's own app calls [FromConfig] with a rotations.yaml.
 //
-// It uses L1 constructs throughout: a reviewer finds in the template exactly the
-// roles and statements that stand here, nothing is added behind one's back, and
-// no helper function in another language is deployed.
+// It uses L1 constructs throughout: the template has exactly the roles and statements
+// that are written here, and no helper functions in other languages.
 package rotation
 
 import (
@@ -28,16 +26,17 @@ import (
 // Rotation is a deployed workflow with its triggers and alerts.
 type Rotation struct {
 	constructs.Construct
-	// StateMachineArn is what to start with a rotation request.
+	// StateMachineArn is the state machine that takes a rotation request.
 	StateMachineArn *string
-	// FleetStateMachineArn is what to start with a fleet request; nil with a
+	// FleetStateMachineArn is the state machine that takes a fleet request; nil with a
 	// single secret.
 	FleetStateMachineArn *string
-	// AlertTopicArn is what to subscribe to.
+	// AlertTopicArn is the SNS topic of the alerts.
 	AlertTopicArn *string
 	// ScheduleGroupName is the EventBridge Scheduler group of all schedules.
 	ScheduleGroupName *string
-	// SecurityGroupID is what a database has to let in; nil without a network.
+	// SecurityGroupID is the functions' security group, which a database has to let in;
+	// nil without a network.
 	SecurityGroupID *string
 	// RotatorArn is Tumbler's own native rotation function; nil without a native
 	// backstop.
@@ -45,11 +44,11 @@ type Rotation struct {
 	// RotateNowBusName is the event bus for events that ask for a rotation; nil when
 	// they are turned off.
 	RotateNowBusName *string
-	// OperatorPolicyArn is of a managed policy for those who run the command tumbler.
+	// OperatorPolicyArn is the managed policy for people who run the command tumbler.
 	OperatorPolicyArn *string
 	// DashboardName is the CloudWatch dashboard; nil without one.
 	DashboardName    *string
-	name, deployment string // of this network's workflow, and of the whole
+	name, deployment string // names of this network's workflow and of the deployment
 	connections      awsec2.Connections
 	arn              func(service, resource string) string
 
@@ -57,7 +56,7 @@ type Rotation struct {
 	Others map[string]*Rotation
 }
 
-// Options are what [FromConfig] takes beside the configuration.
+// Options are the settings of [FromConfig] that are not in the configuration.
 type Options struct {
 	// CodeDir holds the compiled functions as ARCHITECTURE/FUNCTION/bootstrap.
 	// Optional; build/lambda, where `make build` puts them.
@@ -65,25 +64,25 @@ type Options struct {
 	// Now is the time of the synthesis: a rate that is no cron expression starts
 	// at its next window. Optional; time.Now.
 	Now func() time.Time
-	// SchedulesInTemplate is how many rotations have their schedules as resources of
-	// the template; with more, a function makes all of them. Optional; 150.
+	// SchedulesInTemplate is the number of rotations up to which their schedules are
+	// resources of the template; with more, a function makes all schedules. Optional; 150.
 	SchedulesInTemplate int
 }
 
 // shared is what all workflows of a stack have in common.
 type shared struct {
 	cfg     *config.Config
-	id      *string // the construct's
+	id      *string // of the construct
 	codeDir string
 	now     func() time.Time
 	root    constructs.Construct
 	// inTemplate is Options.SchedulesInTemplate.
 	inTemplate int
 
-	region string // a token where the stack does not say
+	region string // a token if the stack does not name one
 
 	topicARN    *string
-	topicKeyARN *string // nil when the topic is not ours or has AWS's key
+	topicKeyARN *string // nil if the topic is not the stack's or has the AWS managed key
 	undelivered awssqs.CfnQueue
 	busName     *string                   // of rotate-now events; nil when they are turned off
 	authorities awslambda.CfnLayerVersion // private ones; nil without any
@@ -95,23 +94,23 @@ type deployment struct {
 	*shared
 	scope     constructs.Construct
 	name      string // as in --name of the CLI
-	set       string // the network's name; empty for the main one
+	set       string // the network's name; "" for the main one
 	rotations []config.Rotation
 	network   *config.Network
 	others    []config.Rotation // of the stack's other workflows
 
-	place   *place
-	passes  *string             // ARN of the schedules' role
-	inChina awscdk.CfnCondition // nil where nothing differs there
-	machine awsstepfunctions.CfnStateMachine
-	// versions are those of the steps, by the function's name.
+	placement *placement
+	passes    *string             // ARN of the schedules' role
+	inChina   awscdk.CfnCondition // nil if nothing differs there
+	machine   awsstepfunctions.CfnStateMachine
+	// versions are the published versions of the steps, by the function's name.
 	versions map[string]awslambda.CfnVersion
 	fleet    awsstepfunctions.CfnStateMachine // nil for a single secret
 }
 
-// checkPlace refuses the secrets of another account or Region, which the stack's
-// functions would look for in their own.
-func (s *shared) checkPlace(stack awscdk.Stack) error {
+// checkLocation refuses secrets of another account or Region, because the functions look
+// for secrets in their own.
+func (s *shared) checkLocation(stack awscdk.Stack) error {
 	region, account, field := s.cfg.Place()
 	s.region = *stack.Region()
 	known := func(value string) bool { return !*awscdk.Token_IsUnresolved(value) }
@@ -122,10 +121,10 @@ func (s *shared) checkPlace(stack awscdk.Stack) error {
 		"put these into a stack there", field, region, account, s.region, *stack.Account())
 }
 
-// once refuses a second deployment of the same name in an account and Region, where
-// everything of it would be there already. Where those are not known, it looks at the
-// app, or the stage, as one place.
-func (s *shared) once(scope constructs.Construct) error {
+// checkUnique refuses a second deployment of the same name in an account and Region,
+// since all physical names would collide. If these are not known, it compares the
+// deployments of the app or stage.
+func (s *shared) checkUnique(scope constructs.Construct) error {
 	holder := scope.Node().Root()
 	if stage := awscdk.Stage_Of(scope); stage != nil {
 		holder = stage
@@ -141,8 +140,8 @@ func (s *shared) once(scope constructs.Construct) error {
 	return nil
 }
 
-// FromConfig adds what cfg describes to scope. Its error is about what a person
-// can put right, such as functions that are not built.
+// FromConfig adds what cfg describes to scope. Its errors are what a person can put
+// right, such as functions that are not built.
 func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Options) (*Rotation, error) {
 	s := &shared{cfg: cfg, id: id, codeDir: defaultCodeDir, now: time.Now, inTemplate: cmp.Or(o.SchedulesInTemplate, config.SchedulesInTemplate)}
 	if o.CodeDir != "" {
@@ -154,15 +153,15 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 	if err := s.checkCode(); err != nil {
 		return nil, err
 	}
-	if err := s.checkPlace(awscdk.Stack_Of(scope)); err != nil {
+	if err := s.checkLocation(awscdk.Stack_Of(scope)); err != nil {
 		return nil, err
 	}
-	if err := s.once(scope); err != nil {
+	if err := s.checkUnique(scope); err != nil {
 		return nil, err
 	}
 	root := constructs.NewConstruct(scope, id)
-	// Not on the alerts' key: emulators of CloudFormation stumble over its tags, and
-	// it is found through its topic.
+	// The alerts' key has no tags: emulators of CloudFormation fail on them, and the key
+	// is found through its topic.
 	tagged := &awscdk.TagProps{ExcludeResourceTypes: jsii.Strings("AWS::KMS::Key")}
 	awscdk.Tags_Of(root).Add(jsii.String("tumbler:deployment"), jsii.String(cfg.Name), tagged)
 	for _, key := range slices.Sorted(maps.Keys(cfg.Tags)) {
@@ -198,7 +197,7 @@ func FromConfig(scope constructs.Construct, id *string, cfg *config.Config, o Op
 	return main, nil
 }
 
-// deployments are the workflows, one for each network, the main one first.
+// deployments returns the workflows, one for each network, the main one first.
 func (s *shared) deployments() []*deployment {
 	var all []*deployment
 	for _, set := range s.cfg.Sets() {
@@ -217,7 +216,7 @@ func (s *shared) deployments() []*deployment {
 }
 
 func (d *deployment) deploy() *Rotation {
-	d.place = d.newPlace()
+	d.placement = d.newPlacement()
 	functions := d.functions()
 	d.machine = d.stateMachine()
 	if d.hasFleet() {
@@ -234,8 +233,8 @@ func (d *deployment) deploy() *Rotation {
 	if d.hasHeartbeat() {
 		d.every("Heartbeat", functions["heartbeat"])
 	}
-	// The Ref of a state machine and of a topic is its ARN; more emulators of
-	// CloudFormation know it than know Fn::GetAtt on them.
+	// The Ref of a state machine or topic is its ARN. More emulators of CloudFormation
+	// support it than Fn::GetAtt on these.
 	made := &Rotation{
 		Construct:         d.scope,
 		StateMachineArn:   d.machine.Ref(),
@@ -248,8 +247,8 @@ func (d *deployment) deploy() *Rotation {
 	if d.fleet != nil {
 		made.FleetStateMachineArn = d.fleet.Ref()
 	}
-	if d.place != nil {
-		made.SecurityGroupID = d.place.group
+	if d.placement != nil {
+		made.SecurityGroupID = d.placement.group
 	}
 	if d.hasRotator() {
 		made.RotatorArn = jsii.String(d.rotatorARN())
@@ -257,32 +256,32 @@ func (d *deployment) deploy() *Rotation {
 	return made
 }
 
-// keep has a resource outlive the stack, if the configuration says so: what an audit
-// wants to read.
+// keep retains a resource that an audit may need when the stack is deleted, if the
+// configuration says so.
 func (s *shared) keep(r awscdk.CfnResource) {
 	if s.cfg.RemovalPolicy == config.Retain {
 		r.ApplyRemovalPolicy(awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE, nil)
 	}
 }
 
-// hasFleet: rotating one secret as a fleet would say the same in more words.
+// hasFleet reports whether there is more than one secret, and so a use for a fleet.
 func (d *deployment) hasFleet() bool { return len(d.rotations) > 1 }
 
-// isWatched: alarms, and functions that alert, are for somebody who listens.
+// isWatched reports whether anybody receives alerts. Without, there are no alarms and no
+// functions that alert.
 func (d *deployment) isWatched() bool { return d.cfg.Alerts.Anybody() }
 
 func (d *deployment) hasHeartbeat() bool { return d.cfg.Heartbeat }
 
-// isMain has what the stack has once.
+// isMain reports whether this is the main workflow, which has what the stack has once.
 func (d *deployment) isMain() bool { return d.name == d.cfg.Name }
 
 func (d *deployment) hasRotator() bool { return len(d.backstopped()) > 0 }
 
 func (d *deployment) rotatorARN() string { return d.arn("lambda", "function:"+d.named("rotator")) }
 
-// named is the physical name of a part. Names are fixed, so that policies can
-// name resources that do not exist yet and a second deployment with another
-// name fits beside the first.
+// named is the physical name of a part. Names are fixed, so that policies can name
+// resources that do not exist yet, and deployments of different names can coexist.
 func (d *deployment) named(part string) string { return d.name + "-" + part }
 
 func (s *shared) named(part string) string { return s.cfg.Name + "-" + part }
@@ -301,7 +300,7 @@ func (s *shared) secretARN(secret string) string {
 	if config.IsARN(secret) {
 		return secret
 	}
-	// Secrets Manager adds a hyphen and six random characters to the name; "*"
-	// would also match every longer name.
+	// Secrets Manager appends a hyphen and six random characters to the name; "*" would
+	// also match every longer name.
 	return s.arn("secretsmanager", "secret:"+secret+"-??????")
 }

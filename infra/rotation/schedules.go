@@ -17,20 +17,20 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// A start that fails is tried again as long as the window has room for the run.
+// A start that fails is retried while the window has enough time left for the run.
 // Sources: EventBridge Scheduler API reference, "RetryPolicy"; EventBridge API
 // reference, "RetryPolicy".
 const (
 	startRetries = 185
-	eventAge     = time.Hour // of an event, which has no window of its own
+	eventAge     = time.Hour // for an event, which has no window
 	leadTime     = time.Hour // from the synthesis to the first start of a rate
 	neverCron    = "cron(0 0 1 1 ? *)"
 )
 
-// schedules makes the registry: one schedule for each rotation, whose input is
-// its complete request. It returns what has to be there before a secret is looked
-// up, by secret. A template holds 500 resources: where there are too many, a
-// function makes the schedules, from a list in its own package.
+// schedules makes the registry: one schedule for each rotation, whose input is its
+// complete request. It returns, by secret, the resource that must exist before a secret
+// is looked up. A template holds 500 resources, so if there are too many rotations, a
+// function makes the schedules from a list in its own package.
 func (d *deployment) schedules() map[string]awscdk.CfnResource {
 	group := awsscheduler.NewCfnScheduleGroup(d.scope, jsii.String("ScheduleGroup"), &awsscheduler.CfnScheduleGroupProps{
 		Name: jsii.String(d.name),
@@ -91,7 +91,7 @@ func (d *deployment) schedules() map[string]awscdk.CfnResource {
 	return made
 }
 
-// appliesSchedules: the schedules are not in the template.
+// appliesSchedules reports whether a function makes the schedules.
 func (d *deployment) appliesSchedules() bool { return len(d.cfg.Rotations) > d.inTemplate }
 
 // scheduleFile is the list of schedules for functions/registry, and its hash.
@@ -118,7 +118,7 @@ func (d *deployment) note(format string, args ...any) {
 	awscdk.Annotations_Of(d.scope).AddInfo(jsii.String(fmt.Sprintf(format, args...)))
 }
 
-// schedule is a rotation's in EventBridge Scheduler's words.
+// schedule is a rotation's schedule in EventBridge Scheduler.
 func (d *deployment) schedule(r config.Rotation) registry.Schedule {
 	s := registry.Schedule{
 		SecretID: r.Secret, Description: "Rotates " + shorten(r.Secret, 400), Expression: neverCron, Deadline: eventAge, Retries: startRetries,
@@ -130,12 +130,12 @@ func (d *deployment) schedule(r config.Rotation) registry.Schedule {
 	}
 	s.Enabled, s.Expression, s.Flexible = true, t.Schedule.Scheduler(), int(r.Flexible().Minutes())
 	if t.Schedule.ByAnchor() {
-		// Scheduler starts a rate when it is deployed, unless it is told when; and it
-		// refuses a time that has passed.
+		// Without a start date, Scheduler starts a rate as soon as it is deployed. It
+		// refuses a date in the past.
 		s.StartDate = t.Schedule.Next(d.now().Add(leadTime)).OpensAt.Format(time.RFC3339)
 	}
-	// A start that came later would have no room for its run. Source of the limit:
-	// EventBridge Scheduler API reference, "RetryPolicy".
+	// A later start would leave no time for the run. Source of the limit: EventBridge
+	// Scheduler API reference, "RetryPolicy".
 	s.Deadline = min(t.Schedule.Duration()-r.Flexible()-config.RoomForRun/2, 24*time.Hour)
 	if len(t.Freeze) > 0 {
 		now := d.now()

@@ -11,7 +11,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 
-// eventBusName is the bus on which outcomes are announced.
+// eventBusName is the event bus that receives the outcomes.
 const eventBusName = "default"
 
 func (d *deployment) stateMachine() awsstepfunctions.CfnStateMachine {
@@ -30,7 +30,7 @@ func (d *deployment) stateMachine() awsstepfunctions.CfnStateMachine {
 	return d.newMachine("StateMachine", "rotation", statemachine.Rotation, substitutions, role)
 }
 
-// announcements are the substitutions that both machines have.
+// announcements are the substitutions that both state machines have.
 func (d *deployment) announcements() map[string]*string {
 	return map[string]*string{
 		"Partition":     awscdk.Aws_PARTITION(),
@@ -39,13 +39,12 @@ func (d *deployment) announcements() map[string]*string {
 	}
 }
 
-// newMachine keeps the definition as it is, comments and all: it is what people
-// read in the console. Only the partition is not known to the file. Fn::Sub does
-// what DefinitionSubstitutions would, before Step Functions is asked, so that it
-// works wherever CloudFormation's functions do.
+// newMachine deploys the definition unchanged, with its comments, since people read it in
+// the console; only the partition is replaced. Fn::Sub does what DefinitionSubstitutions
+// would, so that it also works where only CloudFormation's functions are emulated.
 func (d *deployment) newMachine(id, part string, definition []byte, substitutions map[string]*string, role awsiam.CfnRole) awsstepfunctions.CfnStateMachine {
-	// Log groups with this prefix share one resource policy of the account, which
-	// would otherwise outgrow its limit.
+	// Log groups with this prefix share one resource policy of the account. With other
+	// names, that policy would grow beyond its limit.
 	logs := d.logGroup(id+"Logs", "/aws/vendedlogs/states/"+d.named(part))
 	machine := awsstepfunctions.NewCfnStateMachine(d.scope, jsii.String(id), &awsstepfunctions.CfnStateMachineProps{
 		StateMachineName: jsii.String(d.named(part)),
@@ -54,7 +53,7 @@ func (d *deployment) newMachine(id, part string, definition []byte, substitution
 		DefinitionString: awscdk.Fn_Sub(jsii.String(strings.ReplaceAll(string(definition), "arn:aws:", "arn:${Partition}:")), &substitutions),
 		LoggingConfiguration: &awsstepfunctions.CfnStateMachine_LoggingConfigurationProperty{
 			Level: jsii.String("ALL"),
-			// Inputs and outputs hold no secret value; the history has them anyway.
+			// Inputs and outputs contain no secret value; the history has them anyway.
 			IncludeExecutionData: jsii.Bool(d.cfg.LogExecutionData),
 			Destinations: []any{awsstepfunctions.CfnStateMachine_LogDestinationProperty{
 				CloudWatchLogsLogGroup: &awsstepfunctions.CfnStateMachine_CloudWatchLogsLogGroupProperty{
@@ -72,7 +71,7 @@ func (d *deployment) newMachine(id, part string, definition []byte, substitution
 	return machine
 }
 
-// workflowMay invoke what it calls, tell people and machines, and log.
+// workflowMay allows to invoke the functions, send alerts and events, and log.
 func (d *deployment) workflowMay(functionARNs []string) []statement {
 	statements := []statement{
 		{

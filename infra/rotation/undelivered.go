@@ -7,15 +7,14 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// queue keeps the requests of schedules and events that could not start the
-// workflow, for 14 days, which is the longest SQS keeps anything, or until
-// somebody has been told of them.
+// queue keeps the requests of schedules and events that could not start the workflow,
+// until an alert about them has been sent, or for 14 days, which is SQS's maximum.
 func (s *shared) queue(scope constructs.Construct) {
 	queue := awssqs.NewCfnQueue(scope, jsii.String("Undelivered"), &awssqs.CfnQueueProps{
 		QueueName:              jsii.String(s.named("undelivered")),
 		MessageRetentionPeriod: jsii.Number(14 * 24 * 60 * 60),
 		SqsManagedSseEnabled:   jsii.Bool(true),
-		// Six times the timeout of the function that reads it, as Lambda advises.
+		// Six times the timeout of the function that reads it, as Lambda recommends.
 		VisibilityTimeout: jsii.Number(180),
 	})
 	accept(queue, "AwsSolutions-SQS3", "This is the dead-letter queue of the schedules and rules.")
@@ -23,7 +22,7 @@ func (s *shared) queue(scope constructs.Construct) {
 		Queues: &[]*string{queue.Ref()},
 		PolicyDocument: policy(
 			statement{
-				// Scheduler writes here as its role; EventBridge writes as itself.
+				// Scheduler writes with its role, EventBridge as a service.
 				Principal: map[string]any{"Service": "events.amazonaws.com"},
 				Actions:   []string{"sqs:SendMessage"},
 				Resources: []string{*queue.AttrArn()},

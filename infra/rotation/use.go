@@ -9,10 +9,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/metrics"
 )
 
-// Connections are of the functions that log in to databases:
-// `database.Connections().AllowDefaultPortFrom(r.Connections(), nil)`. They are nil
-// without a network. The way out of the functions is the rotation's own to make: name
-// the database in NetworkProps.Databases, or its port in DatabasePorts.
+// Connections are those of the functions that log in to databases, for
+// `database.Connections().AllowDefaultPortFrom(r.Connections(), nil)`; nil without a
+// network. They add no egress rules to the functions: name the database in
+// NetworkProps.Databases, or its port in DatabasePorts.
 func (r *Rotation) Connections() awsec2.Connections {
 	if r.SecurityGroupID == nil {
 		return nil
@@ -24,7 +24,7 @@ func (r *Rotation) Connections() awsec2.Connections {
 	return r.connections
 }
 
-// GrantRotate lets somebody start rotations with a request, and follow them.
+// GrantRotate allows grantee to start rotations with a request, and to follow them.
 func (r *Rotation) GrantRotate(grantee awsiam.IGrantable) awsiam.Grant {
 	executions := r.arn("states", "execution:"+r.name+"-rotation:*")
 	return awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
@@ -33,8 +33,8 @@ func (r *Rotation) GrantRotate(grantee awsiam.IGrantable) awsiam.Grant {
 	})
 }
 
-// GrantRotateNow lets somebody ask for rotations by event. RotateNowProps.AllowedArns
-// narrows who may; whoever is granted has to be among them.
+// GrantRotateNow allows grantee to ask for rotations by event. If
+// RotateNowProps.AllowedArns is set, grantee must be among them.
 func (r *Rotation) GrantRotateNow(grantee awsiam.IGrantable) awsiam.Grant {
 	bus := r.arn("events", "event-bus/"+r.deployment+"-rotate-now")
 	return awsiam.Grant_AddToPrincipal(&awsiam.GrantOnPrincipalOptions{
@@ -42,7 +42,7 @@ func (r *Rotation) GrantRotateNow(grantee awsiam.IGrantable) awsiam.Grant {
 	})
 }
 
-// Metric is one of the deployment's own, such as CredentialGapMs; docs/deploy.md lists
+// Metric is a metric of the deployment, such as CredentialGapMs; docs/deploy.md lists
 // them. The statistic is Sum unless props say otherwise.
 func (r *Rotation) Metric(name string, props *awscloudwatch.MetricOptions) awscloudwatch.Metric {
 	made := awscloudwatch.NewMetric(&awscloudwatch.MetricProps{

@@ -11,15 +11,15 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/watch/incident"
 )
 
-// auditEvery is how often rotations that did not happen are looked for. Windows
+// auditEvery is how often the audit looks for rotations that did not happen. Windows
 // open on the hour.
 const auditEvery = "rate(1 hour)"
 
-// watch calls the functions that tell of what the workflow cannot tell itself.
+// watch calls the functions that alert of what the workflow cannot alert itself.
 func (d *deployment) watch(functions map[string]awslambda.CfnFunction) {
 	d.every("Audit", functions["audit"])
 
-	// An execution that timed out, was stopped, or whose alert was not sent.
+	// Executions that timed out, were stopped, or could not send their alert.
 	var pattern map[string]any
 	if err := json.Unmarshal([]byte(incident.Pattern(*d.machine.Ref())), &pattern); err != nil {
 		panic(err) // the pattern is our own
@@ -31,7 +31,7 @@ func (d *deployment) watch(functions map[string]awslambda.CfnFunction) {
 		State:        jsii.String("ENABLED"),
 		Targets: []any{awsevents.CfnRule_TargetProperty{
 			Id: jsii.String("function"), Arn: functions["incident"].AttrArn(),
-			// The function reads this queue, too, and tells later.
+			// The function also reads this queue, and so alerts later.
 			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: d.undelivered.AttrArn()},
 		}},
 	})
