@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/sandbox/asl"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // states are short-lived: a quarter of the time went into collecting them
+	leakcheck.Main(m)
+}
 
 var (
 	deep     = flag.Bool("deep", false, "search the deeper scopes instead, for half an hour")
