@@ -10,10 +10,11 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// setPassword gives a single user the password of doc, over a session that has logged
-// in with another one. Where a name may be several accounts, of which the user itself
-// sees one, the superuser changes all that have its password, if the configuration
-// lets it. With keepPrevious the database goes on accepting the password before.
+// setPassword changes a single user's password to that of doc, over a session that has
+// logged in with another one. Where a name may be several accounts, of which the user
+// sees only its own, the superuser changes all that have its password, if the
+// configuration allows that. With keepPrevious the database keeps accepting the previous
+// password.
 func (a attempt) setPassword(ctx context.Context, session engine.Session, doc secretdoc.Document, keepPrevious bool) error {
 	own, ok := session.(engine.PasswordChanger)
 	if !ok {
@@ -51,7 +52,7 @@ func keepsOne(doc secretdoc.Document) error {
 		"Leave keepPrevious out. With alternating users no login is refused on any engine")
 }
 
-// databaseOf finds the engine for a secret, as the configuration wants it.
+// databaseOf finds the engine for a secret, with the options of the configuration.
 func (p Planned) databaseOf(databases Databases, doc secretdoc.Document) (engine.Engine, error) {
 	database, err := databases.For(doc)
 	if err != nil || !p.SeparateOwnership {

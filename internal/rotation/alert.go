@@ -22,7 +22,7 @@ var headlines = map[Outcome]string{
 
 const headlineRestored = "rotation failed, AWSCURRENT logs in again"
 
-// subject fits SNS's rules: printable ASCII, below 100 characters.
+// subject is an alert's subject within SNS's limits: printable ASCII, below 100 characters.
 func subject(headline, secret string) string {
 	text := strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
@@ -39,7 +39,7 @@ func subject(headline, secret string) string {
 // lines writes the labelled lines of an alert.
 type lines struct{ strings.Builder }
 
-// add leaves out what is not known.
+// add writes a line, unless text is empty.
 func (l *lines) add(label, text string) {
 	if text != "" {
 		fmt.Fprintf(l, "%-15s %s\n", label+":", text)
@@ -53,7 +53,7 @@ func (r run) alert(e Ending, did string) string {
 	l.WriteString(effect(e.Outcome, e.Event.Applications) + "\n\n")
 	l.add("Severity", e.Severity)
 	l.add("Secret", e.Secret)
-	l.add("Applications", knownOf(e.Event.Applications, e.Error))
+	l.add("Applications", applicationsText(e.Event.Applications, e.Error))
 	l.add("Refused", r.refused)
 	if r.reset {
 		l.add("Superuser", "has reset a password, or may have, as configured")
@@ -87,8 +87,8 @@ func (r run) alert(e Ending, did string) string {
 	return l.String()
 }
 
-// giveUp is the alert for when Restore fails itself, but for the errors, which are not
-// known yet when it is written.
+// giveUp is the alert that the state machine sends when Restore itself fails. The state
+// machine adds the errors, which are not known when Plan writes it.
 func (r run) giveUp() string {
 	var l lines
 	kept := " Every label was kept: AWSPENDING may be the only password that works."
@@ -98,7 +98,7 @@ func (r run) giveUp() string {
 	l.WriteString("The rotation failed, and so did finding out which password the database accepts." + kept + "\n\n")
 	l.add("Severity", severityCritical)
 	l.add("Secret", r.plan.SecretARN)
-	l.add("Applications", inWords[r.plan.Applications])
+	l.add("Applications", applicationTexts[r.plan.Applications])
 	l.add("What to do", advice[NeedsAttention])
 	l.add("Runbook", r.runbookLine(cannotLogIn))
 	l.add("Asked for by", r.request.Trigger.words())
@@ -109,16 +109,17 @@ func (r run) giveUp() string {
 	return l.String()
 }
 
-// cannotLogIn is the runbook's page for the worst case.
+// cannotLogIn is the runbook's section for the worst case.
 const cannotLogIn = "my-application-cannot-log-in-now"
 
-// explained is what the runbook says of an error: nobody on call has to find it first.
+// explained is the runbook's text about an error, so that the person on call has it in the
+// alert.
 func explained(code string) string {
 	s, _ := runbook.Find(code)
 	return s.Line()
 }
 
-// runbookLine tells where to read on.
+// runbookLine refers to the runbook's section about an error.
 func (r run) runbookLine(about string) string {
 	command := "tumbler explain " + about
 	if r.runbook == "" {
@@ -127,7 +128,7 @@ func (r run) runbookLine(about string) string {
 	return strings.TrimRight(r.runbook, "/#") + "#" + runbook.Anchor(about) + " or " + command
 }
 
-// since tells from when on applications may have been affected.
+// since is the time from which applications may have been affected.
 func (r run) since() string {
 	if r.execution.StartedAt.IsZero() {
 		return stamp(r.now)
@@ -135,8 +136,8 @@ func (r run) since() string {
 	return fmt.Sprintf("%s (started), %s (ended)", stamp(r.execution.StartedAt), stamp(r.now))
 }
 
-// rotateCommand names the deployment where it is not the CLI's default: the state
-// machine of a deployment is called NAME-rotation.
+// rotateCommand is the command that rotates a secret. It names the deployment unless that
+// is the CLI's default; the state machine of a deployment is called NAME-rotation.
 func (r run) rotateCommand(secret string) string {
 	command := "tumbler rotate " + secret
 	parts := strings.Split(r.execution.ARN, ":")
@@ -184,9 +185,8 @@ var advice = map[Outcome]string{
 	NotStarted:      "remove the cause, then rotate by hand: a schedule does not make up for what it missed.",
 }
 
-// tellSuccess makes a success worth a message when it settles what was alerted
-// before, when the superuser has reset a password, or when the secret has gone to
-// another host.
+// tellSuccess has a success alerted if it settles an earlier alert, if the superuser has
+// reset a password, or if the secret names another host than before.
 func (r run) tellSuccess(e *Ending, recovered bool) {
 	settles := r.plan.settles() || r.redriven
 	if !settles && !recovered && !r.moved {
@@ -216,7 +216,7 @@ func (r run) tellSuccess(e *Ending, recovered bool) {
 	l.WriteString(what + "\n\n")
 	l.add("Severity", e.Severity)
 	l.add("Secret", e.Secret)
-	l.add("Applications", inWords[e.Event.Applications])
+	l.add("Applications", applicationTexts[e.Event.Applications])
 	l.add("What to do", todo)
 	l.add("Old password in", strings.Join(e.Event.StaleKeys, ", "))
 	l.add("Advice", strings.Join(e.Event.Advice, ". "))
@@ -236,9 +236,8 @@ var consoles = map[string]string{
 	"aws-us-gov": "console.amazonaws-us-gov.com",
 }
 
-// consoleLink is the execution's page in the AWS console, or "" in partitions
-// whose console is not known. In the sandbox it leads to an account that is
-// nobody's.
+// consoleLink is the execution's page in the AWS console, or "" in partitions whose
+// console is not known. In the sandbox the account in it does not exist.
 func consoleLink(executionARN string) string {
 	parts := strings.Split(executionARN, ":")
 	if len(parts) != 8 || consoles[parts[1]] == "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// attempt is what one attempt of a step works on: a secret, the account whose
-// password the rotation changes, and the database that has it.
+// attempt holds what one attempt of a step works on: the secret, the account whose
+// password the rotation changes, and the account's database.
 type attempt struct {
 	plan     Planned
 	secrets  SecretReader
@@ -20,23 +20,22 @@ type attempt struct {
 	database engine.Engine
 	now      func() time.Time
 
-	noted bool // the state says that the superuser may have reset a password
+	noted bool // the execution's state records that the superuser may have reset a password
 
 	current   secretdoc.Document
-	currentID string             // the version that current is of
-	account   secretdoc.Document // AWSCURRENT for the user whose password changes; the same with a single user
+	currentID string             // version id of current
+	account   secretdoc.Document // AWSCURRENT for the user whose password changes; current itself with a single user
 	pending   secretdoc.Document // what this execution has stored
 }
 
-// candidate is a version whose password may let somebody in.
+// candidate is a version whose password the database may accept.
 type candidate struct {
 	label     string // for people
 	versionID string
 }
 
-// older lists the versions to try when AWSCURRENT and AWSPENDING are refused:
-// what was current before, and what earlier rotations have left, as the labels
-// say now.
+// older lists the versions to try when AWSCURRENT and AWSPENDING are refused: AWSPREVIOUS
+// and the versions that earlier rotations left, by the labels as they are now.
 func (a attempt) older(ctx context.Context) ([]candidate, error) {
 	secret, err := a.secrets.Describe(ctx, a.plan.SecretARN)
 	if err != nil {
@@ -59,9 +58,9 @@ func (a attempt) older(ctx context.Context) ([]candidate, error) {
 	return list, nil
 }
 
-// logInOlder logs in to the account with an older version, and says with which. A
-// version that is gone, unreadable or of another account is as good as refused.
-// The last error is a LoginRefused when there is none that logs in.
+// logInOlder logs in to the account with an older version, and returns its label. A
+// version that is gone, unreadable or of another account counts as refused. If none logs
+// in, the error is LoginRefused.
 func (a attempt) logInOlder(ctx context.Context, account secretdoc.Document) (engine.Session, string, error) {
 	list, err := a.older(ctx)
 	if err != nil {
@@ -87,7 +86,7 @@ func (a attempt) logInOlder(ctx context.Context, account secretdoc.Document) (en
 	return nil, "", refused
 }
 
-// version returns a version of the secret, which has to be of the account.
+// version reads a version of the secret, which must be of the account.
 func (a attempt) version(ctx context.Context, v Version, account secretdoc.Document) (secretdoc.Document, error) {
 	doc, err := ReadDocument(ctx, a.secrets, a.plan.SecretARN, v)
 	if err != nil {
@@ -100,7 +99,7 @@ func (a attempt) version(ctx context.Context, v Version, account secretdoc.Docum
 	return doc, sameAccount(doc, account, label)
 }
 
-// accepts reports whether the database lets somebody in with these credentials.
+// accepts reports whether the database accepts these credentials.
 func (a attempt) accepts(ctx context.Context, doc secretdoc.Document) (bool, error) {
 	session, err := a.database.Connect(ctx, doc)
 	if fault.Is(err, fault.LoginRefused) {

@@ -10,8 +10,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Create stores the new password and stages it AWSPENDING. It has no way to
-// the database.
+// Create stores the new password and stages it AWSPENDING. It cannot reach the database.
 type Create struct {
 	Secrets interface {
 		Describer
@@ -24,30 +23,29 @@ type Create struct {
 	Now         func() time.Time
 }
 
-// functionAttempts is how often an existing rotation function is asked to set a
-// password.
+// functionAttempts is how often an existing rotation function may try to set a password.
 const functionAttempts = 4
 
-// Created is what Create tells of itself.
+// Created is the result of Create.
 type Created struct {
 	// Attempts counts how often it has succeeded: each attempt of an existing
 	// rotation function begins with it.
 	Attempts int `json:"attempts"`
 
-	// At is when it succeeded last: the database was not changed before.
+	// At is when it last succeeded. The database was not changed before that.
 	At *time.Time `json:"at,omitempty"`
 
-	// StaleKeys are keys of the secret under which the old password stays.
+	// StaleKeys are keys of the secret that still hold the old password.
 	StaleKeys []string `json:"staleKeys,omitempty"`
 
 	// Moved is true when AWSPREVIOUS names another host or port than AWSCURRENT.
 	Moved bool `json:"moved,omitempty"`
 }
 
-// Run makes the version. It may be repeated: the version keeps the password
-// that the first attempt stored. Codes: WindowClosed, InvalidSecret,
-// SecretChanged, AlreadyRotating, ReplicaLagging, RotationFunctionFailed (an
-// existing one, too often), and AWS's own.
+// Run stores the version. It may be repeated: the version keeps the password that the
+// first attempt stored. Codes: WindowClosed, InvalidSecret, SecretChanged,
+// AlreadyRotating, ReplicaLagging, RotationFunctionFailed (after functionAttempts), and
+// those of awsfault.
 func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	plan := in.Plan
 	if err := plan.checkOpen(c.Now()); err != nil {
@@ -67,8 +65,8 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 		return Created{}, err
 	}
 	moved := false
-	if !MadeByRotation(plan.CurrentVersionID) { // which copies the host; whoever can feign it can store two versions as well
-		moved, _ = hasMoved(ctx, c.Secrets, plan, current) // not to know it ends no rotation
+	if !MadeByRotation(plan.CurrentVersionID) { // a rotation copies the host; somebody who can forge this id could store two versions as well
+		moved, _ = hasMoved(ctx, c.Secrets, plan, current) // an error is no reason to end the rotation
 	}
 	left, err := findLeftover(ctx, c.Secrets, plan, account)
 	if err != nil {
@@ -87,14 +85,14 @@ func (c Create) Run(ctx context.Context, in StepInput) (Created, error) {
 	if err := c.release(ctx, plan, account, left); err != nil {
 		return Created{}, err
 	}
-	if err := c.lookAgain(ctx, plan); err != nil {
+	if err := c.recheck(ctx, plan); err != nil {
 		return Created{}, err
 	}
 	return Created{Attempts: in.Create.Attempts + 1, At: new(c.Now().UTC()), StaleKeys: plan.staleKeys(current), Moved: moved}, nil
 }
 
-// hasMoved reports whether AWSPREVIOUS is of another server than AWSCURRENT. A version
-// that is not there or that nobody can read is of none.
+// hasMoved reports whether AWSPREVIOUS names another server than AWSCURRENT. It is false
+// when AWSPREVIOUS is missing or cannot be read.
 func hasMoved(ctx context.Context, secrets ValueReader, plan Planned, current secretdoc.Document) (bool, error) {
 	if plan.PreviousVersionID == "" {
 		return false, nil
@@ -118,8 +116,8 @@ func functionFailed(plan Planned) error {
 		"What it said may quote a password and is not repeated here: look in its own log")
 }
 
-// staleKeys lists the keys under which the old password stays, beside those that are
-// updated. Names only, and no more than anybody reads.
+// staleKeys lists the keys that will still hold the old password: names only, and a
+// limited number.
 func (p Planned) staleKeys(current secretdoc.Document) []string {
 	keys := current.Elsewhere(p.AlsoUpdate...)
 	return keys[:min(len(keys), 20)]
@@ -131,7 +129,7 @@ func (p Planned) account(current secretdoc.Document) (secretdoc.Document, error)
 	if err := p.canTalkTo(current); err != nil {
 		return secretdoc.Document{}, err
 	}
-	if err := p.isFor(current); err != nil {
+	if err := p.checkUsername(current); err != nil {
 		return secretdoc.Document{}, err
 	}
 	if p.Strategy == AlternatingUsers {
@@ -142,7 +140,8 @@ func (p Planned) account(current secretdoc.Document) (secretdoc.Document, error)
 	return target(p, current)
 }
 
-// canTalkTo refuses databases that nothing serves.
+// canTalkTo refuses secrets for whose database there is neither an engine nor a rotation
+// function.
 func (p Planned) canTalkTo(current secretdoc.Document) error {
 	if current.Traits().Family == "" && p.RotationFunction == "" {
 		return fault.New(fault.InvalidSecret, fmt.Sprintf("key \"engine\" is %q, which Tumbler cannot talk to by itself", current.Engine),
@@ -151,16 +150,16 @@ func (p Planned) canTalkTo(current secretdoc.Document) error {
 	return nil
 }
 
-// leftover is what an earlier rotation has left: a version of the same account
-// whose password the database may have. The zero value: there is none.
+// leftover is a version of the same account, left by an earlier rotation, whose password
+// the database may have. The zero value means that there is none.
 type leftover struct {
 	versionID string
 	password  redact.String
 }
 
-// findLeftover finds the password to go on with. The database may have it already, or
-// take it at any time: a dead rotation's statement can still be on its way. It is
-// harmless when it is this rotation's password, too.
+// findLeftover finds the password that this rotation has to continue with. The database
+// may have it already, or get it at any time, since a statement of a dead rotation may
+// still be waiting. That is harmless if this rotation uses the same password.
 func findLeftover(ctx context.Context, secrets ValueReader, plan Planned, account secretdoc.Document) (leftover, error) {
 	for _, id := range plan.leftovers() {
 		password, err := passwordOf(ctx, secrets, plan.SecretARN, id, account)
@@ -171,10 +170,9 @@ func findLeftover(ctx context.Context, secrets ValueReader, plan Planned, accoun
 	return leftover{}, nil
 }
 
-// passwordOf returns the password of a version if it is of the account, and ""
-// when it is not: native rotation leaves a version without a value, one of another
-// account says nothing about this one, and a password that AWSCURRENT has too
-// needs no care.
+// passwordOf returns the password of a version, or "" if it does not matter: if the
+// version has no value (native rotation leaves such), is of another account, or has the
+// password of AWSCURRENT.
 func passwordOf(ctx context.Context, secrets ValueReader, secretARN, versionID string, account secretdoc.Document) (redact.String, error) {
 	value, _, err := secrets.Value(ctx, secretARN, Version{ID: versionID})
 	if fault.Is(err, fault.VersionNotReady) {
@@ -190,8 +188,9 @@ func passwordOf(ctx context.Context, secrets ValueReader, secretARN, versionID s
 	return doc.Password, nil
 }
 
-// storeNext puts the version under a label of its own. Nobody takes it away from a
-// version whose password may be in the database, whatever becomes of AWSPENDING.
+// storeNext stores the version under a label of its own. No other rotation removes that
+// label, so the version stays findable while the database may have its password, whatever
+// happens to AWSPENDING.
 func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current secretdoc.Document, newPassword PasswordMaker) error {
 	account, err := target(plan, current)
 	if err != nil {
@@ -211,13 +210,13 @@ func storeNext(ctx context.Context, secrets VersionWriter, plan Planned, current
 	return secrets.PutVersion(ctx, plan.SecretARN, plan.VersionID, Hold(plan.VersionID), next.Encode())
 }
 
-// next is what the version is to hold.
+// next is the value of the new version.
 func (p Planned) next(current, account secretdoc.Document, password redact.String) (secretdoc.Document, error) {
 	return current.WithCredentials(account.Username, password, p.AlsoUpdate...)
 }
 
-// claim attaches AWSPENDING. Of several executions that try, one wins; the others
-// have moved nothing.
+// claim attaches AWSPENDING. Of several executions that try, one succeeds; the others
+// move nothing.
 func (c Create) claim(ctx context.Context, plan Planned, self string) error {
 	from := plan.PendingVersionID
 	if from == plan.VersionID {
@@ -250,7 +249,7 @@ func (c Create) claim(ctx context.Context, plan Planned, self string) error {
 // lookAgain is the last look before the database is changed: a rotation that was
 // faster may have come and gone between the plan and the claim, the window may be
 // over, and a replica behind.
-func (c Create) lookAgain(ctx context.Context, plan Planned) error {
+func (c Create) recheck(ctx context.Context, plan Planned) error {
 	secret, err := c.Secrets.Describe(ctx, plan.SecretARN)
 	if err != nil {
 		return err
@@ -264,8 +263,8 @@ func (c Create) lookAgain(ctx context.Context, plan Planned) error {
 	return plan.checkOpen(c.Now())
 }
 
-// release lets go of what this rotation has taken over, and holds on to what it
-// has only taken AWSPENDING from.
+// release takes the hold label off the version whose password this rotation has taken
+// over, and puts one on a version from which it has only taken AWSPENDING.
 func (c Create) release(ctx context.Context, plan Planned, account secretdoc.Document, left leftover) error {
 	if left.versionID != "" {
 		stored, err := passwordOf(ctx, c.Secrets, plan.SecretARN, plan.VersionID, account)
@@ -273,10 +272,10 @@ func (c Create) release(ctx context.Context, plan Planned, account secretdoc.Doc
 			return err
 		}
 		if stored.Equal(left.password) {
-			return c.letGo(ctx, plan, left.versionID)
+			return c.takeOffHold(ctx, plan, left.versionID)
 		}
-		// The version has kept the password of the first attempt, when this one
-		// had no value yet: that rotation is alive, and Secrets Manager's own.
+		// The first attempt stored a new password when the leftover had no value yet. It
+		// has one now, so it belongs to a native rotation that is alive.
 		if left.versionID == plan.leftPending() {
 			return c.giveBack(ctx, plan)
 		}
@@ -293,14 +292,14 @@ func (c Create) release(ctx context.Context, plan Planned, account secretdoc.Doc
 		return err
 	}
 	if doc, err := secretdoc.Parse(value); err == nil && sameAccount(doc, account, displaced) == nil && !doc.Password.Equal(account.Password) {
-		return c.giveBack(ctx, plan) // it has got one meanwhile
+		return c.giveBack(ctx, plan) // it has a value by now
 	}
 	_, err = c.Secrets.MoveLabel(ctx, plan.SecretARN, Hold(displaced), "", displaced)
 	return err
 }
 
-// letGo takes the label off a version whose password this rotation's has, too.
-func (c Create) letGo(ctx context.Context, plan Planned, versionID string) error {
+// takeOffHold takes the label off a version whose password this rotation's has, too.
+func (c Create) takeOffHold(ctx context.Context, plan Planned, versionID string) error {
 	if plan.Unfinished[Hold(versionID)] != versionID {
 		return nil
 	}
@@ -308,9 +307,9 @@ func (c Create) letGo(ctx context.Context, plan Planned, versionID string) error
 	return err
 }
 
-// giveBack returns AWSPENDING to the rotation by Secrets Manager itself that it was
-// taken from. Native rotation stages a version before it has a value; if it has
-// one now, that rotation is alive and about to change the database.
+// giveBack returns AWSPENDING to the native rotation from which it was taken. Native
+// rotation stages a version before it has a value; if it has one now, that rotation is
+// alive and about to change the database.
 func (c Create) giveBack(ctx context.Context, plan Planned) error {
 	if _, err := c.Secrets.MoveLabel(ctx, plan.SecretARN, Pending, plan.VersionID, plan.PendingVersionID); err != nil {
 		return err
@@ -319,8 +318,7 @@ func (c Create) giveBack(ctx context.Context, plan Planned) error {
 		"Nothing to do: watch the secret's rotation status")
 }
 
-// readCurrent reads AWSCURRENT and makes sure that it is the version that was
-// planned with.
+// readCurrent reads AWSCURRENT. It is SecretChanged if that is not the version in the plan.
 func readCurrent(ctx context.Context, secrets ValueReader, plan Planned) (secretdoc.Document, error) {
 	value, id, err := secrets.Value(ctx, plan.SecretARN, Version{Label: Current})
 	if err != nil {
@@ -338,9 +336,10 @@ func currentMoved(plan Planned, id string) error {
 		"Somebody stored other credentials meanwhile, and those were left alone. Check that they log in, then rotate again")
 }
 
-// sameAccount guards against a confused deputy: the password of a version goes to
-// the account that this version names, on the server that it names, and nowhere
-// else. Its values are not quoted: one may be a password put under the wrong key.
+// sameAccount refuses a version that names another account or server than the account.
+// It guards against a confused deputy: a version's password is only ever sent where that
+// version says. Its values are not quoted, since one may be a password under the wrong
+// key.
 func sameAccount(version, account secretdoc.Document, label string) error {
 	for _, field := range []struct{ name, is, want string }{
 		{"username", version.Username, account.Username},

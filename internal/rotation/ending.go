@@ -12,21 +12,21 @@ import (
 // Outcome is how a rotation ended. Each is a final state of the state machine.
 type Outcome string
 
-// The endings. A rotation that failed still ended well for applications unless
-// it is NeedsAttention.
+// The outcomes. Unless it is NeedsAttention, applications can log in after a rotation that
+// failed as they could before it.
 const (
 	Rotated         Outcome = "Rotated"         // AWSCURRENT is the new password
-	AlreadyRotating Outcome = "AlreadyRotating" // another execution is at it; this one changed nothing
-	WindowClosed    Outcome = "WindowClosed"    // outside the window
+	AlreadyRotating Outcome = "AlreadyRotating" // another execution is rotating the secret; this one changed nothing
+	WindowClosed    Outcome = "WindowClosed"    // the window is closed; nothing was changed
 	Refused         Outcome = "Refused"         // cannot be rotated as it stands; nothing was changed
-	RestoredCleanly Outcome = "RestoredCleanly" // failed; AWSCURRENT has logged in since
+	RestoredCleanly Outcome = "RestoredCleanly" // failed; a login with AWSCURRENT has succeeded since
 	NeedsAttention  Outcome = "NeedsAttention"  // AWSCURRENT may not log in: page
 )
 
-// What else is alerted: no final states, because the state machine had no say in
-// them.
+// Two more outcomes of alerts. They are not final states, since the state machine could
+// not end in them.
 const (
-	CutShort   Outcome = "CutShort"   // the execution ended where no Catch could see it
+	CutShort   Outcome = "CutShort"   // the execution ended where no Catch applies
 	NotStarted Outcome = "NotStarted" // no execution could be started
 )
 
@@ -49,8 +49,8 @@ var severities = map[Outcome]string{
 	NotStarted:      severityWarning,
 }
 
-// What is known of applications. Each is a fact of this run: nothing is called
-// fine that was not seen to be fine.
+// What is known about applications. Each states what this run has observed: applications
+// are never called unaffected without a successful login.
 const (
 	unaffected = "unaffected"  // AWSCURRENT logged in when the rotation ended, and nothing is known to have been refused before
 	restored   = "restored"    // AWSCURRENT logged in when the rotation ended; it was refused for a time before, or may have been
@@ -58,15 +58,15 @@ const (
 	atRisk     = "at risk"     // AWSCURRENT may be refused
 )
 
-// inWords says it to a person.
-var inWords = map[string]string{
+// applicationTexts are the texts for people.
+var applicationTexts = map[string]string{
 	unaffected: "unaffected: AWSCURRENT logs in",
 	restored:   "restored: AWSCURRENT logs in again",
 	notChanged: "not changed by this rotation; whether AWSCURRENT logs in was not tried",
 	atRisk:     "at risk: AWSCURRENT may be refused",
 }
 
-// unread continues notChanged where the cause tells of applications, too.
+// unread replaces the text of notChanged for errors that themselves affect applications.
 var unread = map[fault.Code]string{
 	fault.SecretNotFound: "applications cannot read a secret that is not there",
 	fault.SecretDeleted:  "applications cannot read it either while it is scheduled for deletion",
@@ -78,15 +78,15 @@ var unread = map[fault.Code]string{
 	fault.LoginRefused:        "the database refuses AWSCURRENT",
 }
 
-// knownOf says of applications what is known when a rotation ends with this error.
-func knownOf(affected, code string) string {
+// applicationsText is what is known about applications when a rotation ends with this error.
+func applicationsText(affected, code string) string {
 	if more := unread[fault.Code(code)]; more != "" && affected == notChanged {
 		return "not changed by this rotation; " + more
 	}
-	return inWords[affected]
+	return applicationTexts[affected]
 }
 
-// applications is what an outcome says where nothing more is known.
+// applications is what each outcome implies for applications if nothing more is known.
 var applications = map[Outcome]string{
 	Rotated:         unaffected,
 	AlreadyRotating: notChanged,
@@ -98,19 +98,19 @@ var applications = map[Outcome]string{
 	NotStarted:      notChanged,
 }
 
-// Ending is what the state machine alerts, announces and ends with.
+// Ending is the alert, the event and the final state of a rotation.
 type Ending struct {
 	Outcome    Outcome `json:"outcome"`
 	Severity   string  `json:"severity"` // info, warning or critical
 	Error      string  `json:"error"`    // error name of the first failure; "" when Rotated
-	Cause      string  `json:"cause"`    // in words
+	Cause      string  `json:"cause"`    // text for people
 	Secret     string  `json:"secret"`
 	Subject    string  `json:"subject"` // of the alert: ASCII, below 100 characters
 	Message    string  `json:"message"` // of the alert
 	DetailType string  `json:"detailType"`
 
-	// Alert is true when people are told: of every failure, and of a success that
-	// settles an earlier one, needed the superuser's help, or went to another host.
+	// Alert is true when people are alerted: of every failure, and of a success that
+	// settles an earlier alert, needed the superuser, or names another host.
 	Alert bool `json:"alert"`
 
 	Event Event `json:"event"`
@@ -134,39 +134,40 @@ type Event struct {
 	// Changes lists what was granted to and revoked from the clone.
 	Changes []string `json:"changes,omitempty"`
 
-	// Recovered is true when the superuser has reset a password: of a single user
-	// that no version of the secret logged in as any more, or of a user of a pair.
+	// Recovered is true when the superuser has reset a password: of a single user for
+	// whom no version of the secret was accepted any more, or of a user of a pair.
 	Recovered bool `json:"recovered,omitempty"`
 
-	// StaleKeys are keys of the secret, beside those that alsoUpdate names, under which
-	// the old password stays.
+	// StaleKeys are keys of the secret, other than those in alsoUpdate, that still hold
+	// the old password.
 	StaleKeys []string `json:"staleKeys,omitempty"`
 
-	// Advice is what people had better do about the secret.
+	// Advice recommends changes to the secret.
 	Advice []string `json:"advice,omitempty"`
 
-	// Healed is true when a rotation before this one had left something undone.
+	// Healed is true when an earlier rotation had not finished, and this one has settled
+	// what it left.
 	Healed bool `json:"healed,omitempty"`
 
 	// ReplicaLagMs is the time from the move of AWSCURRENT until every replica in
-	// another Region was seen in sync, in milliseconds. ReplicasBehind are the
-	// Regions that were not in time. Both are absent without replicas.
+	// another Region was in sync, in milliseconds. ReplicasBehind are the Regions that
+	// were not in time. Both are absent without replicas.
 	ReplicaLagMs   *int64   `json:"replicaLagMs,omitempty"`
 	ReplicasBehind []string `json:"replicasBehind,omitempty"`
 
-	// CredentialGapMs is the time in which the database refused what AWSCURRENT
-	// said, in milliseconds, also when the rotation failed and was undone. It is
-	// absent when it is not known, because the answer to the change was lost, and
-	// with alternating users, where there is none.
+	// CredentialGapMs is the time in which the database refused AWSCURRENT, in
+	// milliseconds, also when the rotation failed and was undone. It is absent if the
+	// answer to the change was lost, so that it is unknown, and with alternating users,
+	// for whom there is no gap.
 	CredentialGapMs *int64 `json:"credentialGapMs,omitempty"`
 
-	// CredentialGapAtMostMs stands in for it where the answer to the change was lost:
-	// the time since the first moment at which the database can have been changed.
+	// CredentialGapAtMostMs is an upper bound, set instead if the answer to the change was
+	// lost: the time since the earliest moment at which the database can have changed.
 	CredentialGapAtMostMs *int64 `json:"credentialGapAtMostMs,omitempty"`
 }
 
-// gap tells how long AWSCURRENT was refused, until now. A rotation that found another
-// one's remains does not know: the gap may have begun with that one.
+// gap sets how long AWSCURRENT was refused, until now. It stays unknown if an earlier
+// rotation had not finished, since the gap may have begun with that one.
 func (e *Event) gap(plan Planned, changedAt, notBefore *time.Time, now time.Time) {
 	switch {
 	case changedAt != nil:
@@ -176,14 +177,14 @@ func (e *Event) gap(plan Planned, changedAt, notBefore *time.Time, now time.Time
 	}
 }
 
-// Failure is an error as Step Functions hands it to a Catch.
+// Failure is an error as Step Functions passes it to a Catch.
 type Failure struct {
 	Error string `json:"Error"`
 	Cause string `json:"Cause"`
 }
 
-// Text returns the cause for people. A Lambda function's cause is a JSON
-// object; everything else comes as it is.
+// Text returns the cause for people. The cause of a Lambda function's error is a JSON
+// object; any other is returned unchanged.
 func (f Failure) Text() string {
 	var lambda struct {
 		Message string `json:"errorMessage"`
@@ -197,8 +198,7 @@ func (f Failure) Text() string {
 	return f.Cause
 }
 
-// outcomeFor names the outcome after the failure's code where there is an
-// ending of that name.
+// outcomeFor returns the outcome that is named after the failure's code, or else otherwise.
 func outcomeFor(code fault.Code, otherwise Outcome) Outcome {
 	switch code {
 	case fault.AlreadyRotating:
@@ -217,15 +217,15 @@ type run struct {
 	step      string // the state that failed
 	now       time.Time
 
-	// What differs from case to case within an outcome. Default: the outcome's.
+	// These override the texts of the outcome. Optional.
 	applications, advice string
 
-	refused string // for how long AWSCURRENT was, in words. Optional.
+	refused string // how long AWSCURRENT was refused, as text. Optional.
 
-	redriven bool   // it had been cut short, which was alerted
+	redriven bool   // the execution had been cut short before, which was alerted
 	reset    bool   // the superuser has reset a password, or may have
-	moved    bool   // the secret names another server than its version before
-	runbook  string // where the runbook is published. Optional.
+	moved    bool   // the secret names another server than its previous version
+	runbook  string // URL of the runbook. Optional.
 }
 
 // rotated describes a success.
@@ -241,8 +241,8 @@ func (r run) rotated(set SetResult, created Created) Ending {
 	return e
 }
 
-// rotatedAfterAll describes a rotation of which a step failed after its work was
-// done.
+// rotatedAfterAll describes a rotation that succeeded although a step failed: the step
+// had done its work.
 func (r run) rotatedAfterAll(in RestoreInput, s settlement) Ending {
 	var set SetResult
 	if in.Set != nil {
@@ -255,15 +255,15 @@ func (r run) rotatedAfterAll(in RestoreInput, s settlement) Ending {
 	return r.rotated(set, in.Create)
 }
 
-// notChanged describes a rotation that has not gone to the database.
+// notChanged describes a rotation that failed before any change to the database.
 func (r run) notChanged(failure Failure, did string) Ending {
 	e := r.end(outcomeFor(fault.Code(failure.Error), Refused), failure, did)
-	e.Alert = !r.toldAtTheKeyboard(fault.Code(failure.Error))
+	e.Alert = !r.requesterKnows(fault.Code(failure.Error))
 	return e
 }
 
-// leftBehind describes a rotation that has not gone to the database, and of which
-// nobody could find out what it has left in the secret.
+// leftBehind describes a rotation that failed before any change to the database, and whose
+// labels could not be taken off the secret.
 func (r run) leftBehind(failure Failure, err error) Ending {
 	why := fault.From(err)
 	r.applications = notChanged
@@ -278,11 +278,11 @@ func (r run) needsAttention(failure Failure, why *fault.Error, did string) Endin
 	return e
 }
 
-// toldAtTheKeyboard reports whether whoever typed the request has been told all of it,
+// requesterKnows reports whether the person who typed the request has been told all of it,
 // and nobody else needs to know: a name that is mistyped, a window that is closed,
-// another rotation that is at work. Who asked for a rotation in a later window has
-// gone.
-func (r run) toldAtTheKeyboard(code fault.Code) bool {
+// another rotation that is running. A person who asked for a rotation in a later window is
+// assumed to be no longer watching.
+func (r run) requesterKnows(code fault.Code) bool {
 	if r.request.Trigger.Source != SourceManual || r.request.OutsideWindow == OutsideWait {
 		return false
 	}
@@ -295,9 +295,9 @@ func (r run) toldAtTheKeyboard(code fault.Code) bool {
 	return false
 }
 
-// restored describes a rotation that failed and after which AWSCURRENT has logged
-// in. An attempt of Restore that did not answer may have found AWSCURRENT refused and
-// have put it right, so that this one sees nothing of it.
+// restored describes a rotation that failed and after which a login with AWSCURRENT has
+// succeeded. An earlier attempt of Restore that gave no answer may have found AWSCURRENT
+// refused and repaired it, which this attempt cannot see.
 func (r run) restored(in RestoreInput, s settlement) Ending {
 	unsure := in.Set == nil && (!answered(in.Failure.Error) || in.State.RetryCount > 0)
 	r.reset = s.reset || in.Set != nil && in.Set.recovered()
@@ -319,8 +319,8 @@ func (r run) restored(in RestoreInput, s settlement) Ending {
 	return e
 }
 
-// refusedFor says for how long only AWSPENDING logged in. seen: in this attempt
-// AWSCURRENT was refused.
+// refusedFor is the text about how long AWSCURRENT was refused. seen is whether this
+// attempt saw it refused.
 func (e Event) refusedFor(seen bool) string {
 	known := "for a time that is not known"
 	switch {
@@ -335,7 +335,7 @@ func (e Event) refusedFor(seen bool) string {
 	return known
 }
 
-// milliseconds says a duration for people, without the digits that do not matter.
+// milliseconds writes a duration for people, rounded.
 func milliseconds(ms int64) string {
 	d := time.Duration(ms) * time.Millisecond
 	if d >= time.Second {
@@ -350,7 +350,7 @@ func answered(code string) bool {
 	return slices.Contains(fault.Codes(), fault.Code(code)) && code != string(fault.OutcomeUnknown) && code != string(fault.RotationFunctionFailed)
 }
 
-// end describes the ending. did says what Tumbler did about the failure.
+// end makes the ending. did is the text about what Tumbler did about the failure.
 func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 	secret := cmp.Or(r.plan.SecretARN, r.request.SecretID, "(none named)") // SNS refuses an empty attribute
 	affected := cmp.Or(r.applications, applications[outcome])
@@ -389,7 +389,7 @@ func (r run) end(outcome Outcome, failure Failure, did string) Ending {
 		return e
 	}
 	if outcome == AlreadyRotating {
-		e.DetailType = "Rotation Skipped" // the other one reports how it ended
+		e.DetailType = "Rotation Skipped" // the other execution sends the event about its ending
 	}
 	e.Error = cmp.Or(failure.Error, string(fault.Internal)) // as above
 	e.Cause = failure.Text()

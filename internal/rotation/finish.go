@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Finish hands the new password to applications. It has no right to read
-// values.
+// Finish makes the new version AWSCURRENT. It has no permission to read values.
 type Finish struct {
 	Secrets interface {
 		Describer
@@ -15,9 +14,9 @@ type Finish struct {
 	Now func() time.Time
 }
 
-// Run moves AWSCURRENT to the new version, unless somebody moved it meanwhile,
-// and takes off AWSPENDING and Tumbler's own labels. It may be repeated. Codes:
-// SecretChanged and AWS's own.
+// Run moves AWSCURRENT to the new version, unless it has been moved meanwhile, and takes
+// off AWSPENDING and Tumbler's own labels. It may be repeated. Codes: SecretChanged and
+// those of awsfault.
 func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 	plan := in.Plan
 	moved, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, Current, plan.CurrentVersionID, plan.VersionID)
@@ -34,7 +33,7 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 		}
 	}
 	movedAt := f.Now()
-	for _, m := range plan.settled() { // what is gone already, an earlier attempt took off
+	for _, m := range plan.settled() { // labels that are gone were taken off by an earlier attempt
 		if _, err := f.Secrets.MoveLabel(ctx, plan.SecretARN, m.label, m.from, m.to); err != nil {
 			return Ending{}, err
 		}
@@ -43,7 +42,7 @@ func (f Finish) Run(ctx context.Context, in StepInput) (Ending, error) {
 	if moved {
 		ending.Event.gap(plan, in.Set.ChangedAt, in.Create.At, movedAt)
 	}
-	if plan.Replicated && moved { // what an earlier attempt moved may have arrived long ago
+	if plan.Replicated && moved { // after a move by an earlier attempt, the lag would be wrong
 		f.reportLag(ctx, plan, movedAt, &ending.Event)
 	}
 	return ending, nil

@@ -6,23 +6,23 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Interruption is what is known of an execution that ended where no Catch could
-// see it: it timed out, was stopped, or Step Functions gave it up.
+// Interruption is what is known about an execution that ended where no Catch applies: it
+// timed out, was stopped, or Step Functions failed it.
 type Interruption struct {
 	Request   Request
 	Execution Execution
-	Plan      Planned           // zero when Plan had not answered
-	Unknown   bool              // Plan's answer could not be read
+	Plan      Planned           // zero if Plan had not returned
+	Unknown   bool              // Plan's result could not be read
 	Step      string            // the state that it was in
 	Status    string            // TIMED_OUT, ABORTED or FAILED
 	Failure   Failure           // Step Functions' own. Optional.
-	Labels    map[string]string // staging label -> version id, as they are now; nil: could not be read
+	Labels    map[string]string // staging label -> version id, as they are now; nil if they could not be read
 	Now       time.Time
 	Runbook   string // where the runbook is published. Optional.
 }
 
-// Ending says what it means for applications, as far as the labels tell, and what
-// to do.
+// Ending returns the alert and the event about it: the effect on applications, as far as
+// the labels show it, and what to do.
 func (i Interruption) Ending() Ending {
 	i.Plan = i.Plan.made()
 	affected, left, advice := i.assess()
@@ -39,8 +39,8 @@ func (i Interruption) Ending() Ending {
 	}.end(CutShort, Failure{Error: string(fault.RotationCutShort), Cause: cause}, left)
 }
 
-// assess reads the labels. A label of this execution's is on its version before the
-// database is changed, and until a login has proven AWSCURRENT.
+// assess draws conclusions from the labels. The hold label of this execution is on its
+// version from before the database is changed until a login has proven AWSCURRENT.
 func (i Interruption) assess() (affected, left, advice string) {
 	const again = "rotate again, or redrive the execution: either finds out which password works and repairs the secret. Delete no version until then."
 	own := i.Plan.VersionID
@@ -76,7 +76,7 @@ type Undelivered struct {
 	Runbook string // where the runbook is published. Optional.
 }
 
-// Ending says so.
+// Ending returns the alert and the event about it.
 func (u Undelivered) Ending() Ending {
 	cause := u.By + " could not start the state machine: " + u.Reason
 	return run{request: u.Request, now: u.At, runbook: u.Runbook}.end(NotStarted, Failure{Error: string(fault.RotationNotStarted), Cause: cause}, "")

@@ -8,10 +8,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// notTooSoon refuses an event that asks for a rotation while AWSCURRENT is younger
-// than the interval, whoever has stored it. Two rotations in a row take the
-// credentials of AWSPREVIOUS away from applications that still have them, so that
-// whoever may send events could do that to all. A person is not held up.
+// notTooSoon returns TooSoon for an event that asks for a rotation while AWSCURRENT is
+// younger than EventInterval. Two rotations in quick succession invalidate the AWSPREVIOUS
+// that applications may still use, and anybody who may send events could cause that.
+// Requests by a person are not limited.
 func (p Plan) notTooSoon(ctx context.Context, request Request, secret Metadata) error {
 	if request.Trigger.Source != SourceEvent || p.EventInterval <= 0 {
 		return nil
@@ -29,7 +29,7 @@ func (p Plan) notTooSoon(ctx context.Context, request Request, secret Metadata) 
 		"Nothing to do if that was for the same reason. Otherwise rotate it by hand (tumbler rotate), or ask again after "+stamp(open))
 }
 
-// interval writes whole hours and minutes as rotations.yaml does.
+// interval writes whole hours and minutes as in rotations.yaml, such as 1h or 30m.
 func interval(d time.Duration) string {
 	if d%time.Hour == 0 {
 		return fmt.Sprintf("%dh", d/time.Hour)

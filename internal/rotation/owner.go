@@ -10,13 +10,13 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Who may be changed. A superuser can change any account, and whoever may store a
-// value in the secret can name any account in it. So the superuser acts on an
-// account only when something proves that it is this secret's.
+// Which accounts may be changed. A superuser can change any account, and anybody who may
+// store a value in the secret can name any account in it. So the superuser acts on an
+// account only if there is proof that the account is this secret's.
 
-// recover logs in as the superuser to reset the password of a single user that
-// nobody knows any more. The configuration has to allow it, and the account to be
-// the secret's by what its versions say.
+// recover logs in as the superuser to reset the password of a single user if no version of
+// the secret has it any more. The configuration must allow it, and the secret's versions
+// must prove that the account is its own.
 func (a attempt) recover(ctx context.Context, refused error) (engine.Session, error) {
 	if !a.plan.RecoverPassword {
 		return nil, noneAccepted(refused, a.current)
@@ -27,7 +27,8 @@ func (a attempt) recover(ctx context.Context, refused error) (engine.Session, er
 	return a.toReset(ctx)
 }
 
-// toReset logs in as the superuser to reset a password, once the state says so.
+// toReset logs in as the superuser to reset a password, once the execution's state
+// records it. Until then it returns SuperuserNeeded.
 func (a attempt) toReset(ctx context.Context) (engine.Session, error) {
 	session, err := a.superuser(ctx)
 	if err == nil && !a.noted {
@@ -37,9 +38,9 @@ func (a attempt) toReset(ctx context.Context) (engine.Session, error) {
 	return session, err
 }
 
-// isFor is AccountNotOurs when the secret is not of the user that the configuration
-// says it is for.
-func (p Planned) isFor(current secretdoc.Document) error {
+// checkUsername returns AccountNotOurs when the secret names another user than the
+// configuration.
+func (p Planned) checkUsername(current secretdoc.Document) error {
 	if p.Username == "" || p.Username == current.Username {
 		return nil
 	}
@@ -53,12 +54,12 @@ func (p Planned) isFor(current secretdoc.Document) error {
 		"Find out who has changed the secret, or correct username in rotations.yaml")
 }
 
-// provenByVersions is AccountNotOurs unless the configuration names AWSCURRENT's user,
-// or the secret has been about that account before and never about another one. One
-// older version is not enough: whoever may store a value may store two.
+// provenByVersions returns AccountNotOurs unless the configuration names AWSCURRENT's user,
+// or all older versions of the secret are about that account. A single older version is
+// not enough: anybody who may store a value may store two.
 func (a attempt) provenByVersions(ctx context.Context) error {
 	if a.plan.Username != "" {
-		return a.plan.isFor(a.current)
+		return a.plan.checkUsername(a.current)
 	}
 	ids, err := a.secrets.Versions(ctx, a.plan.SecretARN)
 	if err != nil {
@@ -67,11 +68,11 @@ func (a attempt) provenByVersions(ctx context.Context) error {
 	older := 0
 	for _, id := range ids {
 		if id == a.currentID {
-			continue // it says what is to be proven
+			continue // AWSCURRENT is what is to be proven
 		}
 		_, err := a.version(ctx, Version{ID: id}, a.current)
 		switch {
-		case err == nil && id == a.plan.VersionID: // it repeats what AWSCURRENT said
+		case err == nil && id == a.plan.VersionID: // this rotation's version copies AWSCURRENT
 		case err == nil:
 			older++
 		case fault.Is(err, fault.VersionNotReady):
@@ -94,10 +95,10 @@ func notProven(user, why string) error {
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password by hand to what AWSCURRENT says; or name the user in rotations.yaml (username)")
 }
 
-// repairPair makes AWSCURRENT's user of a pair log in again: by itself when an older
-// version logs in as it, or else by the superuser. Then it is proven by the other
-// user, which an older version has to log in as, and by what EnsureClone finds out
-// about the two. It tells whether the superuser was needed.
+// repairPair gives AWSCURRENT's user of a pair its password again: over a session of that
+// user if an older version logs in, or else as the superuser. In the latter case, an older
+// version must log in as the other user, and EnsureClone must find that the two belong
+// together. superuser is whether the superuser was needed.
 func (a attempt) repairPair(ctx context.Context, refused error) (superuser bool, err error) {
 	session, _, err := a.logInOlder(ctx, a.current)
 	if err == nil {
@@ -115,7 +116,7 @@ func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error
 	if err != nil {
 		return err
 	}
-	if err := a.plan.isFor(a.current); err != nil {
+	if err := a.plan.checkUsername(a.current); err != nil {
 		return err
 	}
 	unproven := fault.Wrap(refused, fault.LoginRefused,
@@ -135,22 +136,22 @@ func (a attempt) repairPairBySuperuser(ctx context.Context, refused error) error
 		_, err := admin.EnsureClone(commit(ctx), request)
 		return err
 	}
-	if _, err := admin.EnsureClone(commit(ctx), request); err != nil { // proves by its mark that the clone is this secret's
+	if _, err := admin.EnsureClone(commit(ctx), request); err != nil { // checks the mark by which the clone is this secret's
 		return err
 	}
 	return admin.SetPassword(commit(ctx), users.original, a.current.Password)
 }
 
-// cloneOf asks for the clone of a pair, without a password.
+// cloneOf is the request for the clone of a pair, without a password.
 func (a attempt) cloneOf(users pair) engine.CloneRequest {
 	return engine.CloneRequest{Original: users.original, Clone: users.clone, Mark: a.plan.SecretARN, Database: a.current.DBName}
 }
 
-// known is what AWSPREVIOUS says is the password of the user that is to be changed.
+// known is the password that AWSPREVIOUS has for the user that is to be changed.
 func (a attempt) known(ctx context.Context) (engine.Known, error) {
 	doc, err := a.version(ctx, Version{Label: Previous}, a.account)
 	if fault.Is(err, fault.VersionNotReady, fault.InvalidSecret) {
-		return engine.Known{}, nil // there is none, or it is of another account
+		return engine.Known{}, nil // AWSPREVIOUS is missing or of another account
 	}
 	if err != nil {
 		return engine.Known{}, err
@@ -158,10 +159,9 @@ func (a attempt) known(ctx context.Context) (engine.Known, error) {
 	return engine.Known{User: a.account.Username, Passwords: []redact.String{doc.Password}}, nil
 }
 
-// provenClone proves by a login that the account which has the name of the pair's
-// other user is this secret's: with an older version, or with the pending password,
-// which nobody but this secret's rotations can have given it. Otherwise it returns
-// notOurs.
+// provenClone proves by a login that the account with the name of the pair's other user is
+// this secret's: with an older version, or with the pending password, which only this
+// secret's rotations can have set. Otherwise it returns notOurs.
 func (a attempt) provenClone(ctx context.Context, notOurs error) error {
 	session, _, err := a.logInOlder(ctx, a.account)
 	if err == nil {
@@ -180,7 +180,7 @@ func (a attempt) provenClone(ctx context.Context, notOurs error) error {
 	return notOurs
 }
 
-// superuser logs in as the superuser, and says so when that fails.
+// superuser logs in as the superuser. Its errors say that the superuser is at fault.
 func (a attempt) superuser(ctx context.Context) (engine.Session, error) {
 	doc, err := superusers{secrets: a.secrets, servers: a.servers}.credentials(ctx, a.plan, a.current)
 	if err != nil {
@@ -189,20 +189,20 @@ func (a attempt) superuser(ctx context.Context) (engine.Session, error) {
 	return a.connectSuperuser(ctx, doc)
 }
 
-// connectSuperuser logs in as the superuser. A refusal is not the application's: it is
-// SuperuserInvalid, and names the secret that is at fault.
+// connectSuperuser logs in as the superuser. A refused login is SuperuserInvalid, and names
+// the superuser's secret.
 func (a attempt) connectSuperuser(ctx context.Context, superuser secretdoc.Document) (engine.Session, error) {
 	session, err := a.database.Connect(ctx, superuser)
 	if fault.Is(err, fault.LoginRefused, fault.AccountDisabled, fault.PasswordExpired) {
 		why := fault.From(err)
-		id, _ := superuserSecret(a.plan, a.current) // it has been read
+		id, _ := superuserSecret(a.plan, a.current) // cannot fail: it has been read
 		return nil, fault.Wrap(err, fault.SuperuserInvalid, "as the superuser of the superuser's secret "+id+": "+why.Op,
 			"That secret is at fault, and not the application's: store in "+id+" what the database accepts")
 	}
 	return session, err
 }
 
-// noneAccepted says that no password that the secret knows logs in.
+// noneAccepted is the error for when the database accepts no password of the secret.
 func noneAccepted(refused error, current secretdoc.Document) error {
 	return fault.Wrap(refused, fault.LoginRefused,
 		fmt.Sprintf("the database at %s:%d refuses user %q with AWSCURRENT, AWSPENDING and AWSPREVIOUS",
@@ -210,8 +210,8 @@ func noneAccepted(refused error, current secretdoc.Document) error {
 		"Store the password that the database accepts as AWSCURRENT, or set the database's password to what AWSCURRENT says, or let the superuser reset it (recoverPassword)")
 }
 
-// AdviceOnTLS is what there is to say about a secret that does not say whether there is
-// to be TLS: whoever answers in the server's place is believed when he says no.
+// AdviceOnTLS recommends the key "ssl" for a secret without it. Without the key, an
+// attacker in the server's place can claim to have no TLS.
 func AdviceOnTLS(doc secretdoc.Document, session engine.Session) []string {
 	s, tells := session.(engine.Encrypted)
 	switch {
@@ -223,6 +223,6 @@ func AdviceOnTLS(doc secretdoc.Document, session engine.Session) []string {
 	return []string{`The server says that it has no TLS. If it should have, somebody may be in between; if so it is, set "ssl" to false in the secret`}
 }
 
-// commit is the context of a change: it is not cut off by the window or by
-// whoever asked, once it has begun. The engines bound how long it takes.
+// commit returns the context of a change, which neither the window nor the caller cancels
+// once it has begun. The engines limit how long a change takes.
 func commit(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

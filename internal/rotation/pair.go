@@ -9,10 +9,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// pair is the two users of the alternating strategy. Source: AWS Secrets
-// Manager user guide, "Alternating users": the clone's name is the original's
-// with _clone behind it. A secret that AWS's own functions have rotated goes on
-// with the same two users.
+// pair holds the two users of the alternating strategy. The clone's name is the original's
+// with _clone appended, as with AWS's own functions, so that a secret that those have
+// rotated keeps its two users. Source: AWS Secrets Manager user guide, "Alternating users".
 type pair struct {
 	original, clone string
 	target          string // the one whose password this rotation changes
@@ -27,7 +26,7 @@ func pairOf(current secretdoc.Document) (pair, error) {
 	}
 	name, end := current.Username, ""
 	if inner, quoted := strings.CutSuffix(name, `"`); quoted && current.Traits().Family == "oracle" {
-		name, end = inner, `"` // a quoted name keeps its case, and the suffix stands inside of the quotes
+		name, end = inner, `"` // a quoted name keeps its case, and the suffix goes inside the quotes
 	}
 	if original, isClone := strings.CutSuffix(name, suffix); isClone && strings.Trim(original, `"`) != "" {
 		return pair{original: original + end, clone: current.Username, target: original + end}, nil
@@ -42,7 +41,7 @@ func pairOf(current secretdoc.Document) (pair, error) {
 	return p, nil
 }
 
-// notOneOfThem refuses a superuser that would change itself.
+// notOneOfThem refuses a superuser that is one of the pair and would change itself.
 func (p pair) notOneOfThem(superuser secretdoc.Document) error {
 	if superuser.Username != p.original && superuser.Username != p.clone {
 		return nil

@@ -9,9 +9,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// PasswordOptions say how new passwords look. They are named and mean what those of
-// GetRandomPassword do; what is left out is the engine's default. Source: AWS
-// Secrets Manager API reference, "GetRandomPassword".
+// PasswordOptions configure new passwords. They have the names and meanings of those of
+// GetRandomPassword; the default of each is the engine's. Source: AWS Secrets Manager API
+// reference, "GetRandomPassword".
 type PasswordOptions struct {
 	Length             int     `json:"length,omitempty"` // characters, 8-128
 	ExcludeCharacters  *string `json:"excludeCharacters,omitempty"`
@@ -25,8 +25,8 @@ type PasswordOptions struct {
 	RequireEachIncludedType *bool `json:"requireEachIncludedType,omitempty"`
 }
 
-// The bounds of a password's length. Shorter ones can be guessed, and longer
-// ones are cut off or refused by some servers and drivers.
+// The limits of a password's length, in characters. Shorter ones can be guessed; longer
+// ones are truncated or refused by some servers and drivers.
 const (
 	shortestPassword = 8
 	longestPassword  = 128
@@ -46,7 +46,7 @@ func (o *PasswordOptions) check() error {
 	return nil
 }
 
-// PasswordPolicy is what a new password has to be like.
+// PasswordPolicy has the requirements for a new password.
 type PasswordPolicy struct {
 	Length             int
 	ExcludeCharacters  string
@@ -80,9 +80,9 @@ func (o *PasswordOptions) policy(engine secretdoc.Traits) PasswordPolicy {
 // PasswordMaker makes a password.
 type PasswordMaker func(PasswordPolicy) (redact.String, error)
 
-// RandomPassword makes a password: each that the policy allows is as likely as any
-// other. It is made here, by the operating system's generator, instead of by a call of
-// GetRandomPassword (docs/decisions/0021).
+// RandomPassword makes a password; all that the policy allows are equally likely. It uses
+// the operating system's random generator instead of GetRandomPassword
+// (docs/decisions/0021).
 func RandomPassword(p PasswordPolicy) (redact.String, error) {
 	types, err := p.possible()
 	if err != nil {
@@ -90,7 +90,7 @@ func RandomPassword(p PasswordPolicy) (redact.String, error) {
 	}
 	alphabet := strings.Join(types, "")
 	for {
-		// To draw again, instead of putting in what is missing, keeps them equally likely.
+		// Drawing again, instead of inserting a missing type, keeps all equally likely.
 		password := draw(alphabet, p.Length)
 		if !p.RequireEachType || hasEach(password, types) {
 			return redact.New(password), nil
@@ -100,7 +100,7 @@ func RandomPassword(p PasswordPolicy) (redact.String, error) {
 
 // draw returns n characters of the alphabet, each as likely as any other.
 func draw(alphabet string, n int) string {
-	// A byte from here on would make the first characters likelier than the last.
+	// Bytes from bound on are discarded: they would make the first characters likelier.
 	bound := 256 - 256%len(alphabet)
 	password := make([]byte, 0, n)
 	random := make([]byte, 64)
@@ -137,8 +137,8 @@ var characterTypes = []struct {
 	{"punctuation", "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", func(p PasswordPolicy) bool { return p.ExcludePunctuation }},
 }
 
-// possible checks that there are passwords of this kind. It returns the characters of
-// which they are made, by type.
+// possible checks that there are passwords that meet the policy. It returns the allowed
+// characters, by type.
 // Source: AWS Secrets Manager API reference, "GetRandomPassword".
 func (p PasswordPolicy) possible() (types []string, err error) {
 	different := 0

@@ -10,27 +10,27 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Plan decides whether a secret is rotated now. It reads metadata only: it has
-// no right to read a value and no way to the database.
+// Plan decides whether a secret is rotated now. It reads metadata only: it has no
+// permission to read a value, and cannot reach the database.
 type Plan struct {
 	Secrets interface {
 		Describer
 		VersionDater
 	}
 	Executions Executions
-	Registry   Registry                     // where the configuration is. Nil: every request stands for itself
-	Open       func(secretName string) bool // secrets whose requests stand for themselves all the same: the sandbox has some. Optional.
+	Registry   Registry                     // has the configuration; nil: every request is complete by itself
+	Open       func(secretName string) bool // secrets that may be rotated without a registry entry (in the sandbox). Optional.
 	Region     string                       // where this runs
 	RotatorARN string                       // Tumbler's own native rotation function. Optional.
 	Functions  []string                     // ARNs of the rotation functions that a request may name
 	Now        func() time.Time
 
-	Runbook string // where the runbook is published, for alerts. Optional.
+	Runbook string // URL of the runbook, for alerts. Optional.
 
-	EventInterval time.Duration // how old AWSCURRENT is at least before an event rotates it. 0: any age
+	EventInterval time.Duration // minimum age of AWSCURRENT for a rotation by an event; 0: any age
 }
 
-// PlanInput is what the state machine hands to Plan.
+// PlanInput is what the state machine passes to Plan.
 type PlanInput struct {
 	Request   json.RawMessage `json:"request"`
 	Execution Execution       `json:"execution"`
@@ -38,7 +38,7 @@ type PlanInput struct {
 
 // Run returns the plan. Codes: InvalidRequest, NotConfigured, SecretNotFound,
 // SecretDeleted, SecretIsReplica, SecretManaged, NativeRotationEnabled, TooSoon,
-// and AWS's own.
+// and those of awsfault.
 func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	request, err := ParseRequest(in.Request)
 	if err != nil {
@@ -72,7 +72,7 @@ func (p Plan) Run(ctx context.Context, in PlanInput) (Planned, error) {
 	return plan, nil
 }
 
-// allowed refuses a rotation function that nobody has allowed.
+// allowed refuses a rotation function that the deployment does not list.
 func (p Plan) allowed(request Request) error {
 	if f := request.RotationFunction; f != "" && !slices.Contains(p.Functions, f) {
 		return invalidRequest("field rotationFunction is "+f+", which was not allowed when Tumbler was deployed",
@@ -81,14 +81,13 @@ func (p Plan) allowed(request Request) error {
 	return nil
 }
 
-// nativeGrace is how long a rotation by Secrets Manager itself is given before
-// its AWSPENDING counts as the remains of a dead one. Our rotator's four steps
-// take four minutes at most.
+// nativeGrace is the age at which AWSPENDING of a native rotation counts as left by a
+// dead one. The rotator's four steps take four minutes at most.
 const nativeGrace = 15 * time.Minute
 
-// busy is AlreadyRotating when another rotation may be at work on the secret: a
-// running execution owns AWSPENDING or a version on hold, or Secrets Manager itself
-// has just begun. What is left otherwise is the remains of a dead one.
+// busy returns AlreadyRotating when another rotation may be rotating the secret: a running
+// execution owns AWSPENDING or a version on hold, or a native rotation has just begun.
+// Any other such version was left by a dead rotation.
 func (p Plan) busy(ctx context.Context, self string, secret Metadata, plan Planned) error {
 	labelled := plan.labelled()
 	if len(labelled) == 0 {
@@ -117,9 +116,9 @@ func (p Plan) busy(ctx context.Context, self string, secret Metadata, plan Plann
 	return nil
 }
 
-// configured returns the request as the secret's own configuration has it. Where
-// there is a registry, nobody who starts an execution chooses anything but the
-// secret, the reason, and what to do outside the window.
+// configured returns the request with the secret's configuration. Where there is a
+// registry, a request can choose only the secret, the reason, and what to do outside the
+// window.
 func (p Plan) configured(ctx context.Context, asked json.RawMessage, request Request, secret Metadata) (Request, error) {
 	if p.Registry == nil || p.Open != nil && p.Open(secret.Name) {
 		return request, nil
@@ -132,7 +131,7 @@ func (p Plan) configured(ctx context.Context, asked json.RawMessage, request Req
 		return Request{}, fault.New(fault.NotConfigured, "no rotation is configured for secret "+secret.Name,
 			"Add it to rotations.yaml and deploy (schedule is optional there), or start the deployment of its network")
 	}
-	if request.Trigger.Source != SourceSchedule { // whose request is the configuration as it was when the schedule was made
+	if request.Trigger.Source != SourceSchedule { // a schedule's request is the configuration as it was when the schedule was deployed
 		if err := namesOnly(asked); err != nil {
 			return Request{}, err
 		}
@@ -148,7 +147,7 @@ func (p Plan) configured(ctx context.Context, asked json.RawMessage, request Req
 	return complete, nil
 }
 
-// checkRotatable refuses secrets that are not Tumbler's to rotate.
+// checkRotatable refuses secrets that Tumbler must not rotate.
 func (p Plan) checkRotatable(s Metadata) error {
 	switch {
 	case s.Deleted:

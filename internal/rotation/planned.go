@@ -6,8 +6,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Planned is Plan's result and every later step's instructions. It travels
-// through the execution's state, so it holds no secret.
+// Planned is Plan's result and the input of every later step. It is part of the
+// execution's state, so it holds no secret value.
 type Planned struct {
 	Decision          Decision          `json:"decision"`
 	SecretARN         string            `json:"secretArn,omitempty"`
@@ -38,15 +38,14 @@ type Planned struct {
 // Decision is what Plan decided.
 type Decision string
 
-// The decisions that statemachine/rotation.asl.json tells apart. Plan says no by
-// an error.
+// The decisions on which statemachine/rotation.asl.json branches. Refusals are errors.
 const (
 	Rotate Decision = "rotate"
 	Wait   Decision = "wait"
 )
 
-// planFor is the one place that makes a plan: from what is configured, and from
-// the secret as it is.
+// planFor makes a plan from the complete request and the secret's metadata. Nothing else
+// makes one.
 func planFor(request Request, secret Metadata, versionID string) Planned {
 	return Planned{
 		Decision:          Rotate,
@@ -73,8 +72,7 @@ func planFor(request Request, secret Metadata, versionID string) Planned {
 	}
 }
 
-// made is the plan once there is one: until then the state holds what the state
-// machine says should there never be one.
+// made clears the texts that the state machine puts in place of a plan before there is one.
 func (p Planned) made() Planned {
 	if p.Decision == "" {
 		return Planned{}
@@ -82,8 +80,8 @@ func (p Planned) made() Planned {
 	return p
 }
 
-// leftPending is the version of an earlier rotation that AWSPENDING is on, or "".
-// AWS leaves AWSPENDING on AWSCURRENT after some rotations, which means nothing.
+// leftPending is the version of an earlier rotation that has AWSPENDING, or "". AWS leaves
+// AWSPENDING on AWSCURRENT after some rotations, which has no meaning.
 func (p Planned) leftPending() string {
 	if p.PendingVersionID == p.VersionID || p.PendingVersionID == p.CurrentVersionID {
 		return ""
@@ -91,10 +89,9 @@ func (p Planned) leftPending() string {
 	return p.PendingVersionID
 }
 
-// leftovers are the versions of earlier rotations whose password the database may
-// have and which only Tumbler's labels or AWSPENDING lead to. The one that AWSPENDING
-// is on comes last: the last rotation has tried it, so that of several each gets its
-// turn.
+// leftovers are the versions of earlier rotations whose password the database may have,
+// found by Tumbler's labels or AWSPENDING. The one with AWSPENDING comes last: the last
+// rotation has tried it, so this order tries each of several in turn.
 func (p Planned) leftovers() (ids []string) {
 	pending := p.leftPending()
 	onHold := slices.DeleteFunc(held(p.Unfinished), func(id string) bool { return id == pending })
@@ -106,8 +103,8 @@ func (p Planned) leftovers() (ids []string) {
 	return ids
 }
 
-// labelled are the versions that other rotations have not taken their labels off yet,
-// also those that have become AWSCURRENT: such a rotation may still be at work.
+// labelled are the versions that still have labels of other rotations, including those
+// that have become AWSCURRENT: such a rotation may still be running.
 func (p Planned) labelled() []string {
 	ids := held(p.Unfinished)
 	if p.PendingVersionID != "" && p.PendingVersionID != p.VersionID {
@@ -116,9 +113,8 @@ func (p Planned) labelled() []string {
 	return ids
 }
 
-// settles reports whether a success puts right what a rotation before this one
-// has left. A label that is still on AWSCURRENT or AWSPREVIOUS tells of one that
-// succeeded.
+// settles reports whether a success settles what an earlier rotation left. A label that is
+// still on AWSCURRENT or AWSPREVIOUS belongs to a rotation that succeeded.
 func (p Planned) settles() bool {
 	for _, id := range p.Unfinished {
 		if id != p.CurrentVersionID && id != p.PreviousVersionID {
@@ -128,22 +124,22 @@ func (p Planned) settles() bool {
 	return p.leftPending() != ""
 }
 
-// Progress tells Restore whether the database may have been changed. The state
-// machine writes it before that can happen: when Ready has succeeded.
+// Progress tells Restore whether the database may have been changed. The state machine
+// writes it before that can happen, when Ready has succeeded.
 type Progress struct {
 	Database string `json:"database"`
 
-	// Superuser is SuperuserNeeded once the superuser may have reset a password. Whoever
-	// is about to have one reset returns that error: an attempt that dies after the reset
-	// leaves no other trace, and people are to be told of it all the same.
+	// Superuser is SuperuserNeeded once the superuser may have reset a password. A step
+	// returns that error before the reset, which has the state machine record it: an
+	// attempt that dies after the reset leaves no other trace, and people must be told.
 	Superuser Failure `json:"superuser,omitzero"`
 }
 
 // reset reports whether the superuser may have reset a password.
 func (p Progress) reset() bool { return p.Superuser.Error == string(fault.SuperuserNeeded) }
 
-// What Progress says of the database. Anything but NotEntered, also nothing at
-// all, means that it may have been changed.
+// The values of Progress.Database. Any value other than NotEntered, including "", means
+// that the database may have been changed.
 const (
 	NotEntered = "not entered"
 	MayHave    = "may have changed"

@@ -13,20 +13,20 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// Preflight tells whether a rotation would go through, and what it would change.
-// It changes nothing, neither in the secret nor in the database: it has no right
-// to write, asks for no password, and runs no statement that does more than read.
+// Preflight reports whether a rotation would succeed, and what it would change. It changes
+// neither the secret nor the database: it has no permission to write, and runs only
+// statements that read.
 //
-// It asks the same questions as the steps do, of the same code. It logs in once
-// with AWSCURRENT, and once as the superuser where there is one; with other
-// versions only when AWSCURRENT is refused, as the rotation would.
+// It uses the code of the steps. It logs in once with AWSCURRENT, and once as the
+// superuser if there is one; with other versions only if AWSCURRENT is refused, as the
+// rotation would.
 type Preflight struct {
 	Secrets interface {
 		SecretReader
 		VersionDater
 	}
 	Executions Executions
-	Registry   Registry                     // where the configuration is. Nil: every request stands for itself
+	Registry   Registry                     // has the configuration; nil: every request is complete by itself
 	Open       func(secretName string) bool // as in [Plan]. Optional.
 	Databases  Databases
 	Servers    Servers
@@ -39,16 +39,16 @@ type Preflight struct {
 	Now             func() time.Time
 }
 
-// Proxies knows RDS proxies.
+// Proxies looks up RDS proxies.
 type Proxies interface {
-	// Proxy returns the RDS proxy that a host is, or nil.
+	// Proxy returns the RDS proxy with this host, or nil if the host is none.
 	Proxy(ctx context.Context, host, secretARN string) (*Proxy, error)
 }
 
 // Proxy is an RDS Proxy.
 type Proxy struct {
 	Name       string
-	Database   string // host and port behind it; empty: there is none
+	Database   string // host and port of its target; "" without a target
 	Registered bool   // the secret is registered with it
 }
 
@@ -63,28 +63,28 @@ type PreflightResult struct {
 	SecretName  string   `json:"secretName,omitempty"`
 	Strategy    Strategy `json:"strategy,omitempty"`
 	WouldRotate bool     `json:"wouldRotate"`
-	Login       string   `json:"login,omitempty"` // what the login with AWSCURRENT showed: "logs in", "refused", or "" when it was not tried
+	Login       string   `json:"login,omitempty"` // result of the login with AWSCURRENT: "logs in", "refused", or "" if it was not tried
 	Summary     string   `json:"summary"`         // a sentence
 	Checks      []Check  `json:"checks"`
-	Changes     []string `json:"changes,omitempty"` // what the rotation would change, as far as it can be told
+	Changes     []string `json:"changes,omitempty"` // what the rotation would change, as far as that can be determined
 }
 
-// Check is one answer.
+// Check is the result of one check.
 type Check struct {
 	Name string `json:"check"`
 	OK   bool   `json:"ok"`
 
-	// Skipped says that nobody has looked, for the reason in Message. OK is then
-	// false, and the check does not stand in the rotation's way.
+	// Skipped means that nothing was checked, for the reason in Message. OK is then false,
+	// but the check does not count as failed.
 	Skipped bool `json:"skipped,omitempty"`
 
-	Code    fault.Code `json:"code,omitempty"` // what the rotation would end with
+	Code    fault.Code `json:"code,omitempty"` // with which the rotation would end
 	Message string     `json:"message"`
-	Hint    string     `json:"hint,omitempty"` // with OK: something that is worth to know
+	Hint    string     `json:"hint,omitempty"` // remedy; with OK: something worth knowing
 }
 
-// Run checks everything and returns what it found. It fails only if it was
-// called wrongly: what is wrong with a secret is an answer.
+// Run runs all checks. What is wrong with a secret is part of the result; an error is
+// returned only for invalid input.
 func (p Preflight) Run(ctx context.Context, in PreflightInput) (PreflightResult, error) {
 	if len(in.Request) == 0 {
 		return PreflightResult{}, invalidRequest("the payload has no field request", `Send {"request":{"secretId":"..."}}`)
@@ -114,8 +114,7 @@ func (f *inspection) login() string {
 	return ""
 }
 
-// The checks, in their order, which is that of a rotation. Each needs what
-// others have found out.
+// The checks, in the order of a rotation. Each names the checks whose results it needs.
 var checks = []check{
 	{"request", nil, (*inspection).checkRequest},
 	{"secret", []string{"request"}, (*inspection).checkSecret},
@@ -140,7 +139,7 @@ type check struct {
 	run   func(*inspection, context.Context) (finding, error)
 }
 
-// finding is what a check says that nothing is wrong with.
+// finding is the result of a check that found no fault.
 type finding struct {
 	message, hint string
 	skipped       bool
@@ -154,20 +153,20 @@ func found(format string, args ...any) (finding, error) {
 	return finding{message: fmt.Sprintf(format, args...)}, nil
 }
 
-// inspection is one run.
+// inspection is the state of one run.
 type inspection struct {
 	Preflight
 	attempt
 	raw   json.RawMessage
 	at    time.Time
-	known map[string]bool // the checks that have found out what others need
+	known map[string]bool // the checks whose results others may use
 
 	secret  Metadata
 	request Request
 	users   pair           // of alternating users
-	left    redact.String  // the password of a dead rotation
-	tried   bool           // to log in with AWSCURRENT
-	refusal error          // of the connection
+	left    redact.String  // the password that a dead rotation left
+	tried   bool           // a login with AWSCURRENT was tried
+	refusal error          // of that login
 	session engine.Session // of the user; nil when the superuser has to reset its password
 	admin   engine.Session // of the superuser; nil when none is needed
 
@@ -197,7 +196,7 @@ func (f *inspection) check(ctx context.Context, c check) Check {
 	return Check{Name: c.name, OK: !got.skipped, Skipped: got.skipped, Message: got.message, Hint: got.hint}
 }
 
-// summarize says what all of it amounts to.
+// summarize writes the summary.
 func (f *inspection) summarize() {
 	failed, skipped := []string{}, 0
 	for _, c := range f.result.Checks {
@@ -211,14 +210,14 @@ func (f *inspection) summarize() {
 	switch {
 	case len(failed) > 0:
 		f.result.Summary = "Would not rotate: see " + strings.Join(failed, ", ") + "."
-		f.result.Changes = nil // it would not come to that
+		f.result.Changes = nil // the rotation would not get that far
 		return
 	case skipped > 0:
 		f.result.Summary = fmt.Sprintf("Would rotate, as far as it can be told: %d of %d checks were not made.", skipped, len(f.result.Checks))
 	default:
 		f.result.Summary = "Would rotate."
 	}
-	account, _ := target(f.plan, f.current) // checkNames has had no objection
+	account, _ := target(f.plan, f.current) // cannot fail: checkNames has succeeded
 	f.result.Changes = slices.Concat([]string{
 		fmt.Sprintf("the password of user %q on %s:%d", account.Username, f.current.Host, f.current.Port),
 		"AWSCURRENT moves from version " + f.plan.CurrentVersionID + " to a new one, and AWSPREVIOUS to that",

@@ -11,8 +11,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// checkNetwork makes the one connection that this check and the two after it are
-// about: every refused login counts towards an account lockout.
+// checkNetwork makes the single connection that this check and the next two use, since
+// every refused login counts towards an account lockout.
 func (f *inspection) checkNetwork(ctx context.Context) (finding, error) {
 	if f.database == nil {
 		return skip("not checked: only the rotation function knows its way to the database")
@@ -20,7 +20,7 @@ func (f *inspection) checkNetwork(ctx context.Context) (finding, error) {
 	f.session, f.refusal = f.database.Connect(ctx, f.current)
 	f.tried = true
 	if f.refusal != nil {
-		f.session = nil // not an interface that holds a nil
+		f.session = nil // instead of an interface that holds a nil pointer
 	}
 	switch fault.CodeOf(f.refusal) {
 	case "", fault.CertificateRejected, fault.TLSUnavailable,
@@ -77,8 +77,8 @@ func (f *inspection) checkLogin(ctx context.Context) (finding, error) {
 	return f.loginOtherwise(ctx)
 }
 
-// loginOfThePair tries the other user of a pair: it proves to the rotation that the
-// superuser may repair AWSCURRENT's.
+// loginOfThePair tries to log in as the other user of a pair. A success would prove to the
+// rotation that the superuser may repair AWSCURRENT's user.
 func (f *inspection) loginOfThePair(ctx context.Context) (finding, error) {
 	session, with, err := f.logInOlder(ctx, f.current.WithUsername(f.users.target))
 	if err != nil {
@@ -91,7 +91,7 @@ func (f *inspection) loginOfThePair(ctx context.Context) (finding, error) {
 	}, nil
 }
 
-// loginOtherwise tries what the rotation would try after AWSCURRENT.
+// loginOtherwise tries the versions that the rotation would try after AWSCURRENT.
 func (f *inspection) loginOtherwise(ctx context.Context) (finding, error) {
 	const now = "Applications that read AWSCURRENT cannot log in now. Rotating repairs the secret"
 	if !f.left.IsEmpty() {
@@ -151,14 +151,14 @@ func (f *inspection) openSuperuser(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%q is on the same server and logs in", superuser.Username), nil
 }
 
-// checkPrivileges asks the database what it would say to the rotation.
+// checkPrivileges asks the database whether it would allow the rotation's changes.
 func (f *inspection) checkPrivileges(ctx context.Context) (finding, error) {
 	if f.database == nil {
 		return skip("not checked: only the rotation function knows what it does")
 	}
 	session, request := f.session, engine.InspectRequest{SetPassword: f.current.Username, KeepPrevious: f.plan.KeepPrevious}
 	if session == nil {
-		session = f.admin // of a single user whose password is lost
+		session = f.admin // for a single user whose password is lost
 	}
 	if changer, ok := session.(engine.PasswordChanger); !ok && f.plan.KeepPrevious {
 		return finding{}, keepsOne(f.current)
@@ -184,9 +184,8 @@ func (f *inspection) checkPrivileges(ctx context.Context) (finding, error) {
 	return finding{message: "sufficient for what would change", hint: strings.Join(inspection.Notes, ". ")}, nil
 }
 
-// cloneRequest is what SetSecret would ask for. The password goes nowhere: it
-// says that the clone gets one, and, if a dead rotation has left it, proves by
-// the hash that is stored whose the clone is.
+// cloneRequest is the request that SetSecret would make. Its password is not set anywhere.
+// If a dead rotation left it, comparing it with the stored hash proves whose the clone is.
 func (f *inspection) cloneRequest() engine.InspectRequest {
 	clone := new(f.cloneOf(f.users))
 	if f.users.target == f.users.original {
@@ -198,8 +197,8 @@ func (f *inspection) cloneRequest() engine.InspectRequest {
 	return engine.InspectRequest{Clone: clone}
 }
 
-// provenByLogin reports whether the account takes a password that nobody but
-// this secret's rotations can have given it, as SetSecret would find out.
+// provenByLogin reports whether the account accepts a password that only this secret's
+// rotations can have set, as SetSecret would try.
 func (f *inspection) provenByLogin(ctx context.Context) bool {
 	f.account = f.current.WithUsername(f.users.target)
 	f.pending = f.account.WithPassword(f.left)
@@ -213,10 +212,10 @@ func (f *inspection) provenByLogin(ctx context.Context) bool {
 	return f.provenClone(ctx, errNotOurs) == nil
 }
 
-// errNotOurs stands for what EnsureClone has said.
+// errNotOurs takes the place of EnsureClone's error.
 var errNotOurs = fault.New(fault.AccountNotOurs, "", "")
 
-// checkProxy tells what an RDS proxy means for the rotation.
+// checkProxy reports what an RDS proxy means for the rotation.
 func (f *inspection) checkProxy(ctx context.Context) (finding, error) {
 	if f.Proxies == nil {
 		return skip("not checked")

@@ -10,9 +10,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// The checks that need no way to the database.
+// The checks that do not connect to the database.
 
-// planner is the step whose questions come first.
+// planner is the step Plan, whose checks come first.
 func (f *inspection) planner() Plan {
 	return Plan{
 		Secrets: f.Secrets, Executions: f.Executions, Registry: f.Registry, Open: f.Open, Region: f.Region,
@@ -31,7 +31,7 @@ func (f *inspection) checkSecret(ctx context.Context) (_ finding, err error) {
 	if f.secret, err = f.Secrets.Describe(ctx, f.request.SecretID); err != nil {
 		return finding{}, err
 	}
-	// Who has to put this right wants to know at once what else is wrong.
+	// The other checks still run, so that a person learns of all faults at once.
 	f.known["secret"] = !f.secret.Deleted
 	f.result.SecretARN, f.result.SecretName = f.secret.ARN, f.secret.Name
 	if err := f.planner().checkRotatable(f.secret); err != nil {
@@ -62,7 +62,7 @@ func (f *inspection) checkCredentials(ctx context.Context) (finding, error) {
 	if f.current, err = secretdoc.Parse(value); err != nil {
 		return finding{}, err
 	}
-	if err := f.plan.isFor(f.current); err != nil {
+	if err := f.plan.checkUsername(f.current); err != nil {
 		return finding{}, err
 	}
 	result := finding{message: fmt.Sprintf("AWSCURRENT is of user %q on %s:%d", f.current.Username, f.current.Host, f.current.Port)}
@@ -70,7 +70,7 @@ func (f *inspection) checkCredentials(ctx context.Context) (finding, error) {
 	if keys := f.plan.staleKeys(f.current); len(keys) > 0 {
 		hints = append(hints, fmt.Sprintf("The password stands in the keys %q as well, which would keep the old one. Name them in alsoUpdate if applications read them", keys))
 	}
-	plan := f.plan // there is none where the configuration is at fault
+	plan := f.plan // zero if the configuration is at fault
 	plan.SecretARN, plan.PreviousVersionID = f.secret.ARN, f.secret.Labels[Previous]
 	moved, err := hasMoved(ctx, f.Secrets, plan, f.current)
 	if err != nil {
@@ -116,8 +116,7 @@ func (f *inspection) checkWindow(context.Context) (finding, error) {
 	return found("none: at any time")
 }
 
-// checkOthers looks for a rotation that is under way, and for what a dead one has
-// left.
+// checkOthers looks for a rotation that is running, and for versions that a dead one left.
 func (f *inspection) checkOthers(ctx context.Context) (finding, error) {
 	left := f.plan.leftovers()
 	if len(left) == 0 {
@@ -129,8 +128,7 @@ func (f *inspection) checkOthers(ctx context.Context) (finding, error) {
 	if f.StateMachineARN == "" {
 		return skip("version %s is an unfinished rotation's; not checked whose it is, because this function was not told its state machine", left[0])
 	}
-	// An execution that is not there: it belongs to the state machine and owns
-	// no version.
+	// An execution of the state machine that does not exist, and so owns no version.
 	self := strings.Replace(f.StateMachineARN, ":stateMachine:", ":execution:", 1) + ":preflight"
 	if err := f.planner().busy(ctx, self, f.secret, f.plan); err != nil {
 		return finding{}, err
@@ -176,12 +174,12 @@ func (f *inspection) checkPolicy(context.Context) (finding, error) {
 	return finding{message: fmt.Sprintf("%d characters of %d different ones", policy.Length, len(alphabet)), hint: hint}, nil
 }
 
-// wouldStore makes what CreateSecret would store, with passwords that stand for the
-// new one: of each character alone, which takes between one byte and several there.
+// wouldStore builds the value that CreateSecret would store, with sample passwords: one for
+// each allowed character, since characters differ in length when they are encoded.
 func (f *inspection) wouldStore(policy PasswordPolicy, alphabet string) (hint string, err error) {
 	account, err := target(f.plan, f.current)
 	if err != nil {
-		return "", nil // the check of user names says it
+		return "", nil // the check of user names reports it
 	}
 	var refused error
 	fits := false

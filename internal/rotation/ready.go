@@ -7,20 +7,20 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// StepReady is the step in which a function that comes after the change proves,
-// before it, that it can do its part. It changes nothing. There is none before an
-// existing rotation function is invoked: it knows no windows, and CreateSecret's look at
-// the clock has to be the last thing before.
+// StepReady is the step in which a function that runs after the change proves, before it,
+// that it can do its part. It changes nothing. It is left out before an existing rotation
+// function: such a function has no windows, so CreateSecret's check of the window must
+// come directly before it.
 const StepReady = "ready"
 
-// readyState is the state that asks for it, before SetSecret is entered.
+// readyState is the state that runs this step, before SetSecret.
 const readyState = "Ready"
 
-// Readiness is empty: that there is one says it all.
+// Readiness is the empty result: success is all there is to report.
 type Readiness struct{}
 
-// Ready reads the pending version and reaches the database. Codes: those of
-// [engine.Engine]'s Reach, InvalidSecret, and AWS's own.
+// Ready reads the pending version and connects to the database. Codes: those of
+// [engine.Engine]'s Reach, InvalidSecret, and those of awsfault.
 func (t Test) Ready(ctx context.Context, in StepInput) (Readiness, error) {
 	pending, err := t.pending(ctx, in.Plan)
 	if err != nil {
@@ -29,21 +29,22 @@ func (t Test) Ready(ctx context.Context, in StepInput) (Readiness, error) {
 	return Readiness{}, reach(ctx, t.Databases, pending)
 }
 
-// Ready moves a label of this rotation's to where it is. Codes: AWS's own.
+// Ready moves a label of this rotation to the version that has it. Codes: those of
+// awsfault.
 func (f Finish) Ready(ctx context.Context, in StepInput) (Readiness, error) {
 	id := in.Plan.VersionID
 	_, err := f.Secrets.MoveLabel(ctx, in.Plan.SecretARN, Hold(id), id, id)
 	return Readiness{}, err
 }
 
-// Ready reads what a repair would read, and reaches the database. Codes: those of
-// [engine.Engine]'s Reach, InvalidSecret, SuperuserInvalid, and AWS's own.
+// Ready reads what a repair would read, and connects to the database. Codes: those of
+// [engine.Engine]'s Reach, InvalidSecret, SuperuserInvalid, and those of awsfault.
 func (r Restore) Ready(ctx context.Context, in StepInput) (Readiness, error) {
 	current, err := readCurrent(ctx, r.Secrets, in.Plan)
 	if err != nil {
 		return Readiness{}, err
 	}
-	if in.Plan.Strategy == AlternatingUsers { // with recoverPassword, a superuser is seldom needed
+	if in.Plan.Strategy == AlternatingUsers { // a single user seldom needs its superuser
 		if _, err := (superusers{secrets: r.Secrets, servers: r.Servers}).credentials(ctx, in.Plan, current); err != nil {
 			return Readiness{}, err
 		}
@@ -59,28 +60,27 @@ func reach(ctx context.Context, databases Databases, doc secretdoc.Document) err
 	return database.Reach(ctx, doc)
 }
 
-// Kept holds the version that a function has read last, for as long as its process
-// lives: a version's value never changes.
-type Kept struct {
-	version atomic.Pointer[keptVersion]
+// VersionCache holds the version that a process has read last. It never expires, since a
+// version's value never changes.
+type VersionCache struct {
+	version atomic.Pointer[cachedVersion]
 }
 
-type keptVersion struct {
+type cachedVersion struct {
 	secretARN, versionID string
 	document             secretdoc.Document
 }
 
-// pending is the version that this rotation has stored. It need not be read twice by
-// the same process.
+// pending returns the version that this rotation has stored, from the cache if possible.
 func (t Test) pending(ctx context.Context, plan Planned) (secretdoc.Document, error) {
-	if t.Kept != nil {
-		if k := t.Kept.version.Load(); k != nil && k.secretARN == plan.SecretARN && k.versionID == plan.VersionID {
+	if t.Cache != nil {
+		if k := t.Cache.version.Load(); k != nil && k.secretARN == plan.SecretARN && k.versionID == plan.VersionID {
 			return k.document, nil
 		}
 	}
 	pending, err := ReadDocument(ctx, t.Secrets, plan.SecretARN, Version{ID: plan.VersionID})
-	if err == nil && t.Kept != nil {
-		t.Kept.version.Store(&keptVersion{plan.SecretARN, plan.VersionID, pending})
+	if err == nil && t.Cache != nil {
+		t.Cache.version.Store(&cachedVersion{plan.SecretARN, plan.VersionID, pending})
 	}
 	return pending, err
 }

@@ -60,7 +60,7 @@ func TestReadyKeepsTheVersion(t *testing.T) {
 	v, s := newVault(), &server{answers: map[string]fault.Code{"pending": ""}}
 	plan := planned(v)
 	v.stored(document("pending"))
-	test := rotation.Test{Secrets: v, Databases: s, Kept: &rotation.Kept{}}
+	test := rotation.Test{Secrets: v, Databases: s, Cache: &rotation.VersionCache{}}
 	if _, err := test.Ready(t.Context(), rotation.StepInput{Plan: plan}); err != nil {
 		t.Fatal(err)
 	}

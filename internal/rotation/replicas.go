@@ -8,12 +8,11 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// checkReplicas returns ReplicaLagging unless every replica has the pending
-// version: an application in another Region that still read an old secret after
-// the database has changed could not log in.
+// checkReplicas returns ReplicaLagging unless every replica is in sync: an application in
+// another Region that reads an old value after the database has changed cannot log in.
 //
-// Secrets Manager says it for the secret, not for the version (API reference,
-// "ReplicationStatusType"); docs/guarantees.md has what that means.
+// Secrets Manager reports the status of the secret, not of a version (API reference,
+// "ReplicationStatusType"); docs/guarantees.md says what follows from that.
 func (m Metadata) checkReplicas(versionID string) error {
 	for _, r := range m.behind() {
 		return fault.New(fault.ReplicaLagging,
@@ -30,15 +29,15 @@ func because(why string) string {
 	return " (" + why + ")"
 }
 
-// How long FinishSecret watches replicas follow: well within its own timeout,
-// because the rotation is done and only the report waits.
+// How long FinishSecret waits for the replicas: well within its own timeout, since the
+// rotation is done and only the report waits.
 const (
 	watchReplicas = 10 * time.Second
 	lookAgain     = 500 * time.Millisecond
 )
 
-// reportLag puts into the event how long replicas took to follow. Not to know is
-// no failure.
+// reportLag puts the replicas' lag into the event. An error leaves it out and is no
+// failure.
 func (f Finish) reportLag(ctx context.Context, plan Planned, movedAt time.Time, event *Event) {
 	ctx, cancel := context.WithTimeout(ctx, watchReplicas)
 	defer cancel()

@@ -12,9 +12,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Request asks for one rotation. It is the input of an execution. Where there is
-// a [Registry], it names the secret and what concerns this one rotation, and the
-// rest is as configured there; otherwise it stands for itself.
+// Request asks for one rotation. It is the input of an execution. Where there is a
+// [Registry], it names the secret and what concerns this one rotation, and the rest is as
+// configured there; otherwise it is complete by itself.
 type Request struct {
 	SecretID      string   `json:"secretId"` // name or ARN. Required.
 	Trigger       Trigger  `json:"trigger,omitzero"`
@@ -26,55 +26,55 @@ type Request struct {
 	Schedule *Schedule `json:"schedule,omitempty"`
 	Window   *Window   `json:"window,omitempty"`
 
-	// SuperuserSecretID is the secret of a user that may change the secret's
-	// user. Alternating users need one; the default is masterarn in the secret.
+	// SuperuserSecretID is the name or ARN of the secret of a user that may change the
+	// secret's user. Alternating users need one; the default is masterarn in the secret.
 	SuperuserSecretID string `json:"superuserSecretId,omitempty"`
 
-	// Username is the database's user that the secret is for; of a pair, either of
-	// the two. AWSCURRENT has to name it. Optional.
+	// Username is the database user that AWSCURRENT must name; with alternating users,
+	// either of the two. Optional.
 	Username string `json:"username,omitempty"`
 
-	// RecoverPassword lets the superuser reset the password of a single user
-	// when none that the secret knows logs in any more.
+	// RecoverPassword lets the superuser reset the password of a single user when no
+	// version of the secret logs in any more.
 	RecoverPassword bool `json:"recoverPassword,omitempty"`
 
-	// KeepPrevious has the database accept a single user's password until the next
-	// rotation, too, so that no login is refused: where the server keeps two (MySQL
-	// from 8.0.14 on, and Oracle from 19.12 on, for as long as the user's profile says).
-	// Whoever knows a password that has leaked can use it until then.
+	// KeepPrevious has the database accept a single user's old password until the next
+	// rotation, so that no login is refused. It needs a server that keeps two passwords:
+	// MySQL from 8.0.14 on, or Oracle from 19.12 on, for as long as the user's profile
+	// says. A password that has leaked stays usable until then.
 	KeepPrevious bool `json:"keepPrevious,omitempty"`
 
-	// SeparateOwnership makes the clone of a pair an account in its own right, which
-	// owns what it creates, instead of another name of its original (PostgreSQL).
+	// SeparateOwnership makes the clone of a pair own what it creates, instead of working
+	// in the role of its original (PostgreSQL).
 	SeparateOwnership bool `json:"separateOwnership,omitempty"`
 
 	// AlsoUpdate lists further keys of the secret in which user and password are
 	// replaced, such as that of a connection string.
 	AlsoUpdate []string `json:"alsoUpdate,omitempty"`
 
-	// Password says how new passwords look. Default: the engine's.
+	// Password configures new passwords. Default: the engine's.
 	Password *PasswordOptions `json:"password,omitempty"`
 
-	// RotationFunction is the ARN of an existing rotation function that runs
-	// the set and test steps, instead of Tumbler's engines.
+	// RotationFunction is the ARN of an existing rotation function that runs the set and
+	// test steps instead of Tumbler's engines.
 	RotationFunction string `json:"rotationFunction,omitempty"`
 }
 
-// Schedule is when a secret is rotated by itself.
+// Schedule says when a secret is rotated without a request.
 type Schedule struct {
 	Expression string   `json:"expression"`         // rate() or cron(). Required.
-	Duration   string   `json:"duration,omitempty"` // of each window, such as 3h
+	Duration   string   `json:"duration,omitempty"` // length of each window, such as 3h
 	Freeze     []string `json:"freeze,omitempty"`   // dates on which scheduled rotations do not start
 }
 
 // Trigger says who asked.
 type Trigger struct {
 	Source      string     `json:"source,omitempty"`      // schedule, manual or event. Optional.
-	ScheduledAt *time.Time `json:"scheduledAt,omitempty"` // when the schedule meant it to start
+	ScheduledAt *time.Time `json:"scheduledAt,omitempty"` // the time at which the schedule was due
 	Reason      string     `json:"reason,omitempty"`      // recorded, for people
 }
 
-// words says it to a person, "" when nobody said.
+// words describes the trigger for people; "" without a source.
 func (t Trigger) words() string {
 	who := map[string]string{SourceManual: "somebody, by hand", SourceSchedule: "the schedule", SourceEvent: "an event"}[t.Source]
 	if t.ScheduledAt != nil {
@@ -114,8 +114,8 @@ const (
 	OutsideRotate = "rotate"
 )
 
-// ParseRequest reads and validates a request and fills in the defaults. Its
-// errors are InvalidRequest and name the field, the value and the remedy.
+// ParseRequest reads and validates a request and fills in the defaults. Its errors have the
+// code InvalidRequest and name the field and the value.
 func ParseRequest(raw json.RawMessage) (Request, error) {
 	r, err := decodeRequest(raw)
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *Request) complete() error {
 		return invalidRequest("field separateOwnership is true with the strategy single-user", "Leave it out: it is about the clone of a pair")
 	}
 	if len(r.AlsoUpdate) == 0 {
-		r.AlsoUpdate = nil // [] says the same as nothing
+		r.AlsoUpdate = nil // an empty list means the same
 	}
 	for _, key := range r.AlsoUpdate {
 		if key == "" || slices.Contains(secretdoc.Keys, key) {
@@ -187,8 +187,8 @@ func (r *Request) complete() error {
 	return r.checkWindow()
 }
 
-// namesOnly refuses what is not the caller's to say where the configuration
-// decides: dropping it in silence would rotate otherwise than was asked.
+// namesOnly refuses fields that the registry's configuration decides. Ignoring them would
+// rotate differently from what was asked.
 func namesOnly(raw json.RawMessage) error {
 	r, err := decodeRequest(raw)
 	if err != nil {
@@ -264,14 +264,13 @@ func describeDecodeError(err error) error {
 	return invalidRequest("the request is not a JSON object", fields)
 }
 
-// checkTimes looks for a time that cannot be read: encoding/json does not say
-// which field it stands in.
+// checkTimes looks for an invalid time, because encoding/json does not name its field.
 func checkTimes(raw json.RawMessage) error {
 	var r struct {
 		Trigger struct{ ScheduledAt json.RawMessage }
 		Window  struct{ OpensAt, ClosesAt json.RawMessage }
 	}
-	_ = json.Unmarshal(raw, &r) // what cannot be read is not a time's fault
+	_ = json.Unmarshal(raw, &r) // other faults are reported elsewhere
 	for _, field := range []struct {
 		name  string
 		value json.RawMessage

@@ -10,9 +10,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Restore puts things right after a failure. It asks the database which
-// password works and makes AWSCURRENT the one that does. It moves labels and
-// changes the database's password, but has no right to write values.
+// Restore repairs the secret after a failure. It finds out which password the database
+// accepts and makes AWSCURRENT log in. It moves labels and changes the database's
+// password, but has no permission to write values.
 type Restore struct {
 	Secrets interface {
 		SecretReader
@@ -20,7 +20,7 @@ type Restore struct {
 	}
 	Databases Databases
 	Servers   Servers
-	Runbook   string // where the runbook is published, for alerts. Optional.
+	Runbook   string // URL of the runbook, for alerts. Optional.
 	Now       func() time.Time
 	Sleep     func(ctx context.Context, d time.Duration) error // Default: the machine's clock.
 }
@@ -36,29 +36,29 @@ type RestoreInput struct {
 	Test      *TestResult     `json:"test"`
 	Failure   Failure         `json:"failure"`
 	State     State           `json:"state"`
-	Retries   int             `json:"retries"` // how often the state machine tries again at most
+	Retries   int             `json:"retries"` // maximum number of retries by the state machine
 }
 
-// State is what the context object tells of the state that calls a function. It is
-// handed on whole, as [Context] is.
+// State is the context object's part about the state that calls a function. It is passed
+// as a whole, like [Context].
 type State struct {
 	RetryCount int `json:"RetryCount"` // of earlier attempts of the same state
 }
 
-// Run restores the secret and says how the rotation ended. It may be repeated.
-// An error that can get better (the database cannot be reached, AWS throttles)
-// is returned as long as the state machine tries again; every label stays until the
-// database has shown which password works.
+// Run restores the secret and returns how the rotation ended. It may be repeated. A
+// temporary error (the database cannot be reached, AWS throttles) is returned as long as
+// the state machine retries; no label is moved until the database has shown which password
+// works.
 //
-// Only what the state says is taken for a fact: unless it says that no step which
-// goes to the database has been entered, the database is asked.
+// Run concludes nothing from missing data: unless the state says that no step that changes
+// the database was entered, the database is asked.
 func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	in.Plan = in.Plan.made()
-	request, _ := ParseRequest(in.Request) // Plan has reported what is wrong with it
+	request, _ := ParseRequest(in.Request) // Plan has reported errors in it
 	end := run{request: request, execution: in.Execution, plan: in.Plan, step: in.failedStep(), now: r.Now(), runbook: r.Runbook, moved: in.Create.Moved, reset: in.Progress.reset()}
 	if in.Plan.Decision != Rotate {
 		if secret, err := r.Secrets.Describe(ctx, request.SecretID); err == nil {
-			end.plan.SecretARN, end.plan.SecretName = secret.ARN, secret.Name // to name it in full
+			end.plan.SecretARN, end.plan.SecretName = secret.ARN, secret.Name // for the alert
 		}
 		return end.notChanged(in.Failure, "nothing: no step had run."), nil
 	}
@@ -76,7 +76,7 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	case err != nil:
 		return end.notChanged(in.Failure, "nothing: no step had gone to the database."), nil
 	}
-	did, err := r.stepBack(ctx, in.Plan, secret.Labels)
+	did, err := r.undoLabels(ctx, in.Plan, secret.Labels)
 	switch {
 	case in.triedAgain(err):
 		return Ending{}, err
@@ -88,19 +88,19 @@ func (r Restore) Run(ctx context.Context, in RestoreInput) (Ending, error) {
 	return end.notChanged(in.Failure, did), nil
 }
 
-// triedAgain reports whether the state machine tries again after this error.
+// triedAgain reports whether the state machine retries after this error.
 func (in RestoreInput) triedAgain(err error) bool {
 	last := in.Retries > 0 && in.State.RetryCount >= in.Retries
 	return fault.CodeOf(err).Retryable() && !last
 }
 
-// entered reports whether a step that goes to the database may have run: after Ready,
-// or, with an existing rotation function, after CreateSecret.
+// entered reports whether a step that changes the database may have run: after Ready, or,
+// with an existing rotation function, after CreateSecret.
 func (in RestoreInput) entered() bool {
 	return in.Progress.Database != NotEntered || in.Plan.RotationFunction != "" && in.Create.Attempts > 0
 }
 
-// failedStep is the state that failed, for people; nothing is decided by it.
+// failedStep is the state that failed. It is only shown to people.
 func (in RestoreInput) failedStep() string {
 	switch {
 	case in.Plan.Decision != Rotate:
@@ -117,9 +117,9 @@ func (in RestoreInput) failedStep() string {
 	return "FinishSecret"
 }
 
-// stepBack takes off what a rotation has put on that never went to the database.
-// What it may have taken over from an earlier one stays: the database may have it.
-func (r Restore) stepBack(ctx context.Context, plan Planned, labels map[string]string) (did string, err error) {
+// undoLabels takes off the labels of a rotation that never changed the database. Those on a
+// password that it may have taken over from an earlier one stay: the database may have it.
+func (r Restore) undoLabels(ctx context.Context, plan Planned, labels map[string]string) (did string, err error) {
 	hold := Hold(plan.VersionID)
 	needed, err := r.needed(ctx, plan, labels)
 	if err != nil {
@@ -140,9 +140,9 @@ func (r Restore) stepBack(ctx context.Context, plan Planned, labels map[string]s
 	return did, err
 }
 
-// needed reports whether this rotation's version may hold a password that it has taken
-// over and the database has. It does not where AWSCURRENT is that password by now: a
-// rotation that was faster has taken over the same, and succeeded.
+// needed reports whether this rotation's version may hold a password that was taken over
+// and that the database has. It is not needed if AWSCURRENT has that password by now,
+// because a faster rotation has taken over the same and succeeded.
 func (r Restore) needed(ctx context.Context, plan Planned, labels map[string]string) (bool, error) {
 	if labels[Pending] != plan.VersionID || len(plan.leftovers()) == 0 {
 		return false, nil
@@ -157,10 +157,11 @@ func (r Restore) needed(ctx context.Context, plan Planned, labels map[string]str
 	if fault.CodeOf(err).Retryable() {
 		return false, err
 	}
-	return true, nil // nobody knows
+	return true, nil // unknown
 }
 
-// reconcile asks the database, makes AWSCURRENT log in, and takes the labels off.
+// reconcile finds out which password works, makes AWSCURRENT log in, and takes the labels
+// off.
 func (r Restore) reconcile(ctx context.Context, end run, in RestoreInput) (Ending, error) {
 	noted := in.Progress.reset()
 	s := settlement{attempt: attempt{plan: in.Plan, secrets: r.Secrets, servers: r.Servers, now: r.Now, noted: noted}, sleep: r.Sleep, reset: noted}
@@ -180,9 +181,8 @@ func (r Restore) reconcile(ctx context.Context, end run, in RestoreInput) (Endin
 	return end.restored(in, s), nil
 }
 
-// takeOff takes this execution's labels off, as far as its password has been shown
-// not to work. A refusal does not matter to applications: the next rotation finds
-// what is left.
+// takeOff takes this execution's labels off if its password was shown not to work. An error
+// does not affect applications: the next rotation finds labels that are left.
 func (r Restore) takeOff(ctx context.Context, s *settlement) error {
 	own := s.plan.VersionID
 	var moves []labelMove
@@ -212,8 +212,7 @@ func (r Restore) takeOff(ctx context.Context, s *settlement) error {
 	return nil
 }
 
-// unproven returns an error that can get better for another try, and otherwise
-// asks for a person.
+// unproven returns a temporary error for a retry, and otherwise ends in NeedsAttention.
 func (r Restore) unproven(end run, in RestoreInput, err error, did ...string) (Ending, error) {
 	if in.triedAgain(err) {
 		return Ending{}, err

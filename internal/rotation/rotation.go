@@ -2,9 +2,9 @@
 // in which statemachine/rotation.asl.json runs them: plan, create, set, test,
 // finish, and restore for when one of them fails.
 //
-// A step keeps nothing between calls. How far a rotation has come is read from
-// the secret's staging labels and from the database, so every step may be
-// retried, redriven, or run again by another execution.
+// A step keeps no state between calls. It reads the progress of a rotation from the
+// secret's staging labels and from the database, so every step may be retried, redriven,
+// or run again by another execution.
 package rotation
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Metadata is what DescribeSecret tells about a secret.
+// Metadata is what DescribeSecret returns about a secret.
 type Metadata struct {
 	ARN               string
 	Name              string
@@ -34,7 +34,7 @@ type Metadata struct {
 type Replica struct {
 	Region string
 	InSync bool
-	Why    string // Secrets Manager's words when it is not
+	Why    string // Secrets Manager's message if it is not
 }
 
 // behind lists the replicas that are not in sync.
@@ -47,8 +47,7 @@ func (m Metadata) behind() (replicas []Replica) {
 	return replicas
 }
 
-// Version names a version of a secret. If both are set the version must carry
-// the label.
+// Version names a version of a secret. If both are set, the version must have the label.
 type Version struct{ ID, Label string }
 
 // Describer reads a secret's metadata.
@@ -56,31 +55,30 @@ type Describer interface {
 	Describe(ctx context.Context, secretID string) (Metadata, error)
 }
 
-// VersionDater tells when a version was made.
+// VersionDater returns when a version was created.
 type VersionDater interface {
 	CreatedAt(ctx context.Context, secretID, versionID string) (time.Time, error)
 }
 
-// VersionLister lists every version of a secret that there still is, also those
-// without a label.
+// VersionLister lists every existing version of a secret, including those without a label.
 type VersionLister interface {
 	Versions(ctx context.Context, secretID string) (ids []string, err error)
 }
 
-// SecretReader is what the steps that go to the database read.
+// SecretReader reads what the steps that connect to the database need.
 type SecretReader interface {
 	Describer
 	ValueReader
 	VersionLister
 }
 
-// ValueReader reads a version's value and tells which version it is. A version
-// that cannot be found is VersionNotReady: it may have just been written.
+// ValueReader reads a version's value and id. A version that cannot be found is
+// VersionNotReady: it may have just been written.
 type ValueReader interface {
 	Value(ctx context.Context, secretID string, v Version) (value redact.String, versionID string, err error)
 }
 
-// ReadDocument reads a version of a secret. Codes: InvalidSecret and AWS's own.
+// ReadDocument reads a version of a secret. Codes: InvalidSecret and those of awsfault.
 func ReadDocument(ctx context.Context, secrets ValueReader, secretID string, v Version) (secretdoc.Document, error) {
 	value, _, err := secrets.Value(ctx, secretID, v)
 	if err != nil {
@@ -91,16 +89,14 @@ func ReadDocument(ctx context.Context, secrets ValueReader, secretID string, v V
 
 // VersionWriter makes new versions.
 type VersionWriter interface {
-	// PutVersion stores value as version id and attaches label. It does nothing
-	// when the version already exists, whatever its value: an earlier attempt
-	// made it.
+	// PutVersion stores value as version id and attaches label. It does nothing if the
+	// version already exists, whatever its value: then an earlier attempt stored it.
 	PutVersion(ctx context.Context, secretID, versionID, label string, value redact.String) error
 }
 
-// LabelMover moves a staging label as a compare-and-swap: from names the
-// version that must hold the label ("" for none), to the version that gets it
-// ("" to take it off). moved is false, without an error, when the label is
-// elsewhere; then nothing has changed.
+// LabelMover moves a staging label as a compare-and-swap: from is the version that must
+// have the label ("" for none), to the version that gets it ("" to take it off). If the
+// label is elsewhere, nothing changes, and moved is false without an error.
 type LabelMover interface {
 	MoveLabel(ctx context.Context, secretID, label, from, to string) (moved bool, err error)
 }
@@ -111,7 +107,7 @@ type Executions interface {
 	Running(ctx context.Context, executionARN string) (arns []string, err error)
 }
 
-// Registry knows the configured rotations.
+// Registry has the configured rotations.
 type Registry interface {
 	// Lookup returns the complete request that is configured for a secret.
 	Lookup(ctx context.Context, secretARN, secretName string) (request json.RawMessage, found bool, err error)
@@ -138,13 +134,13 @@ type StepInput struct {
 	Execution          Execution `json:"execution"` // for createSecret and finishSecret
 }
 
-// Context is what the state machine's context object tells of the execution. It is handed
-// on whole: a path to a member that is not there would fail the rotation.
+// Context is the state machine's context object. It is passed as a whole, because a path to
+// a missing member would fail the rotation.
 type Context struct {
 	RedriveCount int `json:"RedriveCount"`
 }
 
-// Execution identifies the run.
+// Execution identifies the execution.
 type Execution struct {
 	ARN       string    `json:"arn"`
 	StartedAt time.Time `json:"startedAt"`

@@ -8,9 +8,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Rotator is a complete native rotation function: Secrets Manager calls it by
-// itself, once for each of the four steps. Source: AWS Secrets Manager user
-// guide, "Lambda rotation functions".
+// Rotator is a complete native rotation function: Secrets Manager calls it once for each of
+// the four steps. Source: AWS Secrets Manager user guide, "Lambda rotation functions".
 type Rotator struct {
 	Secrets interface {
 		SecretReader
@@ -23,9 +22,8 @@ type Rotator struct {
 	NewPassword PasswordMaker // default [RandomPassword]
 	Now         func() time.Time
 
-	// Registry has the strategy, the superuser and the password options of each
-	// secret. A secret that is not in it is rotated with Strategy; so is every
-	// secret when it is nil.
+	// Registry has the strategy, the superuser and the password options of each secret.
+	// Secrets that are not in it are rotated with Strategy, and all are if it is nil.
 	Registry Registry
 	Strategy Strategy // default single-user
 }
@@ -45,8 +43,8 @@ type NativeInput struct {
 	ClientRequestToken string `json:"ClientRequestToken"`
 }
 
-// Run runs one step. It may be repeated. Codes: InvalidRequest, NotPending, and
-// those of the step.
+// Run runs one step. It may be repeated. Codes: InvalidRequest, NotPending, and those of
+// the step.
 func (r Rotator) Run(ctx context.Context, in NativeInput) (struct{}, error) {
 	secret, err := r.Secrets.Describe(ctx, in.SecretID)
 	if err != nil {
@@ -69,8 +67,8 @@ func (r Rotator) Run(ctx context.Context, in NativeInput) (struct{}, error) {
 	return struct{}{}, r.step(ctx, in.Step, StepInput{Plan: plan})
 }
 
-// configured finds out how the secret is rotated: Secrets Manager's event does
-// not say. There is no window in it, because Secrets Manager keeps its own.
+// configured looks up how the secret is rotated, which Secrets Manager's event does not
+// say. The result has no window, because Secrets Manager has its own.
 func (r Rotator) configured(ctx context.Context, secret Metadata) (Request, error) {
 	if r.Registry != nil {
 		raw, found, err := r.Registry.Lookup(ctx, secret.ARN, secret.Name)
@@ -90,7 +88,7 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 	case StepCreate:
 		return r.create(ctx, in.Plan)
 	case StepSet:
-		if err := r.notOvertaken(ctx, in.Plan); err != nil {
+		if err := r.checkNotOvertaken(ctx, in.Plan); err != nil {
 			return err
 		}
 		_, err = Set{Secrets: r.Secrets, Databases: r.Databases, Servers: r.Servers, Now: r.Now}.Run(ctx, in)
@@ -101,7 +99,7 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 	case StepTest:
 		_, err = Test{Secrets: r.Secrets, Databases: r.Databases}.Run(ctx, in)
 	case StepFinish:
-		if err := r.notOvertaken(ctx, in.Plan); err != nil {
+		if err := r.checkNotOvertaken(ctx, in.Plan); err != nil {
 			return err
 		}
 		_, err = Finish{Secrets: r.Secrets, Now: r.Now}.Run(ctx, in)
@@ -111,13 +109,13 @@ func (r Rotator) step(ctx context.Context, step string, in StepInput) (err error
 	return err
 }
 
-// create fills the version that Secrets Manager has already staged AWSPENDING,
-// without a value. One that has a value keeps it: an earlier attempt made it.
+// create stores the value of the version that Secrets Manager has already staged
+// AWSPENDING without one. A version that has a value keeps it: an earlier attempt stored it.
 //
-// It does not stage the version AWSPENDING by storing it: PutSecretValue would take
-// the label away from whoever has it by now. But whether the version keeps the label
-// when it is stored under another one is not documented; so it is attached again,
-// from nobody.
+// It does not store it under AWSPENDING: PutSecretValue would take that label away from
+// another version that may have it by now. Whether the version keeps the label when it is
+// stored under another one is not documented, so the label is attached again if no version
+// has it.
 func (r Rotator) create(ctx context.Context, plan Planned) error {
 	current, err := readCurrent(ctx, r.Secrets, plan)
 	if err != nil {
@@ -144,10 +142,10 @@ func notPending(versionID, secret string) error {
 	return fault.New(fault.NotPending, fmt.Sprintf("version %s of secret %s is not staged AWSPENDING", versionID, secret), "Start the rotation again")
 }
 
-// notOvertaken keeps what somebody has stored since Secrets Manager began: each step
-// of the native contract sees only what AWSCURRENT is now. What is newer than the
-// pending version, or of a user that this rotation does not follow on, is another's.
-func (r Rotator) notOvertaken(ctx context.Context, plan Planned) error {
+// checkNotOvertaken refuses to replace a value that was stored since Secrets Manager began:
+// each native step sees only what is AWSCURRENT now. An AWSCURRENT that is newer than the
+// pending version, or of a user that this rotation does not follow, is not this rotation's.
+func (r Rotator) checkNotOvertaken(ctx context.Context, plan Planned) error {
 	current, err := r.Secrets.CreatedAt(ctx, plan.SecretARN, plan.CurrentVersionID)
 	if err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Set gives the database the pending password. It has no right to write
-// secrets.
+// Set changes the password in the database to the pending one. It has no permission to
+// write secrets.
 type Set struct {
 	Secrets   SecretReader
 	Databases Databases
@@ -21,43 +21,43 @@ type Set struct {
 	Now       func() time.Time
 }
 
-// SetResult tells what Set did.
+// SetResult is what Set did.
 type SetResult struct {
-	// ChangedAt is when the database took the new password. Nil when an earlier
-	// attempt had changed it, at a time that is not known, and where nothing is
-	// refused meanwhile: with alternating users, and with keepPrevious.
+	// ChangedAt is when the database changed the password. It is nil if an earlier attempt
+	// changed it, at an unknown time, and if no login is refused in between: with
+	// alternating users and with keepPrevious.
 	ChangedAt *time.Time `json:"changedAt"`
 
 	// LoggedInWith is the label whose password the database accepted, or
 	// "superuser" when none was accepted and the superuser reset it.
 	LoggedInWith string `json:"loggedInWith"`
 
-	// Repaired is true when the superuser has made AWSCURRENT's user of a pair log
-	// in again before the other one was changed, or when an earlier attempt may have
-	// had it reset a password.
+	// Repaired is true when the superuser has reset the password of AWSCURRENT's user of a
+	// pair before the other one was changed, or may have reset a password in an earlier
+	// attempt.
 	Repaired bool `json:"repaired,omitempty"`
 
-	// Changes lists what was granted to and revoked from the clone to bring it
-	// level with the original, and where nobody could look.
+	// Changes lists what was granted to and revoked from the clone to make it equal to the
+	// original, and what could not be compared.
 	Changes []string `json:"changes,omitempty"`
 
-	// Advice is what people had better do about the secret.
+	// Advice recommends changes to the secret.
 	Advice []string `json:"advice,omitempty"`
 
-	// Privileges is a digest of what the clone and the original may do; one for each
-	// of their accounts where a user has several, with spaces between.
+	// Privileges is a digest of the privileges of the clone and the original. For users
+	// with several accounts there is one for each, separated by spaces.
 	Privileges string `json:"privileges,omitempty"`
 }
 
 // recovered reports whether the superuser has reset a password.
 func (r SetResult) recovered() bool { return r.LoggedInWith == WithSuperuser || r.Repaired }
 
-// WithSuperuser stands for a label in [SetResult].
+// WithSuperuser takes the place of a label in [SetResult].
 const WithSuperuser = "superuser"
 
-// Run changes the password. It may be repeated. Codes: WindowClosed,
-// SecretChanged, InvalidSecret, LoginRefused, AccountNotOurs, SuperuserInvalid,
-// SuperuserNeeded, those of [engine.Engine] and [engine.Session], and AWS's own.
+// Run changes the password. It may be repeated. Codes: WindowClosed, SecretChanged,
+// InvalidSecret, LoginRefused, AccountNotOurs, SuperuserInvalid, SuperuserNeeded, those of
+// [engine.Engine] and [engine.Session], and those of awsfault.
 func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 	if err := in.Plan.checkOpen(s.Now()); err != nil {
 		return SetResult{}, err
@@ -74,7 +74,7 @@ func (s Set) Run(ctx context.Context, in StepInput) (SetResult, error) {
 	return a.singleUser(ctx)
 }
 
-// open reads what the step works on.
+// open reads the secret's versions.
 func (s Set) open(ctx context.Context, in StepInput) (a attempt, err error) {
 	plan := in.Plan
 	a = attempt{
@@ -108,7 +108,7 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	if err := a.plan.checkOpen(a.now()); err != nil {
 		return SetResult{}, err
 	}
-	keep := a.plan.KeepPrevious && with != WithSuperuser // what nobody knows is not kept
+	keep := a.plan.KeepPrevious && with != WithSuperuser // a lost password is not kept
 	if err := a.setPassword(ctx, session, a.pending, keep); err != nil {
 		return SetResult{}, err
 	}
@@ -118,10 +118,10 @@ func (a attempt) singleUser(ctx context.Context) (SetResult, error) {
 	return result, nil
 }
 
-// setAgain sets a pending password that the database has already. An earlier attempt
-// changed it, or it is that of a rotation before: a further statement of theirs may still
-// wait for a lock, and this one comes behind it. A server that does not take a password
-// twice cannot be told so, and outside the window it is left as it is.
+// setAgain sets the pending password although the database has it already. An earlier
+// attempt or rotation set it, and another statement of theirs may still wait for a lock;
+// this one is carried out after it. It is left out outside the window, and on servers that
+// refuse a password that is already set.
 func (a attempt) setAgain(ctx context.Context, session engine.Session) error {
 	if a.plan.checkOpen(a.now()) != nil {
 		return nil
@@ -133,11 +133,11 @@ func (a attempt) setAgain(ctx context.Context, session engine.Session) error {
 	return nil
 }
 
-// logIn says with what the database let it in.
+// logIn logs in and returns the label of the version that the database accepted.
 //
-// AWSCURRENT comes first: on a first attempt nothing else can be right, and every
-// refused login counts towards an account lockout. Only a wrong password leads on:
-// an account that may not log in is left alone.
+// AWSCURRENT comes first: on a first attempt nothing else can be right, and every refused
+// login counts towards an account lockout. Others are tried only after a wrong password,
+// and not if the account may not log in.
 func (a attempt) logIn(ctx context.Context) (engine.Session, string, error) {
 	session, refused := a.database.Connect(ctx, a.current)
 	if refused == nil || !fault.Is(refused, fault.LoginRefused) {
@@ -155,8 +155,8 @@ func (a attempt) logIn(ctx context.Context) (engine.Session, string, error) {
 	return session, WithSuperuser, err
 }
 
-// alternate gives the other user of the pair the pending password, and brings
-// the clone level with the original whichever of the two it is.
+// alternate sets the pending password of the other user of the pair, and makes the clone's
+// privileges equal to the original's, whichever of the two it changes.
 func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 	users, err := pairOf(a.current)
 	if err != nil {
@@ -190,8 +190,8 @@ func (a attempt) alternate(ctx context.Context) (SetResult, error) {
 	return SetResult{LoggedInWith: Current, Repaired: repaired || a.noted, Advice: AdviceOnTLS(a.current, admin), Changes: slices.Concat(level.Changes, level.Notes), Privileges: digests(level)}, nil
 }
 
-// ensureCurrent proves that AWSCURRENT logs in, which applications use until the
-// end and for a while after, and repairs it first when it does not.
+// ensureCurrent makes sure that AWSCURRENT logs in, and repairs it if it does not.
+// Applications use it until the rotation ends, and for a while after.
 func (a attempt) ensureCurrent(ctx context.Context) (repaired bool, err error) {
 	session, err := a.database.Connect(ctx, a.current)
 	if fault.Is(err, fault.LoginRefused) {
@@ -210,9 +210,9 @@ func (a attempt) ensureCurrent(ctx context.Context) (repaired bool, err error) {
 	return repaired, nil
 }
 
-// level makes the clone and brings it level with the original. A clone that bears
-// no mark of this secret is proven by AWSPREVIOUS's password, or else by a login. What
-// versions say of names is no proof: whoever may store one may name any account.
+// level creates the clone and makes it equal to the original. That a clone without this
+// secret's mark is its own, is proven by AWSPREVIOUS's password, or else by a login. Names
+// in versions are no proof: anybody who may store a version may name any account.
 func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (engine.CloneResult, error) {
 	request := a.cloneOf(users)
 	if users.target == users.clone {
@@ -239,7 +239,7 @@ func (a attempt) level(ctx context.Context, users pair, admin engine.Session) (e
 	return admin.EnsureClone(commit(ctx), request)
 }
 
-// digests are what [Test] may find an account of the user to have.
+// digests are the privileges that [Test] may find an account of the user to have.
 func digests(level engine.CloneResult) string {
 	if len(level.Accounts) == 0 {
 		return digest(level.Privileges)
@@ -251,8 +251,7 @@ func digests(level engine.CloneResult) string {
 	return strings.Join(list, " ")
 }
 
-// digest is a short form of a list of privileges, so that the execution's state
-// stays small however many there are.
+// digest shortens a list of privileges, so that the execution's state stays small.
 func digest(privileges []string) string {
 	sum := sha256.Sum256([]byte(strings.Join(privileges, "\n")))
 	return hex.EncodeToString(sum[:])

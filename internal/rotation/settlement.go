@@ -11,19 +11,19 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// settlement brings a secret and its database together again after a rotation that
-// may have changed either: AWSCURRENT logs in, this execution's password does not,
-// and no statement of this execution can change that any more.
+// settlement makes a secret and its database consistent after a rotation that may have
+// changed either: AWSCURRENT logs in, this execution's password does not, and no statement
+// of this execution can change that any more.
 type settlement struct {
 	attempt
 	sleep func(context.Context, time.Duration) error
 
 	labels map[string]string // staging label -> version id, as they were when it began
 
-	refused bool     // AWSCURRENT had been refused
-	reset   bool     // the superuser has changed a password
+	refused bool     // AWSCURRENT was refused
+	reset   bool     // the superuser has changed a password, or may have
 	keep    bool     // this execution's password may still be accepted: its label stays
-	did     []string // in words
+	did     []string // texts for people
 }
 
 func (s *settlement) say(format string, args ...any) {
@@ -33,10 +33,10 @@ func (s *settlement) say(format string, args ...any) {
 // sentence joins what was done.
 func sentence(did []string) string { return strings.Join(did, "; ") + "." }
 
-// run may be repeated. It returns nil once a login with AWSCURRENT has succeeded and
-// nothing moved meanwhile.
+// run returns nil once a login with AWSCURRENT has succeeded and no label moved meanwhile.
+// It may be repeated.
 func (s *settlement) run(ctx context.Context, databases Databases) error {
-	const looks = 3 // people move labels and change passwords, but not all the time
+	const looks = 3 // labels and passwords may change meanwhile, but not constantly
 	for range looks {
 		if err := s.read(ctx, databases); err != nil {
 			return err
@@ -58,7 +58,7 @@ func (s *settlement) run(ctx context.Context, databases Databases) error {
 		"Find out who else changes them, then rotate again")
 }
 
-// read finds out what AWSCURRENT is now: it need not be what was planned with.
+// read reads the current AWSCURRENT, which may differ from the one in the plan.
 func (s *settlement) read(ctx context.Context, databases Databases) error {
 	secret, err := s.secrets.Describe(ctx, s.plan.SecretARN)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *settlement) read(ctx context.Context, databases Databases) error {
 	if s.account, err = target(s.plan, s.current); err != nil {
 		return err
 	}
-	// What this execution stored, if it is of the account that it was to change.
+	// The version of this execution, if it is of the account that it was to change.
 	if value, _, err = s.secrets.Value(ctx, s.plan.SecretARN, Version{ID: s.plan.VersionID}); err == nil {
 		s.pending, err = secretdoc.Parse(value)
 	}
@@ -89,8 +89,8 @@ func (s *settlement) read(ctx context.Context, databases Databases) error {
 	return err
 }
 
-// onlyFunctionKnows says what it means that there is no engine for a secret
-// whose password a rotation function sets.
+// onlyFunctionKnows is the error for a secret that has a rotation function and no engine,
+// so that only the function can say which password works.
 func onlyFunctionKnows(err error, plan Planned, current secretdoc.Document) error {
 	if plan.RotationFunction == "" {
 		return err
@@ -100,7 +100,7 @@ func onlyFunctionKnows(err error, plan Planned, current secretdoc.Document) erro
 		"Rotate again: the next run keeps this password, and the function tries it first")
 }
 
-// settle reports whether AWSCURRENT logs in to stay.
+// settle reports whether AWSCURRENT logs in and will continue to.
 func (s *settlement) settle(ctx context.Context) (bool, error) {
 	if s.over() {
 		return s.tryCurrentOnly(ctx)
@@ -111,12 +111,12 @@ func (s *settlement) settle(ctx context.Context) (bool, error) {
 	return s.settleSingleUser(ctx)
 }
 
-// over reports whether this execution's version is on hold no more: an earlier attempt
-// has proven another password, or a later rotation has, and the next one may be at
-// work. Nothing is changed any more.
+// over reports whether this execution's version is no longer on hold: an earlier attempt or
+// a later rotation has proven another password, and the next rotation may be running. Then
+// nothing is changed any more.
 func (s *settlement) over() bool { return s.labels[Hold(s.plan.VersionID)] != s.plan.VersionID }
 
-// tryCurrentOnly is an error when AWSCURRENT is refused.
+// tryCurrentOnly logs in with AWSCURRENT and returns an error if that is refused.
 func (s *settlement) tryCurrentOnly(ctx context.Context) (bool, error) {
 	session, err := s.database.Connect(ctx, s.current)
 	if err != nil {
@@ -127,19 +127,19 @@ func (s *settlement) tryCurrentOnly(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// overtaken is how long setting a password may take before it must have waited for a
-// lock, perhaps behind another statement.
+// overtaken is the duration from which setting a password must have waited for a lock,
+// perhaps behind another statement.
 const overtaken = time.Second
 
-// settleSingleUser sets AWSCURRENT's password again. If AWSCURRENT was refused this
-// repairs it; if not, it makes certain: a statement of this execution that still
-// waits for a lock has then been carried out before, and cannot come late.
+// settleSingleUser sets AWSCURRENT's password again. If AWSCURRENT was refused, this
+// repairs it. If not, it makes sure that no statement of this execution takes effect late:
+// one that was waiting for a lock has been carried out before this one.
 func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 	session, err := s.logInToSettle(ctx)
 	if err != nil {
 		return false, err
 	}
-	if !s.refused && s.currentID == s.plan.VersionID { // what may come late would set the same
+	if !s.refused && s.currentID == s.plan.VersionID { // a late statement would set the same password
 		session.Close()
 		s.say("logged in with AWSCURRENT")
 		return true, nil
@@ -154,17 +154,18 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 	}
 	began := s.now()
 	err = s.setPassword(ctx, session, s.current, false)
-	if err != nil && s.plan.RecoverPassword && !fault.CodeOf(err).Retryable() { // the superuser's fault, perhaps
+	if err != nil && s.plan.RecoverPassword && !fault.CodeOf(err).Retryable() { // perhaps because of the superuser
 		err = session.SetPassword(commit(ctx), s.current.Username, s.current.Password)
 	}
 	session.Close()
 	switch {
 	case err != nil && (s.refused || fault.CodeOf(err).Retryable()):
 		return false, err
-	case err != nil: // a user that may not set this password
+	case err != nil: // the user may not set this password
 		settled, tried := s.waitAndTry(ctx)
 		if tried == nil && s.keep && fault.Is(err, fault.PasswordRejected) {
-			// It is the second of two, which a server may keep for a time only (Oracle).
+			// AWSCURRENT is the second of two passwords, which some servers keep for a limited
+			// time only (Oracle).
 			return false, err
 		}
 		return settled, tried
@@ -178,7 +179,7 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 	return s.waitAndTry(ctx)
 }
 
-// logInToSettle logs in with AWSCURRENT, or else with what is accepted.
+// logInToSettle logs in with AWSCURRENT, or else with another version that is accepted.
 func (s *settlement) logInToSettle(ctx context.Context) (engine.Session, error) {
 	session, err := s.database.Connect(ctx, s.current)
 	if fault.Is(err, fault.LoginRefused) {
@@ -188,8 +189,8 @@ func (s *settlement) logInToSettle(ctx context.Context) (engine.Session, error) 
 	return session, err
 }
 
-// look reads the labels again, directly before a change: somebody may have begun to
-// rotate since. A change of AWSCURRENT is for the next round.
+// look reads the labels again, directly before a change, since another rotation may have
+// begun. If AWSCURRENT has moved, the next round handles it.
 func (s *settlement) look(ctx context.Context) error {
 	secret, err := s.secrets.Describe(ctx, s.plan.SecretARN)
 	if err != nil {
@@ -199,7 +200,7 @@ func (s *settlement) look(ctx context.Context) error {
 	return nil
 }
 
-// otherwise logs in with what is accepted where AWSCURRENT is refused.
+// otherwise logs in with another version after AWSCURRENT was refused.
 func (s *settlement) otherwise(ctx context.Context, refused error) (engine.Session, error) {
 	session, with, err := s.whatWorks(ctx, refused)
 	if err != nil {
@@ -238,14 +239,14 @@ func (s *settlement) ownPassword() bool {
 		sameAccount(s.pending, s.current, Pending) == nil
 }
 
-// taken reports whether AWSPENDING is on a version of somebody else: a rotation may
-// be at work that nothing may be changed under.
+// taken reports whether another version has AWSPENDING: then another rotation may be
+// running, and nothing may be changed.
 func (s *settlement) taken() bool {
 	holder := s.labels[Pending]
 	return holder != "" && holder != s.plan.VersionID && holder != s.currentID
 }
 
-// wait waits until no statement of this execution can come late.
+// wait waits until no statement of this execution can take effect late.
 func (s *settlement) wait(ctx context.Context) error {
 	sleep := s.sleep
 	if sleep == nil {
@@ -268,8 +269,8 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// waitAndTry waits for what may come late and then tries both passwords: a server may
-// accept an old one from a cache until the new one is used once.
+// waitAndTry waits until no statement can take effect late and then tries both passwords: a
+// server may accept an old one from a cache until the new one is used once.
 func (s *settlement) waitAndTry(ctx context.Context) (bool, error) {
 	if err := s.wait(ctx); err != nil {
 		return false, err
@@ -289,8 +290,8 @@ func (s *settlement) waitAndTry(ctx context.Context) (bool, error) {
 	return s.tryCurrent(ctx)
 }
 
-// tryCurrent logs in with AWSCURRENT. A refusal is no error: somebody else has just
-// changed the password, and the next look finds what works.
+// tryCurrent logs in with AWSCURRENT. A refusal is no error: somebody has just changed the
+// password, and the next round finds out which one works.
 func (s *settlement) tryCurrent(ctx context.Context) (bool, error) {
 	ok, err := s.accepts(ctx, s.current)
 	if ok {
@@ -299,9 +300,9 @@ func (s *settlement) tryCurrent(ctx context.Context) (bool, error) {
 	return ok, err
 }
 
-// settlePair proves that AWSCURRENT's user logs in, which the rotation has not
-// touched, and puts the other one back to AWSPREVIOUS: an application that has not
-// read the secret since the last rotation may still use it.
+// settlePair proves that AWSCURRENT's user logs in, whom the rotation has not changed, and
+// resets the other user's password to AWSPREVIOUS's: an application that has not read the
+// secret since the last rotation may still use it.
 func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 	session, err := s.database.Connect(ctx, s.current)
 	if fault.Is(err, fault.LoginRefused) && !s.taken() {
@@ -319,7 +320,7 @@ func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	session.Close()
-	if s.currentID == s.plan.VersionID { // it has succeeded, and the other user is as it was
+	if s.currentID == s.plan.VersionID { // the rotation has succeeded, and the other user is unchanged
 		s.say("logged in with AWSCURRENT")
 		return true, nil
 	}
@@ -329,16 +330,16 @@ func (s *settlement) settlePair(ctx context.Context) (bool, error) {
 		s.keep = true
 		s.say("could not settle user %s (%s): applications that still use AWSPREVIOUS may be refused", s.account.Username, fault.From(err).Error())
 	}
-	if s.currentID != s.plan.CurrentVersionID { // somebody moved it, perhaps to the user that this rotation changes
+	if s.currentID != s.plan.CurrentVersionID { // AWSCURRENT has moved, perhaps to the user that this rotation changes
 		if err := s.wait(ctx); err != nil {
 			return false, err
 		}
 	}
-	return s.tryCurrent(ctx) // last, when nothing can come late any more
+	return s.tryCurrent(ctx) // last, when no statement can take effect late
 }
 
-// settleOther is about the user that AWSCURRENT does not name. What goes wrong with
-// it is told, and affects nobody who reads AWSCURRENT.
+// settleOther settles the user that AWSCURRENT does not name. Its failures are reported, but
+// do not affect applications that read AWSCURRENT.
 func (s *settlement) settleOther(ctx context.Context) error {
 	if s.taken() {
 		s.keep = true
@@ -372,8 +373,8 @@ func (s *settlement) settleOther(ctx context.Context) error {
 	return err
 }
 
-// settleNew is about a user that has no older password to go back to: if it has this
-// execution's, only this version knows it.
+// settleNew settles a user without an older password to return to: if it has this
+// execution's password, only this execution's version holds it.
 func (s *settlement) settleNew(ctx context.Context) (err error) {
 	s.say("there is no AWSPREVIOUS of user %s to go back to", s.account.Username)
 	if s.pending.Password.IsEmpty() || sameAccount(s.pending, s.account, Pending) != nil {
@@ -383,8 +384,8 @@ func (s *settlement) settleNew(ctx context.Context) (err error) {
 	return err
 }
 
-// acceptedToStay tries a password now and, if the answer is the one that a late
-// statement could change, again when none can come any more.
+// acceptedToStay tries a password now and, if a late statement could change the answer,
+// again when no statement can take effect late.
 func (s *settlement) acceptedToStay(ctx context.Context, doc secretdoc.Document, changeable bool) (bool, error) {
 	accepted, err := s.accepts(ctx, doc)
 	if err != nil || accepted != changeable {
@@ -396,8 +397,8 @@ func (s *settlement) acceptedToStay(ctx context.Context, doc secretdoc.Document,
 	return s.accepts(ctx, doc)
 }
 
-// resetOther gives the other user AWSPREVIOUS's password again, if the account has
-// this rotation's password: then nobody else can have given it one.
+// resetOther sets the other user's password to AWSPREVIOUS's again, if the account has this
+// rotation's password, which proves that it is this secret's.
 func (s *settlement) resetOther(ctx context.Context, previous secretdoc.Document) error {
 	if sameAccount(s.pending, s.account, Pending) != nil {
 		return nil

@@ -8,23 +8,23 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// Servers knows what AWS knows about database servers. Its errors are
-// SuperuserInvalid, InvalidSecret and AWS's own.
+// Servers asks AWS about database servers. Codes: SuperuserInvalid, InvalidSecret and those
+// of awsfault.
 type Servers interface {
-	// ManagedBy returns host and port of the database whose superuser's secret
-	// RDS or Redshift manages: the secret's tags name it.
+	// ManagedBy returns host and port of the database whose superuser's secret is managed
+	// by RDS or Redshift. The secret's tags name it.
 	ManagedBy(ctx context.Context, tags map[string]string) (host string, port int, err error)
 
-	// SameServerOrPrimary is an error unless the superuser's host is the user's
-	// own server or the primary of the replica that the user's host is.
+	// SameServerOrPrimary returns an error unless the superuser's host is the user's own
+	// server, or the primary if the user's host is a replica.
 	SameServerOrPrimary(ctx context.Context, userHost, superuserHost string) error
 
-	// Alternates is an error when the host is a proxy that does not know both
-	// users of an alternating secret.
+	// Alternates returns an error when the host is a proxy that does not serve both users
+	// of an alternating secret.
 	Alternates(ctx context.Context, host, secretARN string) error
 }
 
-// superusers opens the superuser's secret.
+// superusers reads superusers' secrets.
 type superusers struct {
 	secrets interface {
 		Describer
@@ -34,7 +34,7 @@ type superusers struct {
 }
 
 // credentials returns the superuser's document for current's server. Codes:
-// SuperuserInvalid and AWS's own.
+// SuperuserInvalid and those of awsfault.
 func (s superusers) credentials(ctx context.Context, plan Planned, current secretdoc.Document) (secretdoc.Document, error) {
 	id, err := superuserSecret(plan, current)
 	if err != nil {
@@ -74,8 +74,8 @@ func (s superusers) credentials(ctx context.Context, plan Planned, current secre
 	}
 	switch {
 	case !current.Traits().OwnDatabase:
-		superuser.DBName = current.DBName // which the rights are those in
-	case managed: // its secret names none
+		superuser.DBName = current.DBName // whose privileges are to be changed
+	case managed: // a managed secret names no host
 		superuser.DBName = current.Traits().DefaultDBName
 	}
 	return superuser, nil
@@ -102,8 +102,8 @@ func (s superusers) managedBy(ctx context.Context, id string) (string, int, erro
 	return s.servers.ManagedBy(ctx, secret.Tags)
 }
 
-// checkServer guards against a confused deputy: a superuser is only used on its
-// own server, and never to change itself.
+// checkServer guards against a confused deputy: a superuser is used only on its own server,
+// and never to change itself.
 func (s superusers) checkServer(ctx context.Context, id string, superuser, current secretdoc.Document) error {
 	const hint = "Name the secret of a superuser of the same server in superuserSecret or masterarn"
 	if superuser.Traits().Family != current.Traits().Family {

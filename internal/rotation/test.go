@@ -9,21 +9,20 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Test proves that the pending password logs in. It has no right to write
-// secrets.
+// Test proves that the pending password logs in. It has no permission to write secrets.
 type Test struct {
 	Secrets   ValueReader
 	Databases Databases
-	Kept      *Kept // Optional: what a process remembers between its steps.
+	Cache     *VersionCache // Optional: keeps the pending version from Ready to Run.
 }
 
-// TestResult is empty: that there is one says it all.
+// TestResult is the empty result: success is all there is to report.
 type TestResult struct{}
 
-// Run logs in with the pending version and runs a harmless query. A clone has to
-// be able to do what the original can. Codes: PrivilegesDiffer, those of
-// [engine.Engine], and AWS's own. LoginRefused may heal: a password can take a
-// moment to reach every server of a cluster.
+// Run logs in with the pending version and runs a harmless query. A clone must have the
+// privileges of the original. Codes: PrivilegesDiffer, those of [engine.Engine], and those
+// of awsfault. LoginRefused may be temporary: a password can take a moment to reach every
+// server of a cluster.
 func (t Test) Run(ctx context.Context, in StepInput) (TestResult, error) {
 	pending, err := t.pending(ctx, in.Plan)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
-// Window is the time in which a rotation may change anything. It is a hard
-// deadline: every attempt of CreateSecret and SetSecret checks it.
+// Window is the time in which a rotation may change anything. Every attempt of CreateSecret
+// and SetSecret checks it.
 type Window = window.Window
 
-// longestWait keeps an execution that waits for its window, and the rotation
-// after it, inside the state machine's own TimeoutSeconds.
+// longestWait is the longest time that an execution may wait for its window, so that the
+// rotation still ends within the state machine's TimeoutSeconds.
 const longestWait = 31 * 24 * time.Hour
 
 // inWindow decides whether a rotation starts now, waits for its window, or is
@@ -67,7 +67,7 @@ func (p Planned) checkOpen(now time.Time) error {
 	return p.closed(now)
 }
 
-// closed says that now is outside the window and when the next one is.
+// closed is the error WindowClosed, which names the next window.
 func (p Planned) closed(now time.Time) error {
 	when := "opens at " + stamp(p.Window.OpensAt)
 	if !now.Before(p.Window.OpensAt) {
@@ -84,27 +84,25 @@ func (p Planned) nextHint(now time.Time) string {
 	return otherwise
 }
 
-// nextWindow is the first one after now. A run may be redriven days after it was
-// planned.
+// nextWindow is the first window after now, which may be days after the plan if an
+// execution was redriven.
 func (p Planned) nextWindow(now time.Time) *Window {
 	if p.Schedule == nil || p.NextWindow == nil || now.Before(p.NextWindow.OpensAt) {
 		return p.NextWindow
 	}
 	t, err := p.Schedule.Timetable()
 	if err != nil {
-		return nil // Plan has parsed it before
+		return nil // cannot fail: Plan has parsed it
 	}
 	return new(t.Next(now))
 }
 
-// untilClosed ends a context when the plan's window closes, for everything that
-// comes before the commit point: what waits for an answer then gives up, and the
-// next attempt finds the window closed.
+// untilClosed cancels a context when the plan's window closes, for everything before the
+// commit point: waiting calls then fail, and the next attempt finds the window closed.
 //
-// The change itself is not cut off: a server goes on with a statement whose
-// client has gone, and a password that is set after Restore has looked would lock
-// applications out. It is not begun after the window has closed, and the engines
-// bound how long it takes.
+// The change itself is not cancelled: a server continues a statement whose client has gone,
+// and a password that is set after Restore has looked would lock applications out. A change
+// is not begun after the window has closed, and the engines limit how long it takes.
 func (p Planned) untilClosed(ctx context.Context, now time.Time) (context.Context, context.CancelFunc) {
 	if p.Window == nil {
 		return ctx, func() {}
@@ -134,8 +132,8 @@ func invalidSchedule(err error) error {
 	return invalidRequest("field "+field+" cannot be read", "See docs/schedules.md")
 }
 
-// forRun finds the window that a run belongs to: the one its schedule meant, or
-// the one that is open now, or else the next. A nil timetable has none.
+// forRun finds the window of a run: the one of its schedule, or the one that is open now,
+// or else the next. Without a schedule or window there is none.
 func (r Request) forRun(now time.Time) (w *Window, next *Window, frozen string, err error) {
 	if r.Schedule == nil {
 		return r.Window, nil, "", nil
@@ -160,5 +158,5 @@ func (r Request) forRun(now time.Time) (w *Window, next *Window, frozen string, 
 	return next, next, frozen, nil
 }
 
-// stamp writes a time as people and Step Functions read it.
+// stamp writes a time in RFC 3339, as Step Functions reads it.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -23,7 +23,7 @@ func SetSecret(engines engine.Table) lambdaboot.Builder {
 // TestSecret builds the function testsecret.
 func TestSecret(engines engine.Table) lambdaboot.Builder {
 	return func(e lambdaboot.Env) lambda.Handler {
-		test := rotation.Test{Secrets: e.Secrets(), Databases: rdsapi.For(e.AWS).Direct(engines), Kept: &rotation.Kept{}}
+		test := rotation.Test{Secrets: e.Secrets(), Databases: rdsapi.For(e.AWS).Direct(engines), Cache: &rotation.VersionCache{}}
 		return lambdaboot.ReadyOr(lambdaboot.Handler(e, "testsecret", test.Ready), lambdaboot.Handler(e, "testsecret", test.Run))
 	}
 }
