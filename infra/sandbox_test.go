@@ -309,6 +309,8 @@ func (r resolved) att(id, attribute string) string {
 		return "arn:aws:iam::" + iam.Account + ":role/" + id
 	case "AWS::StepFunctions::StateMachine Ref":
 		return iam.ARN("states", "stateMachine:"+name("StateMachineName"))
+	case "AWS::Scheduler::ScheduleGroup Ref":
+		return name("Name")
 	case "AWS::SNS::Topic Ref":
 		return iam.ARN("sns", name("TopicName"))
 	case "AWS::SQS::Queue Arn":
