@@ -28,7 +28,7 @@ type found struct {
 
 // programs are what a reader may be told to type. A line that begins with anything else is
 // not taken for a command.
-var programs = []string{"tumbler", "build/tumbler", "make", "npx", "cdk", "aws", "go", "cp", "scripts/under-load"}
+var programs = []string{"tumbler", "build/tumbler", "make", "npx", "cdk", "aws", "go", "cp", "scripts/under-load", "scripts/many-secrets"}
 
 func isCommand(line string) bool {
 	first, _, more := strings.Cut(line, " ")
