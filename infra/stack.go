@@ -60,7 +60,7 @@ func newStack(scope constructs.Construct, cfg *config.Config, env *awscdk.Enviro
 // or looks up a VPC. Any other stack is deployed wherever the credentials belong.
 func environment(cfg *config.Config, getenv func(string) string) (*awscdk.Environment, error) {
 	account, region := getenv("CDK_DEFAULT_ACCOUNT"), getenv("CDK_DEFAULT_REGION")
-	if wantRegion, wantAccount, field := cfg.Place(); field != "" {
+	if wantRegion, wantAccount, field := cfg.Location(); field != "" {
 		// Without credentials the CDK CLI names a Region but no account. CDK itself then
 		// refuses to deploy elsewhere.
 		if account != "" && (account != wantAccount || region != wantRegion) {

@@ -111,7 +111,7 @@ type deployment struct {
 // checkLocation refuses secrets of another account or Region, because the functions look
 // for secrets in their own.
 func (s *shared) checkLocation(stack awscdk.Stack) error {
-	region, account, field := s.cfg.Place()
+	region, account, field := s.cfg.Location()
 	s.region = *stack.Region()
 	known := func(value string) bool { return !*awscdk.Token_IsUnresolved(value) }
 	if field == "" || (!known(s.region) || s.region == region) && (!known(*stack.Account()) || *stack.Account() == account) {

@@ -11,15 +11,15 @@ import (
 	"path/filepath"
 )
 
-// mostAuthorities is the longest all the files may be together: the functions
-// read them at each cold start.
+// mostAuthorities is the maximum size of all files together, in bytes: the functions read
+// them at each cold start.
 const mostAuthorities = 256 << 10
 
-// authorities reads the files. What is not a certificate of an authority is a
-// mistake: a key that somebody confused with it would be deployed.
+// authorities reads the files. It refuses everything except certificates of authorities, so
+// that a private key is not deployed by mistake.
 func (c *checker) authorities(files []string) (bundle []byte) {
 	const field = "certificateAuthorities"
-	c.once(field, files)
+	c.checkDuplicates(field, files)
 	for i, name := range files {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		path := name
@@ -48,7 +48,7 @@ func (c *checker) authorities(files []string) (bundle []byte) {
 	return bundle
 }
 
-// readFile reads a file that ends.
+// readFile reads a regular file.
 func readFile(path string) ([]byte, error) {
 	switch info, err := os.Stat(path); {
 	case err != nil:
@@ -73,7 +73,7 @@ func readAuthorities(text []byte) (bundle []byte, wrong string) {
 		switch {
 		case err != nil:
 			return nil, "has a certificate in it that cannot be read"
-		case !certificate.IsCA && !bytes.Equal(certificate.RawSubject, certificate.RawIssuer): // a server's own may be trusted by itself
+		case !certificate.IsCA && !bytes.Equal(certificate.RawSubject, certificate.RawIssuer): // a self-signed certificate of a server may be trusted, too
 			return nil, fmt.Sprintf("has the certificate of a server in it, %q, and not of an authority", certificate.Subject)
 		}
 		bundle = append(bundle, pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes})...)

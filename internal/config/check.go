@@ -9,7 +9,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// What the values look like. Sources: the API references of Secrets Manager
+// The patterns of the values. Sources: the API references of Secrets Manager
 // (CreateSecret, RotationRulesType), EC2, KMS, Lambda, SNS, IAM and CloudWatch
 // Logs (PutRetentionPolicy). docs/rotations.schema.json has the same patterns.
 var (
@@ -32,7 +32,7 @@ var (
 
 const keyRemedy = "write the key's ARN (arn:aws:kms:REGION:ACCOUNT:key/ID); an alias cannot stand in an IAM policy"
 
-// checker finds values that are well-formed YAML and yet cannot be meant.
+// checker finds values that are valid YAML but invalid configuration.
 type checker struct {
 	*decoder
 	roots map[string][]string // fields by rotation, see below
@@ -61,17 +61,17 @@ func (c *checker) config(cfg *Config) {
 	}
 	c.distinct(cfg.Rotations)
 	c.permissions(cfg)
-	c.onePlace(cfg)
+	c.checkLocation(cfg)
 	c.networksHaveNames(cfg)
-	c.oneMain(cfg)
-	c.toldApart(cfg)
+	c.checkMainNetwork(cfg)
+	c.checkDistinguishable(cfg)
 	if len(c.problems) > 0 || len(cfg.Rotations) == 0 {
-		return // the numbers would be of something else
+		return // the limits would be computed from the wrong values
 	}
 	limits := cfg.Limits()
 	tooLong := slices.ContainsFunc(limits, func(l Limit) bool { return l.Over() && l.policies })
 	for _, l := range limits {
-		if l.Over() && (!tooLong || !l.ofPolicies) { // what comes of long policies goes with them
+		if l.Over() && (!tooLong || !l.ofPolicies) { // consequences of long policies are not reported again
 			c.problem("rotations", l.String(), l.Remedy)
 		}
 	}
@@ -86,7 +86,7 @@ func (c *checker) alerts(a *Alerts) {
 	for i, email := range a.Emails {
 		c.match(fmt.Sprintf("alerts.emails[%d]", i), email, emailPattern, "write an e-mail address such as oncall@example.com")
 	}
-	c.once("alerts.emails", a.Emails)
+	c.checkDuplicates("alerts.emails", a.Emails)
 	c.matchGiven("alerts.runbook", a.Runbook, pagePattern, "write the https:// address of a page, without a # in it")
 	if !c.given("alerts.severity") {
 		return
@@ -101,7 +101,7 @@ func (c *checker) rotateNow(r *RotateNow) {
 	for i, principal := range r.Allow {
 		c.match(fmt.Sprintf("rotateNow.allow[%d]", i), principal, principalPattern, "write an account's number, or the ARN of a role or user (arn:aws:iam::ACCOUNT:role/NAME)")
 	}
-	c.once("rotateNow.allow", r.Allow)
+	c.checkDuplicates("rotateNow.allow", r.Allow)
 	if !flexiblePattern.MatchString(r.MinimumInterval) {
 		c.problem("rotateNow.minimumInterval", fmt.Sprintf("%q is not a length of time", r.MinimumInterval), "write minutes or hours, such as 30m or 2h")
 	}
@@ -115,7 +115,7 @@ func (c *checker) rotateNow(r *RotateNow) {
 	}
 }
 
-// Accounts are those of Allow that are whole accounts, by their numbers.
+// Accounts are the account ids in Allow.
 func (r RotateNow) Accounts() (accounts []string) {
 	for _, principal := range r.Allow {
 		if number, root := strings.CutSuffix(principal, ":root"); root {
@@ -128,7 +128,7 @@ func (r RotateNow) Accounts() (accounts []string) {
 	return accounts
 }
 
-// Principals are the others: roles and users, by their ARNs.
+// Principals are the ARNs of roles and users in Allow.
 func (r RotateNow) Principals() (arns []string) {
 	for _, principal := range r.Allow {
 		if !accountPattern.MatchString(principal) && !strings.HasSuffix(principal, ":root") {
@@ -138,7 +138,7 @@ func (r RotateNow) Principals() (arns []string) {
 	return arns
 }
 
-// alsoUpdate: the keys that every secret has are rotated anyway, or never.
+// alsoUpdate refuses the documented keys, which are either rotated anyway or never.
 func (c *checker) alsoUpdate(field string, keys []string) {
 	for i, key := range keys {
 		at := fmt.Sprintf("%s[%d]", field, i)
@@ -149,7 +149,7 @@ func (c *checker) alsoUpdate(field string, keys []string) {
 			c.problem(at, fmt.Sprintf("%q is one of the keys that every secret has", key), "remove it: username and password are rotated anyway, and the others stay")
 		}
 	}
-	c.once(field, keys)
+	c.checkDuplicates(field, keys)
 }
 
 func (c *checker) rotation(field string, r *Rotation) {
@@ -164,7 +164,7 @@ func (c *checker) rotation(field string, r *Rotation) {
 	c.schedule(field, r)
 	c.backstop(field, r)
 	if n := r.Network; n != nil && n.Name == "" && !c.inherited(field+".network") {
-		c.place(field+".network", n)
+		c.checkNetwork(field+".network", n)
 	}
 	c.matchGiven(field+".rotationFunction", r.RotationFunction, functionPattern, "write the function's ARN (arn:aws:lambda:REGION:ACCOUNT:function:NAME)")
 	c.alsoUpdate(field+".alsoUpdate", r.AlsoUpdate)
@@ -247,12 +247,12 @@ func (c *checker) retention(days int) {
 	c.problem("logRetentionDays", fmt.Sprintf("CloudWatch Logs cannot keep logs for %d days", days), fmt.Sprintf("use %d", next))
 }
 
-// isToken reports whether CDK knows the value only at deployment; such values
-// come from the construct's users, not from files.
+// isToken reports whether the value is a CDK token, which is known only at deployment.
+// Tokens come from users of the construct, not from files.
 func isToken(value string) bool { return strings.Contains(value, "${Token[") }
 
-// notToken refuses what CDK knows at deployment only where the template's own shape
-// depends on the value: names are made of it, and policies hold its pattern.
+// notToken refuses tokens for values that must be known at synthesis, because names and
+// policies are derived from them.
 func (c *checker) notToken(field, value, remedy string) bool {
 	if isToken(value) {
 		c.problem(field, "is known at deployment only, and what is deployed is named after it", remedy)
@@ -284,8 +284,8 @@ func (c *checker) oneOf(field, value string, allowed ...string) {
 	c.problem(field, fmt.Sprintf("%q is not known", value), remedy)
 }
 
-// once refuses what is listed twice.
-func (c *checker) once(field string, values []string) {
+// checkDuplicates refuses values that are listed twice.
+func (c *checker) checkDuplicates(field string, values []string) {
 	for i, value := range values {
 		if slices.Contains(values[:i], value) {
 			c.problem(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q is listed twice", value), "remove one of the two")
@@ -293,7 +293,7 @@ func (c *checker) once(field string, values []string) {
 	}
 }
 
-// given reports whether the field stands in the file.
+// given reports whether the file has the field.
 func (c *checker) given(field string) bool {
 	_, ok := c.at[field]
 	return ok

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// complete puts the defaults into the rotations and the named networks into
-// both. What comes from the defaults keeps its position there.
+// complete puts the defaults into the rotations, and replaces the names of networks by the
+// networks. Values from the defaults keep their position there, for errors.
 func (c *checker) complete(cfg *Config) {
 	if c.given("defaults.secret") {
 		c.problem("defaults.secret", fmt.Sprintf("%q cannot be the default of every rotation", cfg.Defaults.Secret), "remove it, and name each secret under rotations")
@@ -37,7 +37,7 @@ func (c *checker) complete(cfg *Config) {
 	}
 }
 
-// network replaces a name by what it stands for.
+// network replaces a network's name by the network.
 func (c *checker) network(field string, n *Network, known map[string]*Network) {
 	if n.Name == "" || n.Name == None {
 		c.endpointsDefault(field, n)
@@ -74,7 +74,7 @@ func (c *checker) inherit(field string, r, from *Rotation) {
 		}
 		value := src.Field(i)
 		if n, ok := value.Interface().(*Network); ok && n != nil {
-			value = reflect.ValueOf(new(*n)) // not shared: each may still be changed
+			value = reflect.ValueOf(new(*n)) // a copy, since each may still be changed
 		}
 		dst.Field(i).Set(value)
 		for _, at := range c.below("defaults." + name) {
@@ -85,8 +85,7 @@ func (c *checker) inherit(field string, r, from *Rotation) {
 	}
 }
 
-// onDemand drops the defaults that are about schedules: without one they are no
-// mistake.
+// onDemand removes inherited fields that need a schedule from a rotation without one.
 func (c *checker) onDemand(field string, r *Rotation) {
 	r.Schedule = ""
 	forget := func(name string) bool {
@@ -110,7 +109,7 @@ func (c *checker) onDemand(field string, r *Rotation) {
 	}
 }
 
-// inherited reports whether a field's value stands in the defaults.
+// inherited reports whether a field's value comes from the defaults.
 func (c *checker) inherited(field string) bool {
 	_, ok := c.from[field]
 	return ok
@@ -137,8 +136,8 @@ func (c *checker) below(field string) []string {
 	return slices.Compact(fields)
 }
 
-// note keeps the fields of one rotation together: looking through those of thousands
-// for each of them takes minutes.
+// note groups fields by rotation: searching the fields of thousands of rotations for each
+// of them would take minutes.
 func (c *checker) note(field string) {
 	if c.roots != nil {
 		c.roots[root(field)] = append(c.roots[root(field)], field)

@@ -4,9 +4,9 @@
 // the file, the line and the column, the field, the value and the remedy, and
 // all mistakes of a file are reported at once.
 //
-// docs/rotations.schema.json says the same to editors, as far as a schema can.
+// docs/rotations.schema.json has the same rules for editors, as far as a schema can.
 //
-// The CDK app and the CLI share this package, so it knows nothing of either.
+// The CDK app and the CLI share this package, so it depends on neither.
 package config
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// DefaultFile is the configuration's name when nobody says otherwise.
+// DefaultFile is the default name of the configuration file.
 const DefaultFile = "rotations.yaml"
 
 // Config is one deployment: one stack in one account and Region.
@@ -28,16 +28,16 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Architecture of the Lambda functions. Optional; arm64.
 	Architecture Architecture `yaml:"architecture"`
-	// Alerts says who is told about failures. Optional.
+	// Alerts says who receives alerts. Optional.
 	Alerts Alerts `yaml:"alerts"`
 	// LogRetentionDays is how long logs are kept. Optional; 90, which is also how
 	// long Step Functions keeps the history of an execution.
 	LogRetentionDays int `yaml:"logRetentionDays"`
-	// LogKMSKey is the ARN of a key that logs are encrypted with. Optional; the
-	// key of CloudWatch Logs.
+	// LogKMSKey is the ARN of the key that encrypts the logs. Optional; the key of
+	// CloudWatch Logs.
 	LogKMSKey string `yaml:"logKmsKey"`
-	// RemovalPolicy is what becomes of logs, topic and queue when the stack is
-	// destroyed: destroy or retain. Optional; destroy.
+	// RemovalPolicy says whether logs, topic and queue are deleted with the stack: destroy
+	// or retain. Optional; destroy.
 	RemovalPolicy RemovalPolicy `yaml:"removalPolicy"`
 	// LogExecutionData puts the inputs and outputs of states into the log of the
 	// state machine. They hold no secret value. Optional; false.
@@ -46,8 +46,8 @@ type Config struct {
 	Tracing bool `yaml:"tracing"`
 	// Dashboard adds a CloudWatch dashboard and saved queries. Optional; false.
 	Dashboard bool `yaml:"dashboard"`
-	// Heartbeat logs in with every AWSCURRENT each hour, to notice a password that
-	// somebody changed. Optional; false.
+	// Heartbeat logs in with every AWSCURRENT each hour, to detect passwords that were
+	// changed by hand. Optional; false.
 	Heartbeat bool `yaml:"heartbeat"`
 	// RotateNow says which events start rotations. Optional.
 	RotateNow RotateNow `yaml:"rotateNow"`
@@ -55,26 +55,26 @@ type Config struct {
 	// PEM form, relative to the configuration. They are trusted for databases that
 	// are not AWS's. Optional.
 	CertificateAuthorities []string `yaml:"certificateAuthorities"`
-	// Authorities is what stands in those files.
+	// Authorities is the content of those files.
 	Authorities []byte `yaml:"-"`
-	// PermissionsBoundary is the ARN of a policy that bounds every role. Optional.
+	// PermissionsBoundary is the ARN of the permissions boundary of every role. Optional.
 	PermissionsBoundary string `yaml:"permissionsBoundary"`
-	// Permissions are patterns of secrets' names for the roles, where naming each
-	// secret is too long. Optional; each secret by its name.
+	// Permissions are patterns of secrets' names for the roles, for when the names of all
+	// secrets are too long for a policy. Optional; the roles name each secret.
 	Permissions Permissions `yaml:"permissions"`
 	// Tags are put on everything that can have tags. Optional.
 	Tags map[string]string `yaml:"tags"`
-	// Networks are places to which rotations refer by name. Optional.
+	// Networks are networks to which rotations refer by name. Optional.
 	Networks map[string]*Network `yaml:"networks"`
-	// Defaults hold for every rotation that does not say otherwise. Optional.
+	// Defaults apply to every rotation that does not say otherwise. Optional.
 	Defaults Rotation `yaml:"defaults"`
 	// Rotations lists the secrets. Required.
 	Rotations []Rotation `yaml:"rotations"`
 }
 
-// Alerts says who is told about failures.
+// Alerts says who receives alerts.
 type Alerts struct {
-	// Topic is the ARN of an SNS topic that exists. Optional; one is created.
+	// Topic is the ARN of an existing SNS topic. Optional; one is created.
 	Topic string `yaml:"topic"`
 	// TopicKMSKey is the ARN of the customer managed key of Topic. Optional.
 	TopicKMSKey string `yaml:"topicKmsKey"`
@@ -82,58 +82,57 @@ type Alerts struct {
 	Emails []string `yaml:"emails"`
 	// Severity is the least that is sent to Emails. Optional; everything.
 	Severity Severity `yaml:"severity"`
-	// Runbook is the address of the page that docs/runbook.md is published as, for
-	// links in alerts. Optional; alerts name the command that prints it.
+	// Runbook is the URL at which docs/runbook.md is published, for links in alerts.
+	// Optional; alerts name the command that prints it.
 	Runbook string `yaml:"runbook"`
 }
 
-// Anybody reports whether somebody is known to listen.
+// Anybody reports whether anybody receives alerts.
 func (a Alerts) Anybody() bool { return a.Topic != "" || len(a.Emails) > 0 }
 
 // RotateNow says which events start rotations.
 type RotateNow struct {
-	// Enabled has an event bus for such events. Optional; true.
+	// Enabled creates an event bus for such events. Optional; true.
 	Enabled bool `yaml:"enabled"`
-	// Allow lists the accounts, roles and users that may put events on the bus, and
-	// nobody else may. Optional; whoever IAM allows in the account, and nobody
-	// outside it.
+	// Allow lists the only accounts, roles and users that may put events on the bus.
+	// Optional; everybody in the account whom IAM allows, and nobody outside it.
 	Allow []string `yaml:"allow"`
-	// MinimumInterval is how old AWSCURRENT is at least before an event rotates it,
-	// as in "30m" or "2h". Optional; 1h.
+	// MinimumInterval is the minimum age of AWSCURRENT for a rotation by an event, such as
+	// "30m" or "2h". Optional; 1h.
 	MinimumInterval string `yaml:"minimumInterval"`
 }
 
-// Interval is MinimumInterval as a time.
+// Interval is MinimumInterval as a duration.
 func (r RotateNow) Interval() time.Duration {
 	interval, _ := time.ParseDuration(r.MinimumInterval)
 	return interval
 }
 
-// Permissions says about which secrets the roles may act: patterns of names, with *
-// and ?, which have to cover every secret of the configuration and may cover more.
+// Permissions are patterns of secrets' names, with * and ?, that the roles may use. They
+// must cover every secret of the configuration and may cover more.
 type Permissions struct {
-	// Secrets covers the rotated ones. Optional.
+	// Secrets covers the rotated secrets. Optional.
 	Secrets []string `yaml:"secrets"`
-	// Superusers covers the superusers'. Optional.
+	// Superusers covers the superusers' secrets. Optional.
 	Superusers []string `yaml:"superusers"`
 }
 
 // Rotation is one secret and how it is rotated.
 type Rotation struct {
-	// Secret is its name or complete ARN. Required.
+	// Secret is the name or complete ARN. Required.
 	Secret string `yaml:"secret"`
 	// Strategy is how the database's users are rotated. Optional; single-user.
 	Strategy Strategy `yaml:"strategy"`
 	// SuperuserSecret is the name or complete ARN of the secret of a user who may
 	// change others' passwords. Required with alternating-users.
 	SuperuserSecret string `yaml:"superuserSecret"`
-	// Username is the database's user that the secret is for; of a pair, either of
-	// the two. A secret that names another is refused. Optional.
+	// Username is the database user that the secret must name; with alternating-users,
+	// either of the two. A secret that names another user is refused. Optional.
 	Username string `yaml:"username"`
-	// RecoverPassword lets the superuser reset a password that is lost. Optional.
+	// RecoverPassword lets the superuser reset a lost password. Optional.
 	RecoverPassword bool `yaml:"recoverPassword"`
-	// KeepPrevious has the database accept the password before as well, until the
-	// next rotation. Optional; single-user, MySQL from 8.0.14 on,
+	// KeepPrevious has the database accept the old password until the next rotation, too.
+	// Optional; single-user, MySQL from 8.0.14 on,
 	// Oracle from 19.12 on with a profile that has a PASSWORD_ROLLOVER_TIME.
 	KeepPrevious bool `yaml:"keepPrevious"`
 	// SeparateOwnership makes a clone own what it creates. Optional;
@@ -142,21 +141,21 @@ type Rotation struct {
 	// Schedule is a rate() or cron() expression in UTC, or none. Optional; without
 	// it the secret is rotated on demand only.
 	Schedule string `yaml:"schedule"`
-	// Duration is the length of the rotation window in hours, as in "3h". Optional.
+	// Duration is the length of the rotation window in hours, such as "3h". Optional.
 	Duration string `yaml:"duration"`
-	// FlexibleStart spreads the starts over the beginning of the window, as in
-	// "30m" or "2h". Optional.
+	// FlexibleStart spreads the starts over the beginning of the window, such as "30m" or
+	// "2h". Optional.
 	FlexibleStart string `yaml:"flexibleStart"`
 	// Freeze lists periods without scheduled rotations. Optional.
 	Freeze []string `yaml:"freeze"`
 	// RotateImmediately rotates when the rotation is added or changed. Optional.
 	RotateImmediately bool `yaml:"rotateImmediately"`
-	// NativeBackstop is how often Secrets Manager rotates by itself, through
-	// Tumbler's rotator, as in "90d". Optional.
+	// NativeBackstop is the interval at which Secrets Manager itself rotates, through
+	// Tumbler's rotator, such as "90d". Optional.
 	NativeBackstop string `yaml:"nativeBackstop"`
-	// Network is where the database is reached: a name from [Config.Networks], a
-	// network written out, or none. Optional; without it the functions run outside
-	// any VPC.
+	// Network is the network of the functions that reach the database: a name from
+	// [Config.Networks], a network written out, or none. Optional; without it the functions
+	// run outside any VPC.
 	Network *Network `yaml:"network"`
 	// RotationFunction is the ARN of an existing rotation function that runs the
 	// set and test steps. Optional.
@@ -164,17 +163,17 @@ type Rotation struct {
 	// AlsoUpdate lists further keys of the secret in which user and password are
 	// replaced, such as that of a connection string. Optional.
 	AlsoUpdate []string `yaml:"alsoUpdate"`
-	// Password says how new passwords look. Optional; the engine's defaults.
+	// Password configures new passwords. Optional; the engine's defaults.
 	Password *Password `yaml:"password"`
-	// KMSKey is the ARN of the customer managed key the secret is encrypted with.
-	// Optional; aws/secretsmanager, which needs no permission.
+	// KMSKey is the ARN of the customer managed key that encrypts the secret. Optional;
+	// aws/secretsmanager, which needs no permission.
 	KMSKey string `yaml:"kmsKey"`
 	// SuperuserKMSKey is the same for the superuser's secret. Optional; KMSKey.
 	SuperuserKMSKey string `yaml:"superuserKmsKey"`
 }
 
-// Password says how new passwords look. Source: AWS Secrets Manager API
-// reference, "GetRandomPassword".
+// Password configures new passwords. Source: AWS Secrets Manager API reference,
+// "GetRandomPassword".
 type Password struct {
 	Length                  int     `yaml:"length"` // 8-128
 	ExcludeCharacters       *string `yaml:"excludeCharacters"`
@@ -185,44 +184,44 @@ type Password struct {
 	RequireEachIncludedType *bool   `yaml:"requireEachIncludedType"`
 }
 
-// Network is a place in a VPC from which a database can be reached.
+// Network is the part of a VPC in which functions reach a database.
 type Network struct {
-	// Name is what the file calls it; empty when it is written out in a rotation.
+	// Name is its name in the file; "" when it is written out in a rotation.
 	Name string `yaml:"-"`
 	// VPC is its id. Required, unless VPCTags finds it.
 	VPC string `yaml:"vpc"`
 	// VPCTags find the VPC in the account at synthesis. Optional.
 	VPCTags map[string]string `yaml:"vpcTags"`
-	// Subnets are their ids. Required, unless VPCTags finds the VPC, where the
-	// private subnets are taken.
+	// Subnets are the subnets' ids. Required with VPC; with VPCTags the default is the VPC's
+	// private subnets.
 	Subnets []string `yaml:"subnets"`
-	// SecurityGroups are attached to the functions beside the deployment's own
-	// one. Optional.
+	// SecurityGroups are attached to the functions in addition to the deployment's own
+	// group. Optional.
 	SecurityGroups []string `yaml:"securityGroups"`
 	// DatabaseSecurityGroups get a rule that lets the functions in. Optional.
 	DatabaseSecurityGroups []string `yaml:"databaseSecurityGroups"`
-	// DatabasePorts are the ports of those rules, and all that the functions reach
-	// beside AWS. Optional; any port.
+	// DatabasePorts are the ports of those rules, and the only ports that the functions may
+	// reach except AWS's. Optional; any port.
 	DatabasePorts []int `yaml:"databasePorts"`
 	// Endpoints says how the functions reach AWS. Optional; none.
 	Endpoints Endpoints `yaml:"endpoints"`
-	// EndpointSecurityGroups are of endpoints that exist; they get a rule that lets
+	// EndpointSecurityGroups are the groups of existing endpoints. They get a rule that lets
 	// the functions in. Required with reuse.
 	EndpointSecurityGroups []string `yaml:"endpointSecurityGroups"`
-	// DualStack lets the functions use IPv6 beside IPv4. Optional; false.
+	// DualStack lets the functions use IPv6 in addition to IPv4. Optional; false.
 	DualStack bool `yaml:"dualStack"`
 }
 
 // Architecture is a Lambda instruction set, as Lambda spells it.
 type Architecture string
 
-// The architectures Lambda has.
+// The architectures of Lambda.
 const (
 	ARM64 Architecture = "arm64"
 	X8664 Architecture = "x86_64"
 )
 
-// RemovalPolicy is what becomes of what a stack has made, when it is destroyed.
+// RemovalPolicy says whether resources are deleted with the stack.
 type RemovalPolicy string
 
 // The removal policies.
@@ -235,36 +234,36 @@ const (
 // user guide, "Lambda function rotation strategies".
 type Strategy string
 
-// The strategies Secrets Manager knows.
+// The strategies of Secrets Manager.
 const (
 	SingleUser       Strategy = "single-user"
 	AlternatingUsers Strategy = "alternating-users"
 )
 
-// Severity is how bad an alert is.
+// Severity is the severity of an alert.
 type Severity string
 
-// The severities, from the least.
+// The severities, lowest first.
 const (
 	Info     Severity = "info"
 	Warning  Severity = "warning"
 	Critical Severity = "critical"
 )
 
-// Severities are all of them, from the least.
+// Severities lists all, lowest first.
 var Severities = []Severity{Info, Warning, Critical}
 
 // Endpoints says how functions in a VPC reach AWS.
 type Endpoints string
 
-// The ways to AWS.
+// The values of Endpoints.
 const (
 	NoEndpoints     Endpoints = "none"   // a NAT gateway, or endpoints open to the whole VPC
-	CreateEndpoints Endpoints = "create" // interface endpoints of the deployment's own
-	ReuseEndpoints  Endpoints = "reuse"  // interface endpoints that exist
+	CreateEndpoints Endpoints = "create" // the deployment's own interface endpoints
+	ReuseEndpoints  Endpoints = "reuse"  // existing interface endpoints
 )
 
-// None is what a rotation writes to do without a default.
+// None is the value by which a rotation overrides a default with nothing.
 const None = "none"
 
 // Load reads and checks the file. Mistakes in it are [Problems].

@@ -15,14 +15,13 @@ import (
 
 type position struct{ line, column int }
 
-// decoder fills structs from YAML. The library's own decoder stops at the first
-// mistake, converts numbers to text and forgets positions; this one goes over
-// the syntax tree with the structs' yaml tags, so it can do better in less code
-// than correcting that would take.
+// decoder fills structs from YAML. The library's own decoder stops at the first mistake,
+// converts numbers to text and does not keep positions. This one walks the syntax tree by
+// the structs' yaml tags.
 type decoder struct {
 	file     string
-	at       map[string]position // field -> where its value stands
-	from     map[string]string   // field -> the field of the defaults that it was taken from
+	at       map[string]position // field -> position of its value
+	from     map[string]string   // field -> the field of the defaults with its value
 	anchors  map[string]ast.Node
 	problems Problems
 }
@@ -200,7 +199,7 @@ func (d *decoder) mapping(n ast.Node, dst reflect.Value, field string) {
 	}
 }
 
-// entries decodes a block whose fields have names of the user's own.
+// entries decodes a block whose keys the user chooses.
 func (d *decoder) entries(n ast.Node, dst reflect.Value, field string) {
 	entries, ok := d.block(n, field)
 	if !ok {
@@ -229,14 +228,14 @@ func (d *decoder) block(n ast.Node, field string) ([]*ast.MappingValueNode, bool
 
 const noSuchField = "there is no such field"
 
-// onlyUnknown reports whether all that is wrong is fields that there are not, so that
-// the others can be checked nevertheless.
+// onlyUnknown reports whether all problems are unknown fields. Then the other fields can
+// still be checked.
 func (p Problems) onlyUnknown() bool {
 	return !slices.ContainsFunc(p, func(one Problem) bool { return one.What != noSuchField })
 }
 
-// without leaves out what may only follow from an unknown field: that another one of the
-// same block is not given.
+// without leaves out problems that an unknown field may cause: that another field of the
+// same block is missing.
 func (p Problems) without(unknown Problems, given func(string) bool) (rest Problems) {
 	block := func(field string) string { return field[:max(0, strings.LastIndexByte(field, '.'))] }
 	for _, one := range p {
@@ -251,7 +250,7 @@ func (p Problems) without(unknown Problems, given func(string) bool) (rest Probl
 	return rest
 }
 
-// describe says what stands there, quoting it when it is short.
+// describe names the kind of a value, and quotes it if it is short.
 func describe(n ast.Node) string {
 	switch v := n.(type) {
 	case *ast.SequenceNode:
@@ -265,8 +264,8 @@ func describe(n ast.Node) string {
 	}
 }
 
-// fieldNames lists the struct's fields as the file spells them, in the order of
-// the struct, without those that it cannot give.
+// fieldNames lists the names of the struct's fields in the file, in the struct's order,
+// without those that a file cannot set.
 func fieldNames(t reflect.Type) []string {
 	var names []string
 	for f := range t.Fields() {

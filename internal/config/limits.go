@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// What AWS takes. Sources: IAM user guide, "IAM and AWS STS quotas" (characters
+// AWS's limits. Sources: IAM user guide, "IAM and AWS STS quotas" (characters
 // without white space); CloudFormation user guide, "Understand CloudFormation
 // quotas"; Lambda developer guide, "Lambda quotas".
 const (
-	LongestInlinePolicy  = 10_240 // all of a role together
+	LongestInlinePolicy  = 10_240 // characters, all inline policies of a role together
 	LongestManagedPolicy = 6_144
 	MostManagedPolicies  = 10 // of a role
 	LongestEndpoint      = 20_480
@@ -20,22 +20,22 @@ const (
 	longestPattern       = 2_048 // EventBridge user guide, "Quotas"
 )
 
-// SchedulesInTemplate is how many rotations have their schedules in the template.
+// SchedulesInTemplate is the number of rotations up to which the template has their schedules.
 const SchedulesInTemplate = 150
 
-// MostRotations is where one deployment ends: the audit looks at each secret every
-// hour, within five minutes, and Secrets Manager lists the versions of 50 secrets a
-// second (user guide, "Quotas").
+// MostRotations is the maximum number of rotations in a deployment: the hourly audit has
+// five minutes, and Secrets Manager lists the versions of 50 secrets a second (user guide,
+// "Quotas").
 const MostRotations = 10_000
 
-// Limit is something that a deployment has too much of, or not.
+// Limit is a limit of AWS and the deployment's estimated value.
 type Limit struct {
 	What      string
 	Got, Most int
 	Remedy    string
 
-	policies   bool // it is about the roles' policies
-	ofPolicies bool // and this comes of them
+	policies   bool // a limit of the roles' policies
+	ofPolicies bool // a limit that is exceeded because of long policies
 }
 
 // Over reports whether AWS would refuse it.
@@ -43,7 +43,7 @@ func (l Limit) Over() bool { return l.Got > l.Most }
 
 func (l Limit) String() string { return fmt.Sprintf("%s: %d of at most %d", l.What, l.Got, l.Most) }
 
-// Limits computes, from above, what the deployment comes to.
+// Limits estimates the deployment's values. They are upper bounds.
 func (cfg *Config) Limits() []Limit {
 	limits := []Limit{
 		{What: "rotations", Got: len(cfg.Rotations), Most: MostRotations, Remedy: "divide the file into deployments with names of their own"},
@@ -65,8 +65,8 @@ func (cfg *Config) Limits() []Limit {
 	return limits
 }
 
-// eventPattern is the longest of the rules, which list the secrets of the other
-// networks in the main one, and their own in each other.
+// eventPattern is the length of the longest event pattern. That of the main network lists
+// the secrets of the other networks; each of the others lists its own.
 func (cfg *Config) eventPattern() (longest int) {
 	sets := cfg.Sets()
 	if len(sets) == 1 || !cfg.RotateNow.Enabled {
@@ -84,17 +84,17 @@ func (cfg *Config) eventPattern() (longest int) {
 	return 120 + max(longest, others)
 }
 
-// spare is what a managed policy is left with, and what is repeated in it of a
-// statement that is divided.
+// spare is the space in a managed policy that stays unused or that repeats parts of a
+// divided statement, in characters.
 const spare = 500
 
-// longestARN is that of a secret, without its name and with quotes and a comma.
+// longestARN is the length of a secret's ARN without the name, with quotes and a comma.
 const longestARN = len(`"arn:aws-us-gov:secretsmanager:us-gov-west-1:111122223333:secret:-??????",`)
 
-// policySize is about the function that may touch most: it reads the secrets and
-// the superusers', and uses their keys.
+// policySize is the size of the largest role's policies, in characters: that role may read
+// all secrets, those of the superusers, and use their keys.
 func (cfg *Config) policySize(set Set) int {
-	size := 3_000 // what does not depend on the secrets
+	size := 3_000 // statements that do not depend on the secrets
 	own, superusers := newSizes(cfg.Permissions.Secrets), newSizes(cfg.Permissions.Superusers)
 	keys := map[string]bool{}
 	for _, r := range set.Rotations {
@@ -108,7 +108,7 @@ func (cfg *Config) policySize(set Set) int {
 	return size + names + more + 400*len(keys)
 }
 
-// namesSize is how long the names are that a set's policies list.
+// namesSize is the total length of the names in a set's policies.
 func (cfg *Config) namesSize(set Set) int {
 	own, superusers := newSizes(cfg.Permissions.Secrets), newSizes(cfg.Permissions.Superusers)
 	for _, r := range set.Rotations {
@@ -120,7 +120,7 @@ func (cfg *Config) namesSize(set Set) int {
 	return a + b
 }
 
-// sizes are those of the ARNs that a policy lists.
+// sizes sums the ARNs that a policy lists.
 type sizes struct {
 	patterns []string
 	covers   []func(string) bool
@@ -162,7 +162,7 @@ func (s sizes) add(secret, key string) {
 	}
 }
 
-// sum is the size in a policy, and that in a template.
+// sum is the size in the policy and in the template, in characters.
 func (s sizes) sum() (policy, template int) {
 	for of, size := range s.seen {
 		policy += size
@@ -201,7 +201,8 @@ func functionsSize(set Set) (size int) {
 	return size
 }
 
-// resources of a set: its functions with roles, logs and alarms, and its ways.
+// The number of resources of a set (functions with roles, logs and alarms, security group
+// rules, endpoints) and of the stack.
 const resourcesOfSet, resourcesOfStack = 95, 20
 
 func (cfg *Config) resources() int {

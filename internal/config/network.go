@@ -15,25 +15,25 @@ var (
 	groupPattern   = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
 )
 
-// NoVPC names the set of functions outside any VPC, beside sets that are in one.
+// NoVPC is the name of the set of functions outside any VPC, if other sets are in one.
 const NoVPC = "no-vpc"
 
-// mostGroups is how many a function can have, without its own.
+// mostGroups is the maximum number of security groups of a function, not counting its own.
 // Source: Lambda API reference, "VpcConfig".
 const mostGroups = 4
 
-// Set is the rotations that share a network, and so a set of functions: a Lambda
-// function is in one VPC.
+// Set is the rotations that share a network and therefore a set of functions: a Lambda
+// function is in one VPC only.
 type Set struct {
-	// Name is added to the deployment's name; empty for the main set.
+	// Name is appended to the deployment's name; "" for the main set.
 	Name      string
 	Network   *Network
 	Rotations []Rotation
 }
 
-// Sets divides the rotations by network: the main set first, the others by name.
-// The main network is the one of the defaults, or else the only one. Neither depends
-// on the order of the rotations.
+// Sets divides the rotations by network: the main set first, the others by name. The main
+// network is that of the defaults, or else the only one. The result does not depend on the
+// order of the rotations.
 func (cfg *Config) Sets() []Set {
 	sets := []Set{{Network: cfg.mainNetwork()}}
 next:
@@ -67,7 +67,7 @@ func (cfg *Config) mainNetwork() *Network {
 	return cfg.Rotations[0].Network
 }
 
-// same reports whether two networks are one, whatever they are called.
+// same reports whether two networks are equal, apart from their names.
 func (n *Network) same(other *Network) bool {
 	if n == nil || other == nil {
 		return n == other
@@ -77,7 +77,8 @@ func (n *Network) same(other *Network) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// networksHaveNames: the functions of a second network are named after it.
+// networksHaveNames refuses several networks of which one has no name, because functions
+// are named after their network.
 func (c *checker) networksHaveNames(cfg *Config) {
 	for i, r := range cfg.Rotations {
 		if n := r.Network; n != nil && n.Name == "" && !n.same(cfg.mainNetwork()) {
@@ -87,9 +88,10 @@ func (c *checker) networksHaveNames(cfg *Config) {
 	}
 }
 
-// oneMain refuses networks of which the order of the rotations would say which one
-// has the deployment's own name: another order would take it apart.
-func (c *checker) oneMain(cfg *Config) {
+// checkMainNetwork refuses several networks without a default. Otherwise the order of the
+// rotations would decide which one has the deployment's name, and reordering would replace
+// its resources.
+func (c *checker) checkMainNetwork(cfg *Config) {
 	sets := cfg.Sets()
 	others := make([]string, 0, len(sets))
 	for _, set := range sets[1:] {
@@ -113,10 +115,11 @@ func (c *checker) oneMain(cfg *Config) {
 	}
 }
 
-// toldApart refuses names that events cannot tell apart: EventBridge's wildcard for the
-// six characters at the end of an ARN matches what follows in a longer name, too. The
-// main workflow hears only of what the others do not, and so may have either.
-func (c *checker) toldApart(cfg *Config) {
+// checkDistinguishable refuses names in different networks that an event pattern cannot
+// distinguish: EventBridge's wildcard for the six characters at the end of an ARN also
+// matches the rest of a longer name. The main workflow only gets events that the others do
+// not match, so its names do not matter.
+func (c *checker) checkDistinguishable(cfg *Config) {
 	sets := cfg.Sets()
 	if len(sets) == 1 || !cfg.RotateNow.Enabled {
 		return
@@ -153,11 +156,11 @@ func (c *checker) namedNetwork(name string, n *Network) {
 	case n.Name != "":
 		c.problem(field, fmt.Sprintf("is the text %q but must be a network", n.Name), "write vpc and subnets in it")
 	default:
-		c.place(field, n)
+		c.checkNetwork(field, n)
 	}
 }
 
-func (c *checker) place(field string, n *Network) {
+func (c *checker) checkNetwork(field string, n *Network) {
 	switch byTags := len(n.VPCTags) > 0; {
 	case n.VPC == "" && !byTags:
 		c.problem(field, "field vpc is missing", "add the id of the database's VPC, such as vpc-0a1b2c3d4e5f60718, or vpcTags that find it")
@@ -200,5 +203,5 @@ func (c *checker) ids(field string, ids []string, pattern *regexp.Regexp, remedy
 	for i, id := range ids {
 		c.match(fmt.Sprintf("%s[%d]", field, i), id, pattern, remedy)
 	}
-	c.once(field, ids)
+	c.checkDuplicates(field, ids)
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// namesPattern begins with something, so that nobody allows everything by accident.
+// namesPattern does not begin with a wildcard, so that nobody allows everything by accident.
 var namesPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-][A-Za-z0-9/_+=.@!*?-]{0,511}$`)
 
 // Covers reports whether a pattern of an IAM policy covers a name.
@@ -26,7 +26,7 @@ func Covers(pattern, name string) bool {
 	return regexp.MustCompile(expression + "$").MatchString(name)
 }
 
-// Patterns returns those that cover at least one of the secrets; nil when the
+// Patterns returns the patterns that cover at least one of the secrets, or nil if the
 // secrets are to be named one by one.
 func Patterns(patterns, secrets []string) []string {
 	var used []string
@@ -39,7 +39,7 @@ func Patterns(patterns, secrets []string) []string {
 	return used
 }
 
-// coverer is Covers for many names.
+// coverer returns Covers for one pattern and many names.
 func coverer(pattern string) func(name string) bool {
 	if fixed, ok := strings.CutSuffix(pattern, "*"); ok && !strings.ContainsAny(fixed, "*?") {
 		return func(name string) bool { return strings.HasPrefix(name, fixed) }
@@ -59,7 +59,7 @@ func (c *checker) permissions(cfg *Config) {
 	c.cover("permissions.superusers", cfg.Permissions.Superusers, superusers)
 }
 
-// cover refuses patterns that leave out a secret, and patterns of nothing.
+// cover refuses patterns that do not cover every secret, and patterns that cover none.
 func (c *checker) cover(field string, patterns, names []string) {
 	if len(patterns) == 0 {
 		return
@@ -83,5 +83,5 @@ func (c *checker) cover(field string, patterns, names []string) {
 	if i := slices.Index(covered, false); i >= 0 {
 		c.problem(field, fmt.Sprintf("no pattern covers %q", names[i]), "add a pattern for it; without this field each secret is named by itself")
 	}
-	c.once(field, patterns)
+	c.checkDuplicates(field, patterns)
 }

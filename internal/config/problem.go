@@ -10,9 +10,9 @@ import (
 // Problem is one mistake in a configuration.
 type Problem struct {
 	File         string
-	Line, Column int    // from 1; 0 when there is nothing to point at
+	Line, Column int    // from 1; 0 without a position
 	Field        string // such as rotations[0].strategy; empty for the file itself
-	What         string // what is wrong; quotes the value
+	What         string // what is wrong, with the value
 	Remedy       string // what to do about it
 }
 
@@ -42,8 +42,8 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted puts the problems in the order of the file. What is wrong with a default
-// is said once, not for each rotation.
+// sorted returns the problems in the order of the file. A problem of a default is reported
+// once, not for each rotation.
 func (ps Problems) sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	// "!" is in the names that AWS services give the secrets they manage: rds!db-...,
+	// AWS services use "!" in the names of the secrets that they manage: rds!db-...,
 	// rds!cluster-..., redshift!....
 	secretNamePattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@!-]{1,512}$`)
 	secretARNPattern  = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:([A-Za-z0-9/_+=.@!-]{1,512})-[A-Za-z0-9]{6}$`)
@@ -36,8 +36,8 @@ func (c *checker) secret(field, value string) {
 	}
 }
 
-// notManaged refuses to rotate what another service manages: Secrets Manager lets
-// only that service write it.
+// notManaged refuses secrets that another service manages, because only that service may
+// write them.
 func (c *checker) notManaged(field, value string) {
 	if service, _, managed := strings.Cut(SecretName(value), "!"); managed && !isToken(value) {
 		c.problem(field, fmt.Sprintf("%q is managed by %s, which rotates it itself", value, service),
@@ -45,10 +45,9 @@ func (c *checker) notManaged(field, value string) {
 	}
 }
 
-// distinct refuses a secret that is listed twice: two schedules of one secret
-// would overtake each other.
+// distinct refuses a secret that is listed twice, because it would have two schedules.
 func (c *checker) distinct(rotations []Rotation) {
-	// Two ARNs of one name are of two secrets, of which one is gone.
+	// Two ARNs with the same name belong to two secrets, of which one was deleted.
 	seen, named, byName := map[string]int{}, map[string]int{}, map[string]int{}
 	for i, r := range rotations {
 		name := SecretName(r.Secret)
@@ -73,9 +72,9 @@ func (c *checker) distinct(rotations []Rotation) {
 	}
 }
 
-// Place is where the secrets are that are named by ARN, and the field that says
-// so; empty when all are named by name.
-func (cfg *Config) Place() (region, account, field string) {
+// Location is the Region and account of the secrets that are given by ARN, and the field
+// with the first such ARN; empty if all are given by name.
+func (cfg *Config) Location() (region, account, field string) {
 	for i, r := range cfg.Rotations {
 		for name, arn := range map[string]string{"secret": r.Secret, "superuserSecret": r.SuperuserSecret} {
 			if parts := strings.Split(arn, ":"); IsARN(arn) && len(parts) > 5 && !isToken(arn) {
@@ -86,9 +85,9 @@ func (cfg *Config) Place() (region, account, field string) {
 	return "", "", ""
 }
 
-// onePlace refuses ARNs of several accounts or Regions: a deployment is a stack
-// in one, and Secrets Manager is asked where the stack is.
-func (c *checker) onePlace(cfg *Config) {
+// checkLocation refuses ARNs of several accounts or Regions: a deployment is a stack in one
+// of them, and uses Secrets Manager there.
+func (c *checker) checkLocation(cfg *Config) {
 	var first, at string
 	check := func(field, arn string, account bool) {
 		parts := strings.Split(arn, ":")

@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// suggest is the remedy for a word that is none of known: the one that was
-// probably meant, or all of them.
+// suggest is the remedy for an unknown word: the known word that was probably meant, or all
+// of them.
 func suggest(word string, known []string) string {
 	best, distance := "", len(word)/3+2 // more edits than that are another word
 	for _, k := range known {

@@ -10,8 +10,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
-// RoomForRun is what a flexible start leaves of the window: a rotation takes
-// seconds, but a database that restarts is tried again for minutes.
+// RoomForRun is the part of the window that a flexible start must leave for the run: a
+// rotation takes seconds, but retries for minutes while a database restarts.
 const RoomForRun = 30 * time.Minute
 
 // Timetable is the rotation's parsed schedule and freeze; ok is false when it has
@@ -49,7 +49,7 @@ func (c *checker) schedule(field string, r *Rotation) {
 	c.flexibleStart(field+".flexibleStart", r.FlexibleStart, schedule.Duration())
 }
 
-// refused reports what internal/window does not accept.
+// refused reports an error of internal/window.
 func (c *checker) refused(field string, err error) {
 	if e, ok := errors.AsType[*window.Error](err); ok {
 		c.problem(field, fmt.Sprintf("%s %q: %s", e.Field, e.Value, e.Rule), e.Remedy)
@@ -58,7 +58,7 @@ func (c *checker) refused(field string, err error) {
 
 var flexiblePattern = regexp.MustCompile(`^([1-9][0-9]{0,3})([mh])$`)
 
-// Flexible is FlexibleStart as a time; zero without one.
+// Flexible is FlexibleStart as a duration; zero without one.
 func (r *Rotation) Flexible() time.Duration {
 	if m := flexiblePattern.FindStringSubmatch(r.FlexibleStart); m != nil {
 		d, _ := time.ParseDuration(r.FlexibleStart)
@@ -123,8 +123,8 @@ func (c *checker) backstop(field string, r *Rotation) {
 	}
 }
 
-// longestGap is the most days between two windows, looked for over the years in
-// which every cron expression repeats itself.
+// longestGap is the maximum number of days between two windows, computed over the years
+// after which every cron expression repeats.
 func longestGap(s window.Schedule) int {
 	begin := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
 	last, gap := s.Next(begin).OpensAt, time.Duration(0)

@@ -1,9 +1,8 @@
 // Package fault names what can go wrong in a rotation.
 //
-// A [Code] says what to do, not which line failed, and is at the same time the
-// error name that statemachine/rotation.asl.json retries or catches: the Lambda
-// boundary (package lambdaboot) reports it as the function's error type. Every
-// code has a section in docs/runbook.md.
+// A [Code] determines what to do about an error. It is the error name that
+// statemachine/rotation.asl.json retries or catches: package lambdaboot reports it as the
+// function's error type. Every code has a section in docs/runbook.md.
 package fault
 
 import (
@@ -31,18 +30,18 @@ const (
 	SecretChanged         Code = "SecretChanged"         // AWSCURRENT was moved by somebody else meanwhile
 )
 
-// AWS said no.
+// Errors of AWS.
 const (
 	AccessDenied       Code = "AccessDenied"       // an IAM or resource policy refuses the call
 	KeyUnusable        Code = "KeyUnusable"        // KMS refuses to decrypt or encrypt
-	LimitExceeded      Code = "LimitExceeded"      // a quota that waiting does not cure
-	Throttled          Code = "Throttled"          // a rate quota; waiting cures it
+	LimitExceeded      Code = "LimitExceeded"      // a quota; waiting does not help
+	Throttled          Code = "Throttled"          // a rate quota; waiting helps
 	ServiceUnavailable Code = "ServiceUnavailable" // AWS did not answer or answered 5xx
 	VersionNotReady    Code = "VersionNotReady"    // a version just written cannot be read yet
 	ReplicaLagging     Code = "ReplicaLagging"     // a replica does not have the pending version yet
 )
 
-// The database said no, or nothing.
+// Errors of the database, or of the connection to it.
 const (
 	DatabaseUnreachable Code = "DatabaseUnreachable" // no route, refused, timed out, name not found
 	DatabaseUnavailable Code = "DatabaseUnavailable" // reached, but starting up, full or failing over
@@ -50,30 +49,30 @@ const (
 	TLSUnavailable      Code = "TLSUnavailable"      // TLS is required and the server has none
 	LoginRefused        Code = "LoginRefused"        // wrong password, or no such account
 	AccountDisabled     Code = "AccountDisabled"     // the account may not log in, whatever its password: locked, NOLOGIN, past its end
-	PasswordExpired     Code = "PasswordExpired"     // the password is right and good only for setting another one
+	PasswordExpired     Code = "PasswordExpired"     // the password is right, but allows nothing except changing it
 	PrivilegeMissing    Code = "PrivilegeMissing"    // logged in, and the statement is not allowed
 	PasswordRejected    Code = "PasswordRejected"    // the server's password policy refuses it
-	SuperuserInvalid    Code = "SuperuserInvalid"    // the superuser's secret is missing, unfit, or of another server
-	AccountNotOurs      Code = "AccountNotOurs"      // an account has the clone's name and is not provably the secret's
-	PrivilegesDiffer    Code = "PrivilegesDiffer"    // the clone's rights are not the original's
+	SuperuserInvalid    Code = "SuperuserInvalid"    // the superuser's secret is missing, invalid, or of another server
+	AccountNotOurs      Code = "AccountNotOurs"      // nothing proves that an account belongs to the secret
+	PrivilegesDiffer    Code = "PrivilegesDiffer"    // the clone's privileges differ from the original's
 	DatabaseReadOnly    Code = "DatabaseReadOnly"    // a replica or reader endpoint
 	DatabaseError       Code = "DatabaseError"       // any other refusal by the database
 	OutcomeUnknown      Code = "OutcomeUnknown"      // the connection was lost while a change was under way
-	SuperuserNeeded     Code = "SuperuserNeeded"     // no error: the state machine notes that the superuser is about to reset a password
+	SuperuserNeeded     Code = "SuperuserNeeded"     // no error: has the state machine record that the superuser is about to reset a password
 )
 
-// What happened to the rotation itself.
+// Errors of the rotation itself.
 const (
 	RotationFunctionFailed Code = "RotationFunctionFailed" // the existing rotation function that the request names failed
-	RotationCutShort       Code = "RotationCutShort"       // the execution ended where no Catch could see it
+	RotationCutShort       Code = "RotationCutShort"       // the execution ended where no Catch applies
 	RotationNotStarted     Code = "RotationNotStarted"     // a schedule or an event could not start an execution
 )
 
 // Internal is a defect in Tumbler itself.
 const Internal Code = "InternalError"
 
-// Retryable reports whether the condition can get better by itself within
-// minutes, so that the same call may be made again.
+// Retryable reports whether the condition may pass within minutes, so that the same call
+// may be made again.
 func (c Code) Retryable() bool {
 	switch c {
 	case Throttled, ServiceUnavailable, VersionNotReady, ReplicaLagging,
@@ -103,7 +102,7 @@ type Error struct {
 	Code Code
 	Op   string // what was being done and what went wrong, for a person
 	Hint string // what to do about it
-	Err  error  // the cause, for errors.Is; never printed
+	Err  error  // the cause, for errors.Is and errors.As; never printed
 }
 
 // New returns an Error. Op and hint are for people; see [Error].

@@ -2,8 +2,8 @@
 // embedded metric format, as lines of a function's log: no call is made and no
 // permission is needed. The alarms and the dashboard in infra use the same names.
 //
-// Every dimension is bounded: there is none for a secret or an execution, which
-// are fields of the log line and can be searched there.
+// Every dimension has a limited number of values. Secrets and executions are not dimensions
+// but fields of the log line, where they can be searched.
 //
 // Source: Amazon CloudWatch user guide, "Specification: Embedded metric format".
 package metrics
@@ -47,7 +47,7 @@ const (
 	Step       Dimension = "Step"       // a function: plan, setsecret, ...
 )
 
-// unit is what CloudWatch calls the metric's unit.
+// unit is CloudWatch's name of the metric's unit.
 func (n Name) unit() string {
 	switch n {
 	case StepDuration, CredentialGapMs:
@@ -71,10 +71,9 @@ type Writer struct {
 // Dimensions are the values of the dimensions beside [Deployment].
 type Dimensions map[Dimension]string
 
-// Put writes values that were measured at the same time. fields are added to the
-// line to be searched for, such as the secret; they are no dimensions and cost
-// nothing. A metric is never worth failing a rotation: what cannot be written is
-// dropped.
+// Put writes values that were measured at the same time. fields, such as the secret, are
+// added to the line for searches; they are not dimensions and cost nothing. Errors are
+// dropped, because a metric must not fail a rotation.
 func (w *Writer) Put(values map[Name]float64, dims Dimensions, fields map[string]string) {
 	if w == nil || w.Out == nil || len(values) == 0 {
 		return

@@ -1,5 +1,5 @@
-// Package pattern keeps regular expressions out of the start of a function: each is
-// compiled when it is needed first.
+// Package pattern compiles regular expressions on first use, which keeps them out of a
+// function's cold start.
 package pattern
 
 import (
@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// New returns what compiles the expression, once. It panics then when it is none.
+// New returns a function that compiles the expression once, and panics if it is invalid.
 func New(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }

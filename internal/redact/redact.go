@@ -16,7 +16,7 @@ import (
 // Mask is what every rendering of a String shows.
 const Mask = "[redacted]"
 
-// errMarshal keeps the mask from ever being stored as if it were a password.
+// errMarshal prevents the mask from being stored as a password.
 var errMarshal = errors.New("redact: a secret string cannot be marshalled; reveal it where it is needed")
 
 // String is a secret string. Its zero value is the empty string.

@@ -1,4 +1,4 @@
-// Package runbook finds what docs/runbook.md says of an error or an ending.
+// Package runbook finds the section of docs/runbook.md about an error or an ending.
 package runbook
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
-// Section is one heading of the runbook and what stands below it.
+// Section is one heading of the runbook and the text below it.
 type Section struct {
 	Title string
 	Text  string // as written, without further headings

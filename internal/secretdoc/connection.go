@@ -8,22 +8,21 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
-// credentials are a user and its password, as they stand in connection strings.
+// credentials are a user and its password in a connection string.
 type credentials struct{ username, password string }
 
-// part is a stretch of a connection string that holds a value.
+// part is a substring of a connection string that holds a value.
 type part struct {
 	from, to int
 	value    string              // decoded
-	encode   func(string) string // for another value in this place
+	encode   func(string) string // encodes another value for this position
 }
 
-// A form finds user and password in connection strings of one kind. It need not
-// be sure that the text is of this kind: what it finds is compared with what is
-// known.
+// A form finds user and password in connection strings of one kind. False matches are
+// harmless: the result is compared with the known credentials.
 type form func(text string) (user, password part, ok bool)
 
-// forms are the connection strings that are understood.
+// forms are the supported kinds of connection strings.
 var forms = []form{
 	inAuthority,                // postgresql://app:secret@db/shop, mongodb+srv://..., jdbc:mysql://...
 	inQuery(url.PathUnescape),  // postgresql://db/shop?user=app&password=secret
@@ -33,7 +32,7 @@ var forms = []form{
 	beforeAddress,              // app:secret@tcp(db:3306)/shop (go-sql-driver/mysql)
 }
 
-// find returns where exactly these credentials stand in a connection string.
+// find returns the parts of a connection string that hold exactly these credentials.
 func (c credentials) find(text string) ([]part, bool) {
 	for _, in := range forms {
 		user, password, ok := in(text)
@@ -44,9 +43,8 @@ func (c credentials) find(text string) ([]part, bool) {
 	return nil, false
 }
 
-// replace puts other credentials in the place of these: in a connection string,
-// or in a text that is nothing but the user or the password. It is false when
-// these are not there, or when they are there once more.
+// replace replaces these credentials by others, in a connection string or in a text that is
+// only the user or the password. It returns false if they are missing, or occur once more.
 func (c credentials) replace(text string, by credentials) (string, bool) {
 	if text == c.username || text == c.password {
 		if text == c.password {
@@ -58,7 +56,7 @@ func (c credentials) replace(text string, by credentials) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	rest := text // what stays as it is
+	rest := text // the unchanged parts
 	for i, value := range []string{by.username, by.password} {
 		p := parts[i]
 		encoded := p.encode(value)
@@ -78,8 +76,8 @@ func (c credentials) replace(text string, by credentials) (string, bool) {
 // percent encodes everything that could mean something in a URL.
 func percent(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// inAuthority reads the part before the host of a URL. It does not take net/url,
-// which refuses the several hosts of MongoDB's.
+// inAuthority reads the part before the host of a URL. It does not use net/url, which
+// refuses MongoDB's URLs with several hosts.
 func inAuthority(text string) (user, password part, ok bool) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
@@ -107,14 +105,14 @@ func percentEncoded(text string, from, to int, decode func(string) (string, erro
 	return part{from: from, to: to, value: value, encode: percent}, err == nil
 }
 
-// The names of the two in parameters and properties, without spaces and
-// underscores, in small letters.
+// The names of user and password in parameters and properties, in lower case without
+// spaces and underscores.
 var (
 	userNames     = []string{"user", "username", "userid", "uid"}
 	passwordNames = []string{"password", "pwd"}
 )
 
-// named sorts the parts by their names. Each of the two has to be there once.
+// named collects the parts by their names. Each of the two must occur once.
 type named struct{ users, passwords []part }
 
 func (n *named) add(name string, p part) {
@@ -211,7 +209,7 @@ func inProperties(text string) (user, password part, ok bool) {
 	}
 	var found named
 	for at < len(text) {
-		if text[at] == ';' { // an empty one
+		if text[at] == ';' { // an empty property
 			at++
 			continue
 		}
@@ -232,8 +230,8 @@ func inProperties(text string) (user, password part, ok bool) {
 
 var closing = map[string]string{"{": "}", `"`: `"`, "'": "'"}
 
-// propertyValue decodes a value, and tells how another one is written: in the same
-// quotes, or in none, as long as it needs none.
+// propertyValue decodes a value, and returns a function that encodes another value: in the
+// same quotes, or in none if it needs none.
 func propertyValue(raw string, quote *string) (string, func(string) string) {
 	in := func(open, s string) string {
 		end := closing[open]

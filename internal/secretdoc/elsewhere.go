@@ -11,19 +11,17 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// MaxBytes is the longest secret that Secrets Manager stores. Source: API
-// reference, "PutSecretValue".
+// MaxBytes is the maximum length of a secret value. Source: API reference,
+// "PutSecretValue".
 const MaxBytes = 65536
 
 // Keys are the documented keys, which alsoUpdate cannot name.
 var Keys = []string{keyEngine, keyHost, keyPort, keyUsername, keyPassword, keyDBName, keySSL, keyMasterARN}
 
-// WithCredentials returns a copy for another password, and another user if
-// username differs, as it is to be stored. In the keys alsoUpdate the user and
-// the password are replaced, too: each has to hold exactly those of d, in a URL
-// or another connection string, or one of the two alone.
-//
-// Its errors are InvalidSecret. They come before anything is stored.
+// WithCredentials returns a copy with another password, and another user if username
+// differs. It also replaces user and password in the keys alsoUpdate: each must hold exactly
+// those of d, in a URL or another connection string, or one of the two alone. Code:
+// InvalidSecret.
 func (d Document) WithCredentials(username string, password redact.String, alsoUpdate ...string) (Document, error) {
 	next := d.WithPassword(password)
 	if username != d.Username {
@@ -62,10 +60,9 @@ func (d Document) alsoUpdate(key string) (string, error) {
 	return d.members[i].text()
 }
 
-// Elsewhere lists the keys, in the secret's order, under which the password stands
-// a second time: alone, in a connection string, percent-encoded or in base64, at
-// any depth. Applications that read those have the old password after a rotation,
-// unless alsoUpdate names the key.
+// Elsewhere lists the other keys, in the secret's order, that contain the password: alone,
+// in a connection string, percent-encoded or in base64, at any depth. Unless alsoUpdate
+// names such a key, it holds the old password after a rotation.
 func (d Document) Elsewhere(alsoUpdate ...string) []string {
 	var keys []string
 	for _, m := range d.members {
@@ -84,7 +81,7 @@ func (d Document) credentials() credentials {
 	return credentials{d.Username, d.Password.Reveal()}
 }
 
-// stand reports whether the password stands in a JSON value.
+// stand reports whether a JSON value contains the password.
 func (c credentials) stand(value any) bool {
 	switch v := value.(type) {
 	case string:
@@ -101,11 +98,11 @@ func (c credentials) stand(value any) bool {
 	return false
 }
 
-// telling is how long a password is at least that does not stand in other texts
-// by chance, as "app" would.
+// telling is the minimum length of a password that other texts do not contain by chance, as
+// they would "app".
 const telling = 8
 
-// in reports whether the password stands in text.
+// in reports whether text contains the password.
 func (c credentials) in(text string) bool {
 	if c.password == "" {
 		return false
@@ -124,8 +121,7 @@ func (c credentials) in(text string) bool {
 		strings.Contains(text, basic([]byte(c.username+":"+c.password)))
 }
 
-// unescapeLoosely decodes what is percent-encoded and leaves alone what is not
-// well-formed.
+// unescapeLoosely decodes percent-encoding, and keeps malformed escapes.
 func unescapeLoosely(text string) string {
 	var out strings.Builder
 	for i := 0; i < len(text); i++ {

@@ -13,15 +13,15 @@ type Traits struct {
 	DefaultPort       int
 	DefaultDBName     string
 	DBNameRequired    bool
-	OwnDatabase       bool   // a superuser works from a database of its own and keeps out of the user's
+	OwnDatabase       bool   // a superuser connects to its own default database, not to the user's
 	UsernameLimit     int    // characters, including "_clone"
 	PasswordLength    int    // characters of a generated password
 	ExcludeCharacters string // never in a generated password
-	AlwaysTLS         bool   // every server of it that AWS runs has TLS, on its only port
+	AlwaysTLS         bool   // every AWS-managed server of this engine has TLS on its only port
 }
 
-// The characters that the rotation templates leave out of passwords because
-// connection strings and shells trip over them.
+// The characters that the rotation templates leave out of passwords because they have a
+// meaning in connection strings and shells.
 const (
 	excludeDefault   = "/@\"'\\"
 	excludeColon     = ":" + excludeDefault

@@ -12,9 +12,8 @@ const (
 	longestLabel = 63
 )
 
-// checkHost refuses what is not the name or the address of a host, and says what
-// it looks like instead. It does not quote it: somebody may have put the password
-// there.
+// checkHost refuses a value that is not a host's name or address, and says what it looks
+// like instead. It does not quote the value, which may be a misplaced password.
 func checkHost(host string) error {
 	wrong := func(what, remedy string) error {
 		return invalid("key \""+keyHost+"\" "+what, remedy)

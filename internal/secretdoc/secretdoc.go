@@ -1,8 +1,8 @@
 // Package secretdoc reads and writes the JSON document of a database secret.
 //
 // The keys are those of the AWS Secrets Manager user guide, "JSON structure of
-// AWS Secrets Manager database credential secrets". Keys that Tumbler does not
-// know are kept, in their place and to the byte.
+// AWS Secrets Manager database credential secrets". Other keys are kept byte for byte, in
+// their order.
 package secretdoc
 
 import (
@@ -49,12 +49,12 @@ type member struct {
 	raw json.RawMessage
 }
 
-// Parse reads and validates a secret of one database user. Its errors are
-// InvalidSecret and name the key, what kind of value it has, and the remedy. They
-// quote no value: a password may stand under any key.
+// Parse reads and validates a secret of one database user. Its errors have the code
+// InvalidSecret and name the key and the kind of its value. They quote no value, since any
+// key may hold a password.
 //
-// An optional key that is null or "" counts as absent: templates write both. A
-// byte order mark before the object is skipped, and not written again.
+// An optional key that is null or "" counts as absent: templates write both. A byte order
+// mark before the object is skipped, and Encode does not write it.
 func Parse(secret redact.String) (Document, error) {
 	d, err := parse(secret)
 	if err != nil {
@@ -66,12 +66,12 @@ func Parse(secret redact.String) (Document, error) {
 	return d.complete()
 }
 
-// ParseSuperuser reads the secret of a superuser of the server that current is
-// on. One that RDS manages holds only a username and a password, and engine and
-// database are then current's; managed tells. So is ssl when it is true: whoever may
-// write current can ask for TLS, and cannot turn it off for the superuser. See
-// [Document.Managed]. Source: Amazon RDS user guide, "Password
-// management with Amazon RDS and AWS Secrets Manager".
+// ParseSuperuser reads the secret of a superuser of current's server. A secret that RDS
+// manages holds only a username and a password; managed is then true, and engine and
+// database are taken from current. So is ssl, but only if it is true: somebody who may
+// write current can require TLS for the superuser, but not turn it off. See
+// [Document.Managed]. Source: Amazon RDS user guide, "Password management with Amazon RDS
+// and AWS Secrets Manager".
 func ParseSuperuser(secret redact.String, current Document) (d Document, managed bool, err error) {
 	d, err = parse(secret)
 	if err != nil {
@@ -130,7 +130,7 @@ func (d Document) complete() (Document, error) {
 	return d, nil
 }
 
-// parse reads the object and checks the types of the keys that are there.
+// parse reads the object and checks the types of its keys.
 func parse(secret redact.String) (Document, error) {
 	members, err := readObject(secret.Reveal())
 	if err != nil {
@@ -168,13 +168,13 @@ func parse(secret redact.String) (Document, error) {
 	return d, nil
 }
 
-// isAbsent reports whether the value is as good as none.
+// isAbsent reports whether the value is null or "".
 func (m member) isAbsent() bool {
 	raw := string(m.raw)
 	return raw == "null" || raw == `""`
 }
 
-// byteOrderMark is what some editors and shells write before a text in UTF-8.
+// byteOrderMark is written by some editors and shells before a text in UTF-8.
 const byteOrderMark = "\ufeff"
 
 // readObject splits a JSON object into its members, in order.
@@ -195,7 +195,7 @@ func readObject(text string) ([]member, error) {
 		if err != nil {
 			return nil, notJSON(dec, remedy)
 		}
-		m := member{key: key.(string)} // the decoder admits no other kind of key
+		m := member{key: key.(string)} // the decoder accepts no other kind of key
 		if err := dec.Decode(&m.raw); err != nil {
 			return nil, notJSON(dec, remedy)
 		}
@@ -214,7 +214,7 @@ func readObject(text string) ([]member, error) {
 	return members, nil
 }
 
-// notJSON says where the text stops being JSON. It does not quote it.
+// notJSON is the error for invalid JSON, with its position but without quoting it.
 func notJSON(dec *json.Decoder, remedy string) error {
 	return invalid(fmt.Sprintf("the secret is not valid JSON at byte %d", dec.InputOffset()), remedy)
 }
@@ -230,8 +230,8 @@ func (m member) text() (string, error) {
 	return s, nil
 }
 
-// port takes a number or a string of digits: the console writes a number, and
-// AWS's own rotation functions accept both.
+// port accepts a number or a string of digits, as AWS's own rotation functions do. The
+// console writes a number.
 func (m member) port() (int, error) {
 	text := strings.Trim(string(m.raw), `"`)
 	n, err := strconv.Atoi(text)
@@ -242,8 +242,8 @@ func (m member) port() (int, error) {
 	return n, nil
 }
 
-// flag takes true and false, as a boolean or as a string in any case, as AWS's
-// own rotation functions do.
+// flag accepts true and false, as a boolean or as a string in any case, as AWS's own
+// rotation functions do.
 func (m member) flag() (*bool, error) {
 	switch strings.ToLower(strings.Trim(string(m.raw), `"`)) {
 	case "true":
@@ -255,27 +255,27 @@ func (m member) flag() (*bool, error) {
 		"Use true (TLS required and verified), false (no TLS) or leave the key out")
 }
 
-// WithPassword returns a copy with another password; all else is unchanged.
+// WithPassword returns a copy with another password.
 func (d Document) WithPassword(password redact.String) Document {
 	d.Password = password
 	return d.with(keyPassword, password.Reveal())
 }
 
-// WithUsername returns a copy for another user; all else is unchanged.
+// WithUsername returns a copy with another user.
 func (d Document) WithUsername(username string) Document {
 	d.Username = username
 	return d.with(keyUsername, username)
 }
 
-// At returns a copy for connecting to another address. What it encodes to does
-// not change: the secret keeps saying what its owner wrote.
+// At returns a copy for connecting to another address. Encode still returns the original
+// host and port.
 func (d Document) At(host string, port int) Document {
 	d.Host, d.Port = host, port
 	return d
 }
 
-// Managed returns a copy for connecting to the server whose superuser's secret AWS
-// manages. Every such server has TLS, but for some engines, so it is required.
+// Managed returns a copy for connecting to the server whose superuser's secret AWS manages.
+// It requires TLS if every AWS-managed server of the engine has it.
 func (d Document) Managed(host string, port int) Document {
 	d.Host, d.Port = host, port
 	if d.Traits().AlwaysTLS && awshost.IsDatabase(host) {
@@ -325,7 +325,7 @@ func (d Document) Encode() redact.String {
 // Traits returns the facts about the document's engine.
 func (d Document) Traits() Traits { return Engines[d.Engine] }
 
-// lookAlike points at a key that differs only in case.
+// lookAlike mentions a key that differs only in case, if there is one.
 func (d Document) lookAlike(key string) string {
 	for _, m := range d.members {
 		if m.key != key && strings.EqualFold(m.key, key) {

@@ -9,8 +9,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
-// calendar is what a cron expression means. The days are said by one of days,
-// lastDay and weekdays.
+// calendar is a parsed cron expression. Exactly one of days, lastDay and weekdays is set.
 type calendar struct {
 	hours    set  // 0-23
 	months   set  // 1-12
@@ -24,10 +23,9 @@ const lastInMonth = -1
 
 var leadingZeros = pattern.New(`\b0+([0-9])`)
 
-// parseCron reads what stands between the parentheses of cron(...).
+// parseCron parses the text between the parentheses of cron(...).
 func parseCron(inside string) (Schedule, error) {
-	// AWS documents names in capitals. Its schedulers are known to read others,
-	// and nothing else can be meant.
+	// AWS documents names in capitals, but its schedulers also accept lower case.
 	fields := strings.Fields(strings.ToUpper(inside))
 	if len(fields) != 6 {
 		return Schedule{}, refuse("expression", "cron("+inside+")", fmt.Sprintf("it has %d fields, not the six Minutes Hours Day-of-month Month Day-of-week Year", len(fields)),
@@ -127,8 +125,8 @@ func (c *calendar) parseWeekdays(text string) (err error) {
 	return err
 }
 
-// checkedYears are so many that every date has fallen on every weekday, leap
-// days too; they hold no year such as 2100 that breaks the cycle.
+// checkedYears are enough for every date, including 29 February, to fall on every weekday.
+// They contain no year such as 2100, which breaks the cycle.
 const (
 	firstCheckedYear = 2000
 	checkedYears     = 28
@@ -241,8 +239,7 @@ func (c *calendar) previous(before time.Time) time.Time {
 	return time.Time{}
 }
 
-// openings returns when windows open in the month of t, moved on by so many
-// months.
+// openings returns when windows open in the month that is months after that of t.
 func (c *calendar) openings(t time.Time, months int) (openings []time.Time) {
 	first := time.Date(t.Year(), t.Month()+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
 	for day := range c.daysIn(first).all() {

@@ -8,8 +8,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/pattern"
 )
 
-// durationPattern is what can be meant by the pattern of the API reference,
-// [0-9h]+ with 2 or 3 characters.
+// durationPattern is the useful part of the API reference's pattern, [0-9h]+ with 2 or 3
+// characters.
 var durationPattern = pattern.New(`^([0-9]{1,2})h$`)
 
 // parseDuration returns the length of the schedule's windows.
@@ -47,7 +47,7 @@ func (s Schedule) longestDuration() (hours int, rule string) {
 		latest = s.cron.hours.last()
 		between, _ = s.cron.shortestGap(false) // overnight the day ends first
 	case s.rate%24 != 0:
-		// The openings wander through the multiples of the common divisor.
+		// Over the days, windows open at all multiples of the greatest common divisor.
 		latest = 24 - gcd(s.rate, 24)
 	}
 	if toMidnight := 24 - latest; toMidnight < between {

@@ -5,7 +5,7 @@ import "fmt"
 // Error is a refused schedule, duration or freeze.
 type Error struct {
 	Field  string // the part that is wrong, such as "hours" or "duration"
-	Value  string // what it says, shortened when long
+	Value  string // its value, shortened if long
 	Rule   string // the rule it breaks
 	Remedy string // what to write instead
 }

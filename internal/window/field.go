@@ -129,7 +129,7 @@ func (f field) item(text, item string) (set, error) {
 	return values, nil
 }
 
-// cycle is what a field starts again with.
+// cycle names the unit after which a field's values start again.
 func (f field) cycle() string {
 	switch f.name {
 	case "month":

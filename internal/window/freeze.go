@@ -15,13 +15,13 @@ type Freeze []Period
 // Period is whole UTC days, first and last included.
 type Period struct {
 	First, Last time.Time // midnight UTC
-	Name        string    // why, for people. Optional.
+	Name        string    // the reason, for people. Optional.
 }
 
 const freezeExample = `write a date such as 2026-12-24, or first and last day such as "2026-12-15..2027-01-05 year-end"`
 
-// ParseFreeze reads periods: a date or FIRST..LAST, dates as in 2026-12-15, and
-// after a space a name if wanted. Its errors are [*Error].
+// ParseFreeze parses periods: a date such as 2026-12-15, or FIRST..LAST, optionally
+// followed by a space and a name. Its errors are [*Error].
 func ParseFreeze(periods ...string) (Freeze, error) {
 	var f Freeze
 	for _, text := range periods {
@@ -36,8 +36,8 @@ func ParseFreeze(periods ...string) (Freeze, error) {
 
 var (
 	spacedRange = pattern.New(`^\s*(\S+)\s*\.\.\s*`)
-	// dateInName is how "from to until" looks where FIRST..LAST was meant; read as
-	// a name it would leave all days but one unprotected.
+	// dateInName matches a range that is not written as FIRST..LAST, such as "FIRST to
+	// LAST". Read as a name, the rest would leave all days but one unprotected.
 	dateInName = pattern.New(`[0-9]{4}-[0-9]{2}|^\.\.`)
 )
 
@@ -71,8 +71,8 @@ func (f Freeze) Contains(t time.Time) bool {
 	return frozen
 }
 
-// At returns the period that t is in, if there is one; of several the one that
-// ends last.
+// At returns the period that contains t, if there is one; of several, the one that ends
+// last.
 func (f Freeze) At(t time.Time) (frozen Period, ok bool) {
 	for _, p := range f {
 		if !t.Before(p.First) && t.Before(p.end()) && (!ok || p.Last.After(frozen.Last)) {
@@ -82,7 +82,7 @@ func (f Freeze) At(t time.Time) (frozen Period, ok bool) {
 	return frozen, ok
 }
 
-// Text says the periods in English, as in "Frozen from 2026-12-15 to 2027-01-05
+// Text describes the periods in English, such as "Frozen from 2026-12-15 to 2027-01-05
 // (year-end): no scheduled rotation starts then."
 func (f Freeze) Text() string {
 	if len(f) == 0 {
@@ -95,7 +95,7 @@ func (f Freeze) Text() string {
 	return "Frozen " + list(words) + ": no scheduled rotation starts then."
 }
 
-// Text says the period in English, as in "on 2026-12-24".
+// Text describes the period in English, such as "on 2026-12-24".
 func (p Period) Text() string {
 	words := "from " + p.First.Format(time.DateOnly) + " to " + p.Last.Format(time.DateOnly)
 	if p.First.Equal(p.Last) {

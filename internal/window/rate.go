@@ -13,7 +13,7 @@ const (
 	longestRate = 999 // days between rotations
 )
 
-// parseRate reads what stands between the parentheses of rate(Value Unit).
+// parseRate parses the text between the parentheses of rate(Value Unit).
 func parseRate(inside string) (Schedule, error) {
 	const example = "write for example rate(12 hours) or rate(10 days)"
 	parts := strings.Fields(inside)
@@ -50,8 +50,8 @@ func parseRate(inside string) (Schedule, error) {
 	}, nil
 }
 
-// tick returns the rate's last opening at t or before, moved on by so many
-// openings. It counts in seconds, which overflow later than a time.Duration.
+// tick returns the rate's last opening at or before t, plus the given number of openings.
+// It counts in seconds, which overflow later than a time.Duration.
 func (s Schedule) tick(t time.Time, openings int64) time.Time {
 	if s.rate == 0 {
 		return time.Time{}
@@ -60,7 +60,7 @@ func (s Schedule) tick(t time.Time, openings int64) time.Time {
 	step := int64(s.rate) * 3600
 	passed := t.Unix() - anchor
 	count := passed / step
-	if passed%step < 0 { // division rounds towards zero
+	if passed%step < 0 { // integer division rounds towards zero
 		count--
 	}
 	return time.Unix(anchor+(count+openings)*step, 0).UTC()

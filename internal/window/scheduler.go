@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Scheduler says the schedule in the words of EventBridge Scheduler, whose
-// grammar has no /8 and counts a rate from its StartDate. Increments become
-// lists, which mean the same everywhere. A rate that comes back as a rate needs
-// StartDate set to one of its openings, or it starts when it is deployed.
+// Scheduler is the schedule as an expression of EventBridge Scheduler, whose grammar has no
+// /8 and which counts a rate from its StartDate. Increments become lists, which mean the
+// same everywhere. A result that is a rate needs a StartDate that is one of its openings;
+// otherwise it starts when it is deployed.
 // Source: EventBridge Scheduler user guide, "Schedule types".
 func (s Schedule) Scheduler() string {
 	if c := s.cron; c != nil {

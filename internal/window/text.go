@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Text explains the schedule in English, as in "Every Saturday. The window
-// opens at 18:00 UTC and closes at the end of the day (6 hours)."
+// Text describes the schedule in English, such as "Every Saturday. The window opens at
+// 18:00 UTC and closes at the end of the day (6 hours)."
 func (s Schedule) Text() string {
 	switch {
 	case s.cron != nil:
@@ -29,7 +29,7 @@ func (s Schedule) Text() string {
 	return "Never."
 }
 
-// open says from when to when a window is open.
+// open describes when a window opens and closes.
 func (s Schedule) open() string {
 	length := int(s.length / time.Hour)
 	opens := 0
@@ -52,7 +52,7 @@ func (s Schedule) open() string {
 	return fmt.Sprintf("The window opens at %s UTC and closes %s (%s).", clock(opens), closes, plural(length, "hour"))
 }
 
-// when says on which days windows open.
+// when describes the days on which windows open.
 func (c *calendar) when() string {
 	everyDay := c.weekdays.count() == 7 && c.nth == 0 || c.days.count() == 31
 	everyMonth := c.months.count() == 12
@@ -85,7 +85,8 @@ func (c *calendar) when() string {
 	return words
 }
 
-// shortestMonth returns how many days each of the months always has.
+// shortestMonth returns the number of days of the shortest of the months, outside leap
+// years.
 func (c *calendar) shortestMonth() int {
 	shortest := 31
 	for month := range c.months.all() {

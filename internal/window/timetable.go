@@ -5,14 +5,13 @@ import (
 	"time"
 )
 
-// Timetable is a schedule and the days on which it rests. Whoever wants to know when a
-// secret is rotated asks it.
+// Timetable is a schedule and its freeze: it determines when a secret is rotated.
 type Timetable struct {
 	Schedule Schedule
 	Freeze   Freeze
 }
 
-// ParseTimetable reads both. The error is an [*Error].
+// ParseTimetable parses a schedule and a freeze. Its errors are [*Error].
 func ParseTimetable(expression, duration string, freeze ...string) (t Timetable, err error) {
 	if t.Schedule, err = Parse(expression, duration); err != nil {
 		return Timetable{}, err
@@ -40,7 +39,7 @@ func (t Timetable) Next(after time.Time) Window {
 		if !ok || w.OpensAt.IsZero() {
 			return w
 		}
-		// Past the whole period at once: it may hold thousands of windows.
+		// Skips the whole period at once, since it may hold thousands of windows.
 		w = t.Schedule.Next(frozen.end().Add(-1))
 	}
 }

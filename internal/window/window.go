@@ -1,18 +1,17 @@
-// Package window knows when a rotation may run: the rate() and cron()
-// expressions of Secrets Manager, the windows they open, and the dates on which
-// they are frozen. [Parse] is where to start.
+// Package window computes when a rotation may run: from the rate() and cron() expressions
+// of Secrets Manager, the windows that they open, and the dates on which they are frozen.
+// Start with [Parse].
 //
 // The rules are those of the AWS Secrets Manager user guide, "Rotation
 // schedules", and of the API reference, RotationRulesType; docs/schedules.md
 // lists them with what Tumbler derives where AWS is silent. Everything is UTC: a
 // time in another zone is converted, and daylight saving changes nothing.
 //
-// The evaluator is our own because the libraries for AWS cron expressions follow
-// EventBridge's grammar. The best, winebarrel/cronplan, accepts what Secrets
-// Manager refuses (minutes, lists of hours, W, years), refuses its /8, does not
-// look back, and answers an impossible date with an empty list. Over a strict
-// parser, which is needed anyway to name the wrong field, the evaluator is two
-// functions.
+// The libraries for AWS cron expressions are not used because they follow EventBridge's
+// grammar. The best, winebarrel/cronplan, accepts what Secrets Manager refuses (minutes,
+// lists of hours, W, years), refuses its /8, cannot find earlier windows, and returns an
+// empty list for an impossible date. A strict parser is needed anyway to name the wrong
+// field, and the evaluator on top of it is two functions.
 package window
 
 import (
@@ -45,17 +44,16 @@ func (w Window) String() string {
 // Schedule says when windows open and how long they stay open. It is a value
 // that [Parse] makes; the zero Schedule never opens.
 type Schedule struct {
-	// Anchor is where a rate begins to count: windows open every so many hours
-	// or days from midnight UTC of its day, before it as well as after. Secrets
-	// Manager counts from the last rotation, or from the day the rotation was set
-	// up; to follow it, set that time. The zero Anchor is 1970-01-01, which gives
-	// everybody the same windows without anything to remember. A cron expression
-	// has no use for it.
+	// Anchor is the day from which a rate counts: windows open at multiples of the rate
+	// before and after midnight UTC of that day. Secrets Manager counts from the last
+	// rotation, or from the day on which rotation was configured; set Anchor to that time to
+	// get its windows. The zero Anchor is 1970-01-01, which gives the same windows
+	// everywhere without stored state. Cron expressions ignore it.
 	Anchor time.Time
 
 	expression string
 	rate       int       // hours between openings; 0 for a cron expression
-	inHours    bool      // a schedule in hours, in the words of the user guide
+	inHours    bool      // a schedule in hours, as the user guide defines it
 	cron       *calendar // nil for a rate
 	length     time.Duration
 }
@@ -82,8 +80,8 @@ func Parse(expression, duration string) (Schedule, error) {
 	return s, nil
 }
 
-// String is the expression, its names in capitals and its spaces single. Parse
-// reads it as the same schedule.
+// String is the expression with names in capitals and single spaces. Parse reads it as the
+// same schedule.
 func (s Schedule) String() string { return s.expression }
 
 // Duration is how long each window is open, a whole number of hours.
