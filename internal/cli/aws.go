@@ -23,7 +23,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// target says which deployment of Tumbler a command talks to.
+// target is the deployment on which a command works.
 type target struct {
 	name         string
 	stateMachine string
@@ -42,8 +42,8 @@ func (t *target) flags(cmd *cobra.Command) {
 
 // environment is the account, Region and endpoint that the environment names.
 func environment(ctx context.Context) (aws.Config, error) {
-	// The SDK warns of connections that could not be kept, which is no news to
-	// people; its errors come as errors.
+	// The SDK logs warnings about connections that it could not keep open, which do not
+	// matter to people. Errors are returned.
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.Nop{}))
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading the AWS configuration: %w", err)
@@ -57,7 +57,7 @@ func environment(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-// checkEndpoints finds what the SDK would report as an error of its own insides.
+// checkEndpoints finds invalid endpoint URLs, for which the SDK's own errors are obscure.
 func checkEndpoints(environ []string) error {
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
@@ -81,7 +81,7 @@ func connect(ctx context.Context) (*sfn.Client, error) {
 	return sfn.NewFromConfig(cfg), nil
 }
 
-// exclusive refuses a name that would be dropped in silence.
+// exclusive refuses a name that would be ignored.
 func (t *target) exclusive() error {
 	if t.stateMachine != "" && t.named() {
 		return usageError{errors.New("--name and --state-machine exclude each other")}
@@ -117,7 +117,7 @@ const (
 	defaultName                 = "tumbler"
 )
 
-// asFlag is how to name the deployment again.
+// asFlag is the flag that names the deployment, for commands that people copy.
 func (t *target) asFlag() string {
 	if t.name == defaultName {
 		return ""
@@ -125,7 +125,7 @@ func (t *target) asFlag() string {
 	return " --name " + t.name
 }
 
-// deployOr is the remedy for a deployment that is not there.
+// deployOr is the remedy for a deployment that does not exist.
 func deployOr(machines map[string]string) string {
 	names := deployments(machines)
 	if len(names) == 0 {
@@ -161,10 +161,10 @@ func stateMachines(ctx context.Context, api *sfn.Client) (map[string]string, err
 	return machines, nil
 }
 
-// elsewhere tells of the deployment that does rotate a secret, when this one does not: of
-// another network's. It says nothing when it cannot look; the failure stands without it.
+// elsewhere names the deployment of another network that rotates the secret, when this one
+// does not. It returns "" if it cannot find out.
 func (t *target) elsewhere(ctx context.Context, cfg aws.Config, code, secret string) string {
-	// Where the policies name the secrets, AWS says that others are not allowed.
+	// If the policies name the secrets, AWS denies access to others.
 	if code != string(fault.NotConfigured) && code != string(fault.AccessDenied) {
 		return ""
 	}
@@ -190,7 +190,7 @@ func (t *target) elsewhere(ctx context.Context, cfg aws.Config, code, secret str
 	return ""
 }
 
-// explain adds a remedy to what commonly goes wrong with an AWS call.
+// explain adds a remedy to common errors of AWS calls.
 func explain(doing string, err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return fmt.Errorf("%s: the name %s cannot be resolved. Check the network and its DNS, AWS_REGION, and AWS_ENDPOINT_URL if it is set", doing, dns.Name)
@@ -209,7 +209,7 @@ func explain(doing string, err error) error {
 	return fmt.Errorf("%s: %s: %s%s", doing, api.ErrorCode(), strings.TrimSuffix(api.ErrorMessage(), "."), remedy)
 }
 
-// remedies continue AWS's own message about what people get wrong.
+// remedies are appended to AWS's own messages.
 var remedies = map[string]string{
 	"ExecutionDoesNotExist":    ". Check its account and Region; executions are forgotten 90 days after their end",
 	"StateMachineDoesNotExist": ". Check --state-machine, the account and the Region",

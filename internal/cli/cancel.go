@@ -53,7 +53,7 @@ People are alerted of a rotation that was stopped, with what it means for applic
 			if _, err := api.StopExecution(ctx, &sfn.StopExecutionInput{ExecutionArn: &arn, Error: aws.String("Cancelled"), Cause: aws.String(why(reason))}); err != nil {
 				return explain("stopping the execution", err)
 			}
-			if state, err = lastState(ctx, api, arn); err != nil { // it has gone on meanwhile, perhaps
+			if state, err = lastState(ctx, api, arn); err != nil { // it may have continued meanwhile
 				return err
 			}
 			result := cancelled{Execution: arn, State: state, Harmless: slices.Contains(harmlessStates, state)}
@@ -78,11 +78,11 @@ People are alerted of a rotation that was stopped, with what it means for applic
 // cancelled is what cancel writes as JSON.
 type cancelled struct {
 	Execution string `json:"execution"`
-	State     string `json:"state"`    // that it was stopped in
+	State     string `json:"state"`    // in which it was stopped
 	Harmless  bool   `json:"harmless"` // nothing had been changed
 }
 
-// harmlessStates are those before anything is stored.
+// harmlessStates are the states before anything is stored.
 var harmlessStates = []string{"", "Receive", "Plan", "WindowOpen", "WaitForWindow"}
 
 func why(reason string) string {
@@ -92,7 +92,7 @@ func why(reason string) string {
 	return "cancelled by hand: " + reason
 }
 
-// running finds the running execution that is meant.
+// running finds the running execution of a secret, or by its ARN.
 func (t *target) running(ctx context.Context, what string) (*sfn.Client, string, error) {
 	if strings.Contains(what, ":execution:") {
 		api, err := connect(ctx)

@@ -1,6 +1,5 @@
-// Package cli is the tumbler command. It talks to AWS or to the sandbox
-// through the AWS SDK alone: which of the two is the SDK's own configuration
-// (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_REGION).
+// Package cli is the tumbler command. It reaches AWS or the sandbox only through the AWS
+// SDK, whose configuration says which (AWS_ENDPOINT_URL, AWS_PROFILE, AWS_REGION).
 package cli
 
 import (
@@ -19,14 +18,14 @@ import (
 // Exit codes of the command.
 const (
 	ExitOK    = 0
-	ExitError = 1 // it failed, a rotation did not end in Rotated, or something has to be looked at
+	ExitError = 1 // it failed, a rotation did not end in Rotated, or somebody has to act
 	ExitUsage = 2 // the command line is wrong
 )
 
-// cutShort is an execution that ended in no ending of ours.
+// cutShort is the outcome of an execution that did not end in one of the final states.
 const cutShort = "cut short"
 
-// exitCodes tell how a rotation ended, where one was waited for.
+// exitCodes are the exit codes of commands that wait for a rotation's end.
 var exitCodes = map[string]int{
 	string(rotation.AlreadyRotating): 10,
 	string(rotation.WindowClosed):    11,
@@ -99,7 +98,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usageError{errors.New(text)}
 }
 
-// newHelp is cobra's help, which fails for a command that there is not.
+// newHelp is cobra's help command, except that it fails for an unknown command.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:    "help [COMMAND]",
@@ -115,7 +114,7 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// oneArg wants exactly one argument, called what.
+// oneArg requires exactly one argument; what is its name in errors.
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch len(args) {

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// completeSecrets offers the names that the deployment rotates. A shell waits for it, so
-// that it gives up soon, and quietly.
+// completeSecrets offers the secrets of the deployment. It has a short timeout and reports
+// no errors, since a shell waits for it.
 func completeSecrets(cmd *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 	const patience = 3 * time.Second
 	ctx, cancel := context.WithTimeout(cmd.Context(), patience)

@@ -21,7 +21,7 @@ Exit code 0 means that every claim held.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := demo.Run(cmd.Context(), cmd.OutOrStdout())
-			if err != nil && cmd.Context().Err() != nil { // whatever it says comes of that
+			if err != nil && cmd.Context().Err() != nil { // the error is a consequence
 				return errors.New("the demo was stopped. Nothing is left behind")
 			}
 			return err

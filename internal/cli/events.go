@@ -71,7 +71,7 @@ subscribes to the events themselves (docs/guide.md).`,
 	return cmd
 }
 
-// stream tells of each beginning and each end once.
+// stream reports each beginning and each end once.
 type stream struct {
 	*view
 	out    io.Writer

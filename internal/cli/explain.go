@@ -109,7 +109,7 @@ func (e explained) write(out *terminal.Printer) {
 	}
 }
 
-// shortest is how a section is named most easily.
+// shortest is the shortest argument that names a section.
 func shortest(title string) string {
 	if strings.Contains(title, " ") {
 		return runbook.Anchor(title)

@@ -23,7 +23,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// fleetFlags are those of rotate that mean many secrets.
+// fleetFlags are the flags of rotate for many secrets.
 type fleetFlags struct {
 	tags        []string
 	prefix      string
@@ -47,16 +47,15 @@ func (f *fleetFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.budget, "budget", fleet.DefaultBudget, "calls per second that may write secrets; the account's quota of 50 is shared with everybody else")
 }
 
-// onlyMany are the flags that mean nothing for one secret, and onlyOne those that
-// mean nothing for many.
+// onlyMany are the flags that apply to many secrets only, and onlyOne those that apply to
+// one only.
 var (
 	choosing = []string{"tag", "prefix", "all", "resume"}
 	onlyMany = []string{"yes", "canary", "max-failures", "budget"}
 	onlyOne  = []string{"watch", "at-next-window"}
 )
 
-// many reports whether the command line means many secrets, and what is wrong
-// with it.
+// many reports whether the command line selects many secrets. Its errors are usage errors.
 func (f *fleetFlags) many(cmd *cobra.Command, args []string) (bool, error) {
 	changed := func(names []string) (set []string) {
 		for _, name := range names {
@@ -83,7 +82,7 @@ func (f *fleetFlags) many(cmd *cobra.Command, args []string) (bool, error) {
 	return true, nil
 }
 
-// request makes the fleet's request of the flags.
+// request makes the fleet's request from the flags.
 func (f *fleetFlags) request(ctx context.Context, cmd *cobra.Command, api *sfn.Client, reason string, outside bool) (fleet.Request, error) {
 	r := fleet.Request{Select: fleet.Selection{Prefix: f.prefix, All: f.all}}
 	for _, tag := range f.tags {
@@ -102,7 +101,7 @@ func (f *fleetFlags) request(ctx context.Context, cmd *cobra.Command, api *sfn.C
 			return r, err
 		}
 	}
-	// A resume is like the fleet before, but for what is said now.
+	// A resume has the request of the earlier fleet, except for flags that are given now.
 	set := func(flag string) bool { return f.resume == "" || cmd.Flags().Changed(flag) }
 	if set("canary") {
 		r.Canary = &f.canary
@@ -129,7 +128,7 @@ func (f *fleetFlags) request(ctx context.Context, cmd *cobra.Command, api *sfn.C
 	return r, nil
 }
 
-// earlier is the request of an execution that is to be resumed.
+// earlier reads the request of an execution that is to be resumed.
 func earlier(ctx context.Context, api *sfn.Client, execution string) (fleet.Request, error) {
 	about, err := api.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &execution})
 	if err != nil {
@@ -223,5 +222,5 @@ func startFleet(ctx context.Context, api *sfn.Client, machine string, request fl
 	return aws.ToString(out.ExecutionArn), nil
 }
 
-// errStopped says that somebody said no.
+// errStopped is the error for when the answer was no.
 var errStopped = errors.New("nothing was started")

@@ -22,10 +22,10 @@ import (
 type plan struct {
 	fleet.Survey
 	request fleet.Request
-	missing []string // configured, and not there; known of a fleet of all secrets only
+	missing []string // configured secrets that do not exist; set for a fleet of all secrets only
 }
 
-// shown is how many secrets a plan names, of those that come first.
+// shown is how many of the first secrets a plan names.
 const shown = 10
 
 func makePlan(ctx context.Context, source fleet.Source, configured audit.Registry, r fleet.Request) (plan, error) {
@@ -46,7 +46,7 @@ func makePlan(ctx context.Context, source fleet.Source, configured audit.Registr
 	return p, err
 }
 
-// noting notes the secrets that are there.
+// noting records which secrets exist.
 type noting struct {
 	fleet.Lister
 	there map[string]bool // by name
@@ -60,8 +60,8 @@ func (n noting) List(ctx context.Context, s fleet.Selection, each func(fleet.Sec
 	})
 }
 
-// complete is an error when what rotations.yaml names is not there: all secrets were
-// asked for.
+// complete returns an error if all secrets were asked for and one of rotations.yaml does not
+// exist.
 func (p plan) complete() error {
 	if len(p.missing) == 0 {
 		return nil
@@ -74,13 +74,13 @@ func (p plan) complete() error {
 		secrets(len(p.missing)), are, strings.Join(p.missing[:min(len(p.missing), shown)], ", "))
 }
 
-// What a rotation takes, for the estimate, and the state machine's pause.
+// The assumed duration of a rotation, and the state machine's pause, for the estimate.
 const (
 	usualRotation = 3 * time.Second
 	pace          = time.Second
 )
 
-// estimate is the time in which so many rotations are made if none is in trouble.
+// estimate is the duration of the fleet if no rotation fails.
 func (p plan) estimate() time.Duration {
 	rounds := (p.Total + p.request.Concurrency() - 1) / p.request.Concurrency()
 	return time.Duration(rounds) * (usualRotation + pace)
@@ -130,14 +130,14 @@ func (p plan) nothing() error {
 	case len(p.missing) > 0:
 		return p.complete()
 	case p.Earlier > 0:
-		return nil // all that was left has been done meanwhile
+		return nil // the rest has been rotated meanwhile
 	case p.Skipped[fleet.SkipNotConfigured] > 0:
 		return fmt.Errorf("nothing to rotate: this deployment rotates none of the selected secrets. Add them to rotations.yaml and deploy, or name the deployment of their network with --name")
 	}
 	return fmt.Errorf("nothing to rotate: no secret matches. Check the tag or prefix, and the Region")
 }
 
-// confirm asks on a terminal. Elsewhere nobody could answer.
+// confirm asks on a terminal. Without one it returns an error.
 func confirm(ctx context.Context, in io.Reader, out io.Writer, n int) error {
 	if f, ok := in.(*os.File); !ok || !term.IsTerminal(f.Fd()) {
 		return fmt.Errorf("%w: there is no terminal to ask on. Read the plan above, then run it again with --yes", errStopped)
@@ -153,5 +153,5 @@ func ask(ctx context.Context, in io.Reader, out io.Writer, n int) error {
 	if answer = strings.ToLower(answer); answer == "y" || answer == "yes" {
 		return nil
 	}
-	return errStopped // an end of input is a no
+	return errStopped // the end of input means no
 }

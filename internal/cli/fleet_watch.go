@@ -15,22 +15,22 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fleet"
 )
 
-// fleetInterval is the pause between two looks at a fleet.
+// fleetInterval is the polling interval of a fleet.
 const fleetInterval = time.Second
 
-// fleetView is what has been seen of a fleet.
+// fleetView is the observed state of a fleet.
 type fleetView struct {
 	api   *sfn.Client
 	arn   string
-	state fleet.State // of the last choice
-	wave  string      // the Map Run seen last
+	state fleet.State // the last result of PlanWave
+	wave  string      // ARN of the last Map Run
 	now   wave
 }
 
-// wave counts the items of the Map Run that is under way.
+// wave counts the items of the current Map Run.
 type wave struct{ succeeded, failed int }
 
-// followFleet shows how a fleet comes along and returns an error unless every
+// followFleet shows a fleet's progress until it ends, and returns an error unless every
 // secret was rotated.
 func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, arn string, total int) error {
 	v := &fleetView{api: api, arn: arn}
@@ -48,7 +48,7 @@ func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, ar
 			out.Close()
 			return explain("watching", err)
 		}
-		// Elsewhere than on a terminal, one line for each wave, and for the end.
+		// Without a terminal: one line for each wave, and one for the end.
 		ended := about.Status != types.ExecutionStatusRunning && about.Status != types.ExecutionStatusPendingRedrive
 		if out.Live() || v.wave != before || ended {
 			before = v.wave
@@ -65,8 +65,8 @@ func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, ar
 	}
 }
 
-// look finds the newest Map Run, and when it is a new one, or the fleet has
-// ended, what was chosen last.
+// look finds the newest Map Run. If it is a new one, or the fleet has ended, it also reads
+// the last result of PlanWave.
 func (v *fleetView) look(ctx context.Context, status types.ExecutionStatus) error {
 	runs, err := v.api.ListMapRuns(ctx, &sfn.ListMapRunsInput{ExecutionArn: &v.arn, MaxResults: 1})
 	if err != nil {
@@ -135,7 +135,7 @@ func (v *fleetView) show(out *terminal.Printer, total int) {
 	out.Progress(rotated+failed, total, "%d rotated, %d failed, %s", rotated, failed, what)
 }
 
-// ended tells of the ending, with a table of what failed.
+// ended shows the ending, with the failures.
 func (v *fleetView) ended(out *terminal.Printer, about *sfn.DescribeExecutionOutput) error {
 	e := v.state.Ending
 	switch {

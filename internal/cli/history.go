@@ -54,7 +54,7 @@ It looks at the deployment's last 100 executions. Step Functions forgets executi
 	return cmd
 }
 
-// running is the outcome of an execution that has none yet.
+// running is shown as the outcome of a running execution.
 const running = "RUNNING"
 
 // past is a rotation that has ended, or is running.
@@ -100,7 +100,7 @@ func writePasts(out *terminal.Printer, rotations []past) {
 	}
 }
 
-// words say how it ended, and who asked and why.
+// words describe how it ended, who asked for it, and why.
 func (p past) words() string {
 	text := p.Outcome
 	if p.Error != "" && p.Error != p.Outcome {

@@ -17,7 +17,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/config"
 )
 
-// answers are what `tumbler init` writes a configuration from.
+// answers are the values from which `tumbler init` writes a configuration.
 type answers struct {
 	secrets                          []string
 	strategy, superuser              string
@@ -108,7 +108,7 @@ type written struct {
 	Secrets []string `json:"secrets"`
 }
 
-// writeNew does not overwrite what somebody has written.
+// writeNew writes a file, but does not overwrite an existing one without force.
 func writeNew(file, src string, force bool) error {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {
@@ -127,7 +127,7 @@ func writeNew(file, src string, force bool) error {
 	return err
 }
 
-// ask asks for what most configurations need. An empty line takes the default.
+// ask asks for the values that most configurations need. An empty line means the default.
 func (a *answers) ask(ctx context.Context, in io.Reader, out io.Writer) (err error) {
 	p := newPrompt(ctx, in, out)
 	question := func(text, fallback string) string {
@@ -164,7 +164,7 @@ func (a *answers) ask(ctx context.Context, in io.Reader, out io.Writer) (err err
 	return err
 }
 
-// consistent refuses what would be dropped in silence.
+// consistent refuses flags that would be ignored.
 func (a *answers) consistent(toStdout, force bool) error {
 	if slices.Contains(a.secrets, "") {
 		return errors.New("--secret is empty: give it the name or ARN of a secret")
@@ -190,7 +190,7 @@ func (a *answers) consistent(toStdout, force bool) error {
 	return nil
 }
 
-// yaml writes what was answered, and says where the rest is explained.
+// yaml is the configuration, with a reference to the documentation.
 func (a answers) yaml() string {
 	var b strings.Builder
 	b.WriteString("# yaml-language-server: $schema=docs/rotations.schema.json\n" +
@@ -234,7 +234,7 @@ func (a answers) yaml() string {
 	return b.String()
 }
 
-// scalar quotes what YAML would read as something else than this text.
+// scalar quotes a text that YAML would not read as this string.
 func scalar(value string) string {
 	if value == "" {
 		return `""`

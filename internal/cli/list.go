@@ -64,7 +64,7 @@ func configuredIn(ctx context.Context, name string) ([]registry.Entry, error) {
 	return entries, nil
 }
 
-// explainFault tells of a fault without its code, which is for the state machine.
+// explainFault describes a fault without its code, which is for the state machine.
 func explainFault(doing string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok && f.Err != nil {
 		if f.Code == fault.ServiceUnavailable {
@@ -75,7 +75,7 @@ func explainFault(doing string, err error) error {
 	return explain(doing, err)
 }
 
-// entry is a configured rotation, in words.
+// entry is a configured rotation, as text.
 type entry struct {
 	Secret     string `json:"secret"`
 	Strategy   string `json:"strategy"`

@@ -40,7 +40,7 @@ meanwhile is not made up for: rotate by hand, or wait for the next window.`
 	return cmd
 }
 
-// newSwitch is a command that gives a secret's schedule a state.
+// newSwitch is a command that enables or disables a secret's schedule.
 func newSwitch(state types.ScheduleState) *cobra.Command {
 	var (
 		name   string
@@ -86,7 +86,7 @@ func newSwitch(state types.ScheduleState) *cobra.Command {
 type switched struct {
 	Secret  string `json:"secret"`
 	Paused  bool   `json:"paused"`
-	Changed bool   `json:"changed"` // false: it was so before
+	Changed bool   `json:"changed"` // false if the schedule already had the state
 }
 
 // scheduled finds the rotation of a secret that has a schedule.
@@ -105,7 +105,8 @@ func scheduled(ctx context.Context, configured *registry.Client, name, secret st
 	return entries[at], nil
 }
 
-// switchSchedule changes nothing but the state: Scheduler wants all of a schedule again.
+// switchSchedule changes the state only. UpdateSchedule replaces the whole schedule, so it
+// passes on all other fields.
 // Source: Amazon EventBridge Scheduler API reference, "UpdateSchedule".
 func switchSchedule(ctx context.Context, api *scheduler.Client, group, name string, state types.ScheduleState) (was types.ScheduleState, err error) {
 	s, err := api.GetSchedule(ctx, &scheduler.GetScheduleInput{GroupName: &group, Name: &name})

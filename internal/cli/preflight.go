@@ -105,7 +105,7 @@ func otherwise(ctx context.Context, name, secret string, result rotation.Preflig
 	return ""
 }
 
-// preflight asks the function.
+// preflight calls the function preflight.
 func preflight(ctx context.Context, function string, request rotation.Request) (result rotation.PreflightResult, err error) {
 	cfg, err := environment(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func preflight(ctx context.Context, function string, request rotation.Request) (
 	return result, nil
 }
 
-// functionFailed tells what Lambda reports of a function without a result.
+// functionFailed is the error for a function that failed, from Lambda's report.
 func functionFailed(doing string, report []byte) error {
 	var failed struct{ ErrorType, ErrorMessage string }
 	if err := json.Unmarshal(report, &failed); err != nil || failed.ErrorType == "" {

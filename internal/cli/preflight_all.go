@@ -13,7 +13,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// preflightAll looks at every secret of the deployment, a few at once.
+// preflightAll checks every secret of the deployment, a few at once.
 func preflightAll(cmd *cobra.Command, name string, asJSON bool) error {
 	ctx := cmd.Context()
 	entries, err := configuredIn(ctx, name)
@@ -33,7 +33,7 @@ func preflightAll(cmd *cobra.Command, name string, asJSON bool) error {
 		results[i], first = result, cmp.Or(first, err)
 	})
 	if first != nil {
-		return first // the function itself: it is the same for all
+		return first // the function itself failed, as it would for all
 	}
 	bad := 0
 	var rows [][]string
@@ -56,8 +56,8 @@ func preflightAll(cmd *cobra.Command, name string, asJSON bool) error {
 	return err
 }
 
-// preflightEach asks the function about secrets, whatever the window, a few at once. It
-// tells of one after the other.
+// preflightEach checks secrets regardless of their windows, a few at once. It calls tell for
+// one after the other, in order.
 func preflightEach(ctx context.Context, name string, secrets []string, tell func(i int, result rotation.PreflightResult, err error)) {
 	const atOnce = 4
 	var (
@@ -76,5 +76,5 @@ func preflightEach(ctx context.Context, name string, secrets []string, tell func
 			return nil
 		})
 	}
-	_ = g.Wait() // each has been told
+	_ = g.Wait() // errors were passed to tell
 }

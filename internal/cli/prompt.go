@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// errInterrupted says that somebody pressed Ctrl-C at a question.
+// errInterrupted is the error for Ctrl-C at a question.
 var errInterrupted = errors.New("stopped; nothing was done")
 
-// prompt asks questions, and lets Ctrl-C end the asking.
+// prompt asks questions until Ctrl-C.
 type prompt struct {
 	done  <-chan struct{}
 	out   io.Writer

@@ -21,7 +21,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// rotateFlags are what `tumbler rotate` is told.
+// rotateFlags are the flags of `tumbler rotate`.
 type rotateFlags struct {
 	to      target
 	watch   bool
@@ -37,7 +37,7 @@ func newRotate() *cobra.Command {
 	f := rotateFlags{request: rotation.Request{Trigger: rotation.Trigger{Source: rotation.SourceManual}}}
 	cmd := &cobra.Command{
 		Use: "rotate SECRET",
-		// What puts an outage right (docs/decisions/0024-rotating-is-restoring.md).
+		// A rotation repairs an outage (docs/decisions/0024-rotating-is-restoring.md).
 		SuggestFor: []string{"restore", "recover", "repair"},
 		Short:      "Rotate a secret, or many, now and wait for the outcome",
 		Long: `Rotate a secret now and wait for the outcome. SECRET is a name or an ARN.
@@ -128,7 +128,7 @@ func (f *rotateFlags) run(cmd *cobra.Command, args []string) error {
 	return err
 }
 
-// start begins an execution whose name tells the secret and the time.
+// start starts an execution, whose name contains the secret and the time.
 func start(ctx context.Context, api *sfn.Client, machine string, request rotation.Request) (string, error) {
 	input, err := json.Marshal(request)
 	if err != nil {
@@ -193,7 +193,7 @@ func reportEnd(cmd *cobra.Command, api *sfn.Client, arn string, watch, asJSON bo
 	return nil
 }
 
-// notRotated says how an execution ended that did not rotate the secret.
+// notRotated is the error for an execution that did not rotate the secret.
 func notRotated(e follow.Ending) error {
 	if e.Status != types.ExecutionStatusFailed {
 		return notRotatedError{"", cutShort, fmt.Sprintf("the rotation did not end: the execution is %s in state %s. "+

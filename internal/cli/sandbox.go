@@ -27,10 +27,11 @@ import (
 	sandboxsns "github.com/tumbler-rotation/tumbler/sandbox/sns"
 )
 
-// fastest leaves the clock room for a day of real time.
+// fastest is the maximum speed, at which the clock does not overflow within a day of real
+// time.
 const fastest = 100_000
 
-// sandboxFlags are what `tumbler sandbox` is told.
+// sandboxFlags are the flags of `tumbler sandbox`.
 type sandboxFlags struct {
 	port        int
 	authorities string
@@ -174,7 +175,7 @@ func (f sandboxFlags) run(cmd *cobra.Command) error {
 	return untilEnd(ctx, database)
 }
 
-// requests are what is configured.
+// requests are the configured rotations.
 func (f sandboxFlags) requests() []rotation.Request {
 	first := rotation.Request{SecretID: sample.SecretID}
 	if f.schedule.Expression != "" {
@@ -224,7 +225,7 @@ func untilEnd(ctx context.Context, database *sample.Database) error {
 	}
 }
 
-// rotateEvery starts rotations until ctx ends. What becomes of one is its own affair.
+// rotateEvery starts rotations until ctx ends, and ignores their outcomes.
 func rotateEvery(ctx context.Context, box *sandbox.Sandbox, secret string, every time.Duration) {
 	api := sfn.NewFromConfig(box.AWS("sandbox"))
 	for {
@@ -239,8 +240,8 @@ func rotateEvery(ctx context.Context, box *sandbox.Sandbox, secret string, every
 	}
 }
 
-// startedByItself says how a rotation ended that a schedule or an event started,
-// and "" for all other events.
+// startedByItself describes how a rotation ended that a schedule or an event started; ""
+// for all other events.
 func startedByItself(e sandboxevents.Event) string {
 	var ending rotation.Event
 	if e.Source != "tumbler" || json.Unmarshal(e.Detail, &ending) != nil {

@@ -31,8 +31,8 @@ type sandboxAlert struct {
 	Body    string    `json:"body"`
 }
 
-// sandboxTeller writes what happens in a sandbox, which may be at any time: for people,
-// or a JSON object a line.
+// sandboxTeller writes what happens in a sandbox, as text or as one JSON object a line. It
+// is safe for concurrent use.
 type sandboxTeller struct {
 	mu    sync.Mutex
 	out   *terminal.Printer
@@ -51,7 +51,7 @@ func (t *sandboxTeller) alert(m sandboxsns.Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.lines != nil {
-		_ = t.lines.Encode(sandboxAlert{"alert", time.Now().UTC(), m.Subject, m.Body}) // Checked keeps the error
+		_ = t.lines.Encode(sandboxAlert{"alert", time.Now().UTC(), m.Subject, m.Body}) // Checked records the error
 		return
 	}
 	t.out.Heading("%s  alert on %s", time.Now().Format(time.TimeOnly), m.TopicARN)
@@ -68,7 +68,7 @@ func (t *sandboxTeller) now(line string) {
 	t.out.Say("%s  %s", time.Now().Format(time.TimeOnly), line)
 }
 
-// ready says what there is now, and what can be done with it.
+// ready describes the sandbox and how to use it.
 func (t *sandboxTeller) ready(r sandboxReady, f sandboxFlags) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +89,7 @@ func (t *sandboxTeller) ready(r sandboxReady, f sandboxFlags) error {
 	t.out.Heading("In a browser")
 	t.out.Command("%s", r.Console)
 	t.out.Heading("In another terminal")
-	// Some clients read one name of the Region, some the other.
+	// Clients differ in which variable they read for the Region.
 	t.out.Command("export AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_DEFAULT_REGION=%s", r.URL, sandbox.Region, sandbox.Region)
 	t.out.Command("export AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox")
 	t.out.Say("")

@@ -11,7 +11,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
-// mostWindows keeps a mistyped count from filling the screen for an hour.
+// mostWindows limits the output for a mistyped count.
 const mostWindows = 1000
 
 func newSchedule() *cobra.Command {
@@ -87,18 +87,18 @@ type timetable struct {
 	Expression string       `json:"expression"`
 	Text       string       `json:"text"` // in words
 	Windows    []openedOnce `json:"windows"`
-	// NextUsable is the first window that is not frozen, where all of these are.
+	// NextUsable is the first window that is not frozen. Set if all of Windows are frozen.
 	NextUsable *window.Window `json:"nextUsable,omitempty"`
 }
 
 // openedOnce is a window of a schedule.
 type openedOnce struct {
 	window.Window
-	Open   bool   `json:"open,omitempty"` // at the time from which they are listed
+	Open   bool   `json:"open,omitempty"` // open at the time from which windows are listed
 	Frozen string `json:"frozen,omitempty"`
 }
 
-// timetableOf are the window that is open at start, if any, and the next ones.
+// timetableOf lists the window that is open at start, if any, and the next ones.
 func timetableOf(s window.Schedule, frozen window.Freeze, start time.Time, count int) timetable {
 	made := timetable{Expression: s.String(), Text: s.Text()}
 	usable := false

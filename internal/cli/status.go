@@ -98,7 +98,7 @@ unless every AWSCURRENT logs in.`,
 	return cmd
 }
 
-// view is what commands that look at rotations look with.
+// view reads the state of rotations for several commands.
 type view struct {
 	name     string
 	only     string // one secret, by name or ARN. Optional.
@@ -122,7 +122,7 @@ func (t *target) view(ctx context.Context) (*view, error) {
 	return v, err
 }
 
-// List implements [audit.Registry]: of one secret, where only one is asked for.
+// List implements [audit.Registry]. It lists one secret if only is set.
 func (v *view) List(ctx context.Context) ([]registry.Entry, error) {
 	entries, err := v.registry.List(ctx)
 	if err != nil || v.only == "" {
@@ -160,7 +160,7 @@ func (v *view) statuses(ctx context.Context) ([]audit.Status, error) {
 	return statuses, nil
 }
 
-// of are the executions for a secret.
+// of returns the executions for a secret.
 func (v *view) of(secret string) (list []executions.Outcome) {
 	for _, o := range v.history {
 		if sameSecret(o.SecretID, secret) {
@@ -170,8 +170,8 @@ func (v *view) of(secret string) (list []executions.Outcome) {
 	return list
 }
 
-// addOutcome tells how rotations of the secret ended, and which wait for a window. A
-// secret whose labels are in order may still have been refused.
+// addOutcome adds how rotations of the secret ended, and which wait for a window. A secret
+// may have been refused although its labels are in order.
 func addOutcome(s *audit.Status, history []executions.Outcome) {
 	defer addWaiting(s, history)
 	o := matters(history)
@@ -186,7 +186,7 @@ func addOutcome(s *audit.Status, history []executions.Outcome) {
 	switch {
 	case s.State == audit.OK && !harmless(*o):
 		s.State, s.Detail, s.Since = audit.Failed, ended, s.LastEnded
-		if o.What == string(rotation.NeedsAttention) { // whatever it left has been put right by hand, or cannot be seen
+		if o.What == string(rotation.NeedsAttention) { // what it left was repaired by hand, or cannot be seen
 			s.State = audit.Attention
 		}
 	case s.State == audit.Attention && o.What == string(rotation.RestoredCleanly): // the version keeps a label; AWSCURRENT logged in
@@ -196,11 +196,11 @@ func addOutcome(s *audit.Status, history []executions.Outcome) {
 	}
 }
 
-// addWaiting tells of executions that hold nothing yet.
+// addWaiting adds running executions that have not stored a version yet.
 func addWaiting(s *audit.Status, history []executions.Outcome) {
 	waiting := 0
 	for _, o := range history {
-		if o.Running && o.Execution != s.Detail { // which names the one that rotates
+		if o.Running && o.Execution != s.Detail { // Detail names the one that rotates
 			waiting++
 		}
 	}
@@ -221,10 +221,10 @@ func addWaiting(s *audit.Status, history []executions.Outcome) {
 // settled are the endings after which it is known what the database accepts.
 var settled = []string{string(rotation.Rotated), string(rotation.RestoredCleanly)}
 
-// matters is the execution that tells most of the secret as it is: the newest after
-// which something is at risk or settled, or one that was refused since. One that
-// stepped back for another or for the window says nothing of the secret, and counts
-// when there is no other.
+// matters is the execution that determines the secret's state: the newest after which
+// something is at risk or settled, or one that was refused since. One that gave way to
+// another rotation or to the window says nothing about the secret, and is returned only if
+// there is no other.
 func matters(history []executions.Outcome) *executions.Outcome {
 	var refused, harmlessOne *executions.Outcome
 	for i := range history {
@@ -247,8 +247,8 @@ func matters(history []executions.Outcome) *executions.Outcome {
 	return cmp.Or(refused, harmlessOne)
 }
 
-// harmless outcomes are not the secret's failure: another rotation was faster, the
-// window was closed, or an event came too soon.
+// harmless reports whether the outcome is no failure of the secret: another rotation was
+// faster, the window was closed, or an event came too soon.
 func harmless(o executions.Outcome) bool {
 	switch o.What {
 	case string(rotation.Rotated), string(rotation.AlreadyRotating), string(rotation.WindowClosed):
@@ -259,19 +259,19 @@ func harmless(o executions.Outcome) bool {
 	return false
 }
 
-// logIn asks the function preflight, which is where the databases can be reached from.
+// logIn has the function preflight log in, since it can reach the databases.
 func (v *view) logIn(ctx context.Context, statuses []audit.Status) {
 	var asked []*audit.Status
 	var secrets []string
 	for i := range statuses {
-		if s := &statuses[i]; s.State != audit.Rotating { // a refusal would mean nothing now
+		if s := &statuses[i]; s.State != audit.Rotating { // during a rotation a refusal has no meaning
 			asked, secrets = append(asked, s), append(secrets, s.Secret)
 		}
 	}
 	preflightEach(ctx, v.name, secrets, func(i int, result rotation.PreflightResult, err error) { addLogin(asked[i], result, err) })
 }
 
-// addLogin tells what a login has shown.
+// addLogin adds the result of a login.
 func addLogin(s *audit.Status, result rotation.PreflightResult, err error) {
 	add := func(text string) {
 		if s.Detail != "" {
@@ -298,7 +298,7 @@ func addLogin(s *audit.Status, result rotation.PreflightResult, err error) {
 	add("A login was not tried: " + firstFailure(result))
 }
 
-// sayCheck is what a check says.
+// sayCheck is the text of a check.
 func sayCheck(result rotation.PreflightResult, name string) string {
 	for _, c := range result.Checks {
 		if c.Name == name {
@@ -478,7 +478,7 @@ func whatToDo(s audit.Status) string {
 	return rotate + " --outside-window, which tries every password that the secret has. If it fails: tumbler explain my-application-cannot-log-in-now"
 }
 
-// verdict is an error when somebody has to look.
+// verdict returns an error when somebody has to act.
 func verdict(statuses []audit.Status, login bool) error {
 	bad := 0
 	for _, s := range statuses {

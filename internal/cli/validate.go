@@ -89,23 +89,23 @@ type planned struct {
 	Deployment string         `json:"deployment"`
 }
 
-// limit is one that AWS has, and how much of it the deployment takes.
+// limit is a limit of AWS and the deployment's value.
 type limit struct {
 	What string `json:"what"`
 	Got  int    `json:"got"`
 	Most int    `json:"most"`
 }
 
-// mistake is one in a file.
+// mistake is a mistake in the file.
 type mistake struct {
-	Line    int    `json:"line"` // from 1; 0 of the file as a whole
+	Line    int    `json:"line"` // from 1; 0 for the file as a whole
 	Column  int    `json:"column"`
 	Field   string `json:"field"`
 	Problem string `json:"problem"`
 	Remedy  string `json:"remedy"`
 }
 
-// validated says what would be deployed, or what is wrong.
+// validated describes what would be deployed, or the mistakes.
 func validated(file string, cfg *config.Config, problems config.Problems, now time.Time) validation {
 	v := validation{File: file, Valid: len(problems) == 0, Rotations: []planned{}, Limits: []limit{}, Mistakes: []mistake{}}
 	for _, p := range problems {

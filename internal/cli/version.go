@@ -37,7 +37,7 @@ type built struct {
 	Arch    string `json:"arch"`
 }
 
-// release is the release, or what the build knows of the source.
+// release is the release, or else the build's information about the source.
 func release() string {
 	if Version != "" {
 		return Version

@@ -12,10 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// AWS is how a function reaches AWS, by the environment variables that Lambda and the
-// deployment set. The SDK's own package config finds out the same, and looks for
-// profiles, single sign-on and roles besides, which a function has none of: to link the
-// clients for those made each cold start longer.
+// AWS is the SDK's configuration, from the environment variables that Lambda and the
+// deployment set. The SDK's package config would do the same, but also supports profiles,
+// single sign-on and roles, which functions do not use; linking the clients for those makes
+// each cold start longer.
 func AWS(getenv func(string) string) aws.Config {
 	cfg := aws.Config{
 		Region: getenv("AWS_REGION"),
@@ -29,9 +29,9 @@ func AWS(getenv func(string) string) aws.Config {
 	return Patient(cfg)
 }
 
-// Patient makes a VPC without a route to AWS fail within seconds and with a message,
-// where the SDK's defaults outlast the function: three attempts of two seconds to
-// connect.
+// Patient limits connecting to three attempts of two seconds, so that a VPC without a route
+// to AWS leads to an error within seconds. With the SDK's defaults the function would time
+// out first.
 func Patient(cfg aws.Config) aws.Config {
 	cfg.HTTPClient = awshttp.NewBuildableClient().
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = 2 * time.Second }).
@@ -42,17 +42,17 @@ func Patient(cfg aws.Config) aws.Config {
 	return cfg
 }
 
-// environment tells the SDK's clients what else they ask an aws.Config for. Source: AWS
-// SDKs and Tools reference guide, "Service-specific endpoints" and "FIPS endpoints".
+// environment provides further settings to the SDK's clients. Source: AWS SDKs and Tools
+// reference guide, "Service-specific endpoints" and "FIPS endpoints".
 type environment func(string) string
 
-// GetServiceBaseEndpoint is asked by each client for its own service.
+// GetServiceBaseEndpoint returns the endpoint of a service. Each client calls it.
 func (e environment) GetServiceBaseEndpoint(_ context.Context, sdkID string) (string, bool, error) {
 	url := e("AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(sdkID, " ", "_")))
 	return url, url != "", nil
 }
 
-// GetUseFIPSEndpoint is asked by each client.
+// GetUseFIPSEndpoint reports whether to use FIPS endpoints. Each client calls it.
 func (e environment) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
 	if e("AWS_USE_FIPS_ENDPOINT") == "true" {
 		return aws.FIPSEndpointStateEnabled, true, nil

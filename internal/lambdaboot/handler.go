@@ -35,8 +35,8 @@ func (f handlerFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
 // Handler turns a step into a Lambda handler: JSON in, JSON out, one log line,
-// and errors as [messages.InvokeResponse_Error], which is the only type whose
-// name the runtime does not replace, so that the state machine sees the code.
+// and errors as [messages.InvokeResponse_Error], the only type that lets the state machine
+// see the code: for others the runtime reports the name of the Go type.
 func Handler[In, Out any](e Env, function string, run func(context.Context, In) (Out, error)) lambda.Handler {
 	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 		began := e.Now()
@@ -55,19 +55,19 @@ func Handler[In, Out any](e Env, function string, run func(context.Context, In) 
 	})
 }
 
-// ReadyOr is a function that is asked before the change whether it is ready.
+// ReadyOr returns a handler that runs ready for [rotation.StepReady], and run otherwise.
 func ReadyOr(ready, run lambda.Handler) lambda.Handler {
 	return handlerFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 		var in struct{ Step string }
 		if err := json.Unmarshal(payload, &in); err == nil && in.Step == rotation.StepReady {
 			return ready.Invoke(ctx, payload)
 		}
-		return run.Invoke(ctx, payload) // which says what is wrong with it
+		return run.Invoke(ctx, payload) // which reports what is wrong with it
 	})
 }
 
-// guard runs the step. A panic's value may quote a secret, so that only its
-// type and the stack are logged.
+// guard runs the step and recovers from panics. A panic's value may quote a secret, so only
+// its type and the stack are logged.
 func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, run func(context.Context, In) (Out, error)) (response []byte, out Out, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -86,8 +86,8 @@ func guard[In, Out any](ctx context.Context, log *slog.Logger, payload []byte, r
 	return response, out, err
 }
 
-// identify finds what a log line names. The payload holds no secret. Secrets
-// Manager itself sends no more than the rotation contract.
+// identify returns the attributes of a log line from the payload, which holds no secret
+// value. Secrets Manager sends only the fields of the rotation contract.
 func identify(payload []byte) []any {
 	var p struct {
 		rotation.NativeInput
@@ -97,7 +97,7 @@ func identify(payload []byte) []any {
 		Execution rotation.Execution `json:"execution"`
 		Plan      rotation.Planned   `json:"plan"`
 	}
-	_ = json.Unmarshal(payload, &p) // what is missing is logged as missing
+	_ = json.Unmarshal(payload, &p) // missing fields are logged as such
 	return []any{
 		keyExecution, p.Execution.ARN,
 		keySecret, cmp.Or(p.Plan.SecretARN, p.SecretID, p.Request.SecretID),

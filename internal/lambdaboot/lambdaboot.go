@@ -1,10 +1,9 @@
 // Package lambdaboot is what every Lambda function's main calls: it wires a
 // step to AWS, logs each invocation, and reports errors under their code.
 //
-// The sandbox builds the same handlers with another [Env]. They are built in packages by
-// what they need of AWS, below this one: a client that a function does not use costs it
-// time at each cold start. FinishSecret, on which applications wait, needs Secrets
-// Manager only and is here.
+// The sandbox builds the same handlers with another [Env]. The packages below this one group
+// them by the AWS clients that they need, because an unused client costs time at each cold
+// start. FinishSecret, for which applications wait, needs Secrets Manager only and is here.
 package lambdaboot
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Env is what the functions are built from.
+// Env has the dependencies of the functions.
 type Env struct {
 	AWS aws.Config
 	Log *slog.Logger
@@ -32,26 +31,25 @@ type Env struct {
 
 	Metrics *metrics.Writer // nil: none are written
 
-	// What the sandbox does otherwise than a deployment. Optional.
-	Open  func(secretName string) bool                     // secrets whose requests stand for themselves
+	// Set by the sandbox only. Optional.
+	Open  func(secretName string) bool                     // secrets that may be rotated without a registry entry
 	Sleep func(ctx context.Context, d time.Duration) error // how Restore waits for late statements
 }
 
-// Deployment is what a function is told about the deployment that it is part
-// of. All of it is optional.
+// Deployment is a function's configuration by environment variables. All are optional.
 type Deployment struct {
 	Name          string            // TUMBLER_DEPLOYMENT
 	RotatorARN    string            // TUMBLER_ROTATOR_ARN: Tumbler's own native rotation function
 	Functions     []string          // TUMBLER_ROTATION_FUNCTIONS: ARNs that a request may name, separated by commas
-	ScheduleGroup string            // TUMBLER_SCHEDULE_GROUP: the registry; none: every request stands for itself
-	Strategy      rotation.Strategy // TUMBLER_STRATEGY: of secrets that the rotator does not find in the registry
+	ScheduleGroup string            // TUMBLER_SCHEDULE_GROUP: the registry; "": every request is complete by itself
+	Strategy      rotation.Strategy // TUMBLER_STRATEGY: for secrets that the rotator does not find in the registry
 
-	EventInterval time.Duration // TUMBLER_EVENT_INTERVAL, default 1h: how old AWSCURRENT is at least before an event rotates it
+	EventInterval time.Duration // TUMBLER_EVENT_INTERVAL, default 1h: minimum age of AWSCURRENT for a rotation by an event
 
-	Runbook string // TUMBLER_RUNBOOK: where the runbook is published, for alerts
+	Runbook string // TUMBLER_RUNBOOK: URL of the runbook, for alerts
 
-	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: where the functions incident and audit send alerts
-	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: whose executions the functions audit and preflight look at
+	AlertTopicARN   string // TUMBLER_ALERT_TOPIC_ARN: for alerts of the functions incident and audit
+	StateMachineARN string // TUMBLER_STATE_MACHINE_ARN: for the functions audit and preflight, which list its executions
 }
 
 // deployment reads the environment variables.
@@ -68,7 +66,7 @@ func deployment(getenv func(string) string) Deployment {
 	}
 	var err error
 	if d.EventInterval, err = time.ParseDuration(getenv("TUMBLER_EVENT_INTERVAL")); err != nil {
-		d.EventInterval = time.Hour // nobody is let through by a value that cannot be read
+		d.EventInterval = time.Hour // an invalid value must not disable the limit
 	}
 	for arn := range strings.SplitSeq(getenv("TUMBLER_ROTATION_FUNCTIONS"), ",") {
 		if arn = strings.TrimSpace(arn); arn != "" {
@@ -97,7 +95,7 @@ func FinishSecret(e Env) lambda.Handler {
 	return ReadyOr(Handler(e, "finishsecret", finish.Ready), Handler(e, "finishsecret", finish.Run))
 }
 
-// Secrets is Secrets Manager.
+// Secrets returns a client of Secrets Manager.
 func (e Env) Secrets() *secretsmgr.Client {
 	return secretsmgr.New(secretsmanager.NewFromConfig(e.AWS))
 }

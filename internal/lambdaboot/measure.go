@@ -36,7 +36,7 @@ func (e Env) measureEnding(end rotation.Ending) {
 	}
 }
 
-// measureSlack tells how near the change came to the end of its window.
+// measureSlack writes the time from the change to the end of the window.
 func (e Env) measureSlack(payload []byte, set rotation.SetResult) {
 	var in rotation.StepInput
 	if set.ChangedAt == nil || json.Unmarshal(payload, &in) != nil || in.Plan.Window == nil {

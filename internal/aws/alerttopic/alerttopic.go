@@ -12,14 +12,14 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Topic is the SNS topic; it implements the Topic of package incident.
+// Topic is the SNS topic. It implements the interfaces Topic of packages incident and audit.
 type Topic struct {
 	API *sns.Client
 	ARN string
 }
 
-// Publish sends an alert with the attributes that the state machine's SendAlert
-// gives to its own, so that filters know both.
+// Publish sends an alert with the same attributes as the state machine's SendAlert, so that
+// subscription filters apply to both.
 func (t Topic) Publish(ctx context.Context, alert rotation.Ending) error {
 	attributes := map[string]types.MessageAttributeValue{}
 	for name, value := range map[string]string{

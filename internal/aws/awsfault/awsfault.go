@@ -1,5 +1,5 @@
-// Package awsfault tells what an error of the AWS SDK means, in the same way for
-// every service: a kind for programs, and a fault for people.
+// Package awsfault classifies errors of the AWS SDK in the same way for every service: a
+// [Kind] for programs, and a fault for people.
 package awsfault
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Kind is what a failure means to a caller.
+// Kind is the kind of a failure.
 type Kind int
 
-// The kinds. Anything that a service says about the request itself is Other.
+// The kinds. A service's errors about the request itself are Other.
 const (
 	Other       Kind = iota
 	NoAnswer         // no answer of AWS: no route, no time left
@@ -54,8 +54,8 @@ func Of(err error) (kind Kind, code string) {
 	if strings.Contains(code, "Throttl") {
 		return Throttled, code
 	}
-	// A code that the API's own model does not list says nothing of whose fault
-	// it is, and what stands between us and AWS answers in its own words.
+	// A code that is not in the API's model does not say whose fault it is, and a proxy
+	// between Tumbler and AWS may answer with codes of its own. The status decides then.
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if api.ErrorFault() == smithy.FaultServer || ok && answer.HTTPStatusCode() >= http.StatusInternalServerError {
 		return Failed, code
@@ -71,19 +71,19 @@ func Message(err error) string {
 	return ""
 }
 
-// Call is a call of AWS, in the words in which its failure is told.
+// Call describes a call of AWS, for the text of its fault.
 type Call struct {
 	Op      string // what was done: "ListExecutions, to see whether another rotation is running"
 	Service string // "Step Functions"
 	Allow   string // the remedy if it is not allowed
 
-	// Key is the remedy if KMS refuses the key. Optional, for what is not encrypted.
+	// Key is the remedy if KMS refuses the key. Empty if nothing is encrypted.
 	Key string
 }
 
-// Fault returns what an error of the call means; AWS's own message is not carried
-// over. Codes: ServiceUnavailable, Throttled, KeyUnusable, AccessDenied, and Internal for
-// what is not expected, and for what a caller should have looked at before.
+// Fault returns the fault for an error of the call, without AWS's own message. Codes:
+// ServiceUnavailable, Throttled, KeyUnusable, AccessDenied, and Internal for unexpected
+// errors and for those that a caller has to handle itself.
 func (c Call) Fault(err error) error {
 	const heals = "It heals by itself"
 	kind, code := Of(err)

@@ -47,8 +47,7 @@ func machineOf(executionARN string) (string, error) {
 	return strings.Join(parts[:7], ":"), nil
 }
 
-// classify names what an error of Step Functions means; what the call is for is said
-// to people.
+// classify returns the fault for an error of Step Functions. purpose is for its text.
 func classify(err error, call, purpose string) error {
 	on := "the executions of the state machine"
 	if call == "ListExecutions" {
@@ -60,7 +59,7 @@ func classify(err error, call, purpose string) error {
 	}.Fault(err)
 }
 
-// What calls are for.
+// The purposes of calls.
 const (
 	seeRunning = "to see whether another rotation is running"
 	seeRecent  = "to see which rotations there were"

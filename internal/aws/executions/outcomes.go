@@ -14,7 +14,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Outcome is what became of an execution, or that it runs.
+// Outcome is the outcome of an execution, which may still be running.
 type Outcome struct {
 	Execution string // ARN
 	SecretID  string // as the request names it
@@ -34,8 +34,8 @@ const (
 )
 
 // Outcomes returns the most recent executions of a state machine, the latest first.
-// ListExecutions does not tell what an execution was asked, so that it takes a call
-// for each, and one more for each that failed.
+// ListExecutions does not return inputs, so each execution takes a call, and each failed
+// one another.
 func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcome, error) {
 	page, err := c.api.ListExecutions(ctx, &sfn.ListExecutionsInput{StateMachineArn: &stateMachineARN, MaxResults: recent})
 	if err != nil {
@@ -44,8 +44,8 @@ func (c *Client) Outcomes(ctx context.Context, stateMachineARN string) ([]Outcom
 	return c.each(ctx, page.Executions)
 }
 
-// Since returns the executions that were started at a time or later, the latest first, as
-// far as Step Functions remembers them.
+// Since returns the executions that were started at a time or later, the latest first.
+// Step Functions keeps them for 90 days after their end.
 func (c *Client) Since(ctx context.Context, stateMachineARN string, since time.Time) ([]Outcome, error) {
 	var list []types.ExecutionListItem
 	pages := sfn.NewListExecutionsPaginator(c.api, &sfn.ListExecutionsInput{StateMachineArn: &stateMachineARN, MaxResults: 1000})
@@ -56,7 +56,7 @@ func (c *Client) Since(ctx context.Context, stateMachineARN string, since time.T
 		}
 		for _, e := range page.Executions {
 			if aws.ToTime(e.StartDate).Before(since) {
-				return c.each(ctx, list) // they come by their start
+				return c.each(ctx, list) // they are listed by their start
 			}
 			list = append(list, e)
 		}
@@ -64,7 +64,7 @@ func (c *Client) Since(ctx context.Context, stateMachineARN string, since time.T
 	return c.each(ctx, list)
 }
 
-// each looks at those that name a secret.
+// each returns the outcomes of those executions that name a secret.
 func (c *Client) each(ctx context.Context, executions []types.ExecutionListItem) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(executions))
 	var g errgroup.Group
@@ -90,7 +90,8 @@ func (c *Client) each(ctx context.Context, executions []types.ExecutionListItem)
 	return named, nil
 }
 
-// isForgotten: Step Functions has no such execution, as is so 90 days after its end.
+// isForgotten reports whether Step Functions no longer has the execution: it deletes
+// executions 90 days after their end.
 func isForgotten(err error) bool {
 	_, forgotten := errors.AsType[*types.ExecutionDoesNotExist](err)
 	return forgotten
@@ -106,7 +107,7 @@ func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 		SecretID string           `json:"secretId"`
 		Trigger  rotation.Trigger `json:"trigger"`
 	}
-	_ = json.Unmarshal([]byte(aws.ToString(out.Input)), &request) // a request that names no secret is nobody's outcome
+	_ = json.Unmarshal([]byte(aws.ToString(out.Input)), &request) // without a secret, the outcome is left out
 	o := Outcome{
 		Execution: arn, SecretID: request.SecretID, Trigger: request.Trigger, What: string(out.Status),
 		StartedAt: aws.ToTime(out.StartDate), EndedAt: aws.ToTime(out.StopDate),
@@ -116,7 +117,7 @@ func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 		o.Running = true
 	case types.ExecutionStatusSucceeded:
 		var ending struct{ Event *rotation.Event }
-		_ = json.Unmarshal([]byte(aws.ToString(out.Output)), &ending) // what it announced is an extra
+		_ = json.Unmarshal([]byte(aws.ToString(out.Output)), &ending) // the event is optional
 		o.What, o.Event = string(rotation.Rotated), ending.Event
 	case types.ExecutionStatusFailed:
 		o.Error = aws.ToString(out.Error)
@@ -130,8 +131,8 @@ func (c *Client) Outcome(ctx context.Context, arn string) (Outcome, error) {
 	return o, nil
 }
 
-// ending is the last state that an execution has entered: its Fail state, or the one in
-// which Step Functions gave it up. A Fail state is entered with what was announced.
+// ending is the last state that an execution has entered: its Fail state, or the state in
+// which Step Functions ended it. The input of a Fail state contains the event.
 func (c *Client) ending(ctx context.Context, arn string) (string, *rotation.Event, error) {
 	page, err := c.api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &arn, ReverseOrder: true, MaxResults: 5, IncludeExecutionData: aws.Bool(true),
@@ -147,7 +148,7 @@ func (c *Client) ending(ctx context.Context, arn string) (string, *rotation.Even
 			var state struct {
 				Ending struct{ Event *rotation.Event }
 			}
-			_ = json.Unmarshal([]byte(aws.ToString(d.Input)), &state) // an extra
+			_ = json.Unmarshal([]byte(aws.ToString(d.Input)), &state) // optional
 			return aws.ToString(d.Name), state.Ending.Event, nil
 		}
 	}

@@ -15,12 +15,12 @@ import (
 
 var _ incident.Executions = (*Client)(nil)
 
-// lastEvents hold the last state that was entered: a task with all its retries
-// writes about fifty.
+// lastEvents is the number of events that surely contain the last state entered: a task
+// with all its retries writes about fifty.
 const lastEvents = 200
 
-// Trace implements [incident.Executions] with one call. Whatever happens in a branch of a
-// Parallel state happens in that state.
+// Trace implements [incident.Executions] with one call. Events in a branch of a Parallel
+// state are attributed to that state.
 func (c *Client) Trace(ctx context.Context, executionARN string) (incident.Trace, error) {
 	out, err := c.api.GetExecutionHistory(ctx, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &executionARN, ReverseOrder: true, MaxResults: lastEvents,

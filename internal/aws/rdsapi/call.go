@@ -12,11 +12,11 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// callTimeout bounds one call with its retries. Without a route to the API a
-// call hangs; it has to end, with a hint, before the function does.
+// callTimeout limits one call with its retries. Without a route to the API a call hangs;
+// it must fail, with a hint, before the function times out.
 const callTimeout = 15 * time.Second
 
-// instance describes one by name or ARN; nil is none.
+// instance describes an instance by name or ARN; nil if there is none.
 func (r Resolver) instance(ctx context.Context, id string) (*types.DBInstance, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -30,7 +30,7 @@ func (r Resolver) instance(ctx context.Context, id string) (*types.DBInstance, e
 	return &out.DBInstances[0], nil
 }
 
-// cluster describes one by name or ARN; nil is none.
+// cluster describes a cluster by name or ARN; nil if there is none.
 func (r Resolver) cluster(ctx context.Context, id string) (*types.DBCluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -44,7 +44,7 @@ func (r Resolver) cluster(ctx context.Context, id string) (*types.DBCluster, err
 	return &out.DBClusters[0], nil
 }
 
-// clusters describes all of the Region.
+// clusters describes all clusters of the Region.
 func (r Resolver) clusters(ctx context.Context) ([]types.DBCluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -64,7 +64,7 @@ func isCode(err error, codes ...string) bool {
 	return slices.Contains(codes, code)
 }
 
-// classify names what an error of the API means.
+// classify returns the fault for an error of the API.
 func classify(err error, service, call string) error {
 	op := service + ":" + call
 	if kind, code := awsfault.Of(err); kind == awsfault.Other || kind == awsfault.NotFound {

@@ -23,9 +23,9 @@ func (r Resolver) ManagedBy(ctx context.Context, tags map[string]string) (string
 	return e.Host, e.Port, err
 }
 
-// Alternates implements [rotation.Servers]. A proxy takes a user's password from
-// AWSCURRENT of a registered secret, so that with one secret it only ever knows
-// one of two alternating users: applications still on the other are refused.
+// Alternates implements [rotation.Servers]. A proxy reads a user's password from AWSCURRENT
+// of a registered secret, so with one secret it serves only one of two alternating users:
+// applications that still use the other are refused.
 func (r Resolver) Alternates(ctx context.Context, host, secretARN string) error {
 	proxy, err := r.IsProxy(ctx, host)
 	if err != nil || proxy == nil || len(proxy.Secrets) == 0 {
@@ -52,9 +52,8 @@ func (r Resolver) Proxy(ctx context.Context, host, secretARN string) (*rotation.
 	return found, nil
 }
 
-// Direct returns engines that log in to the database behind an RDS proxy when a
-// secret's host is one: a proxy knows AWSCURRENT only, and would refuse the
-// password that is about to become it.
+// Direct returns engines that connect to the database behind an RDS proxy if a secret's host
+// is one. A proxy accepts only AWSCURRENT, and would refuse the pending password.
 func (r Resolver) Direct(engines engine.Table) engine.Table {
 	table := engine.Table{}
 	for family, e := range engines {
@@ -90,7 +89,8 @@ func (d direct) Reach(ctx context.Context, doc secretdoc.Document) error {
 	return d.Engine.Reach(ctx, doc)
 }
 
-// behind is the document at the database behind the proxy that it names, if it does.
+// behind returns the document with the address of the database behind the proxy, if its
+// host is a proxy.
 func (d direct) behind(ctx context.Context, doc secretdoc.Document) (secretdoc.Document, error) {
 	proxy, err := d.resolver.IsProxy(ctx, doc.Host)
 	if err != nil || proxy == nil {

@@ -10,15 +10,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 )
 
-// Proxy is an RDS Proxy. Passwords are changed in the database behind it, and a
-// user can only log in through it when a secret of the user is registered with
-// it (Amazon RDS user guide, "Setting up database credentials for RDS Proxy").
+// Proxy is an RDS Proxy. Passwords are changed in the database behind it. A user can log in
+// through it only if a secret of the user is registered with it (Amazon RDS user guide,
+// "Setting up database credentials for RDS Proxy").
 type Proxy struct {
 	Name string
 	ARN  string
 
-	// Database is where changes go: the cluster's writer endpoint or the
-	// instance. Zero when the proxy has no target.
+	// Database is the address for changes: the cluster's writer endpoint or the instance.
+	// Zero when the proxy has no target.
 	Database Endpoint
 
 	// Secrets are the ARNs of the registered secrets.
@@ -29,9 +29,8 @@ type Proxy struct {
 // whose users come from IAM list none.
 func (p Proxy) Registered(secretARN string) bool { return slices.Contains(p.Secrets, secretARN) }
 
-// IsProxy returns the proxy that has the endpoint, or nil. No call is made for
-// a host whose name is not that of a proxy: it ends in
-// NAME.proxy-ID.REGION.rds.amazonaws.com, or NAME.endpoint.proxy-ID...
+// IsProxy returns the proxy with the endpoint host, or nil. It makes a call only for names
+// of the forms NAME.proxy-ID.REGION.rds.amazonaws.com and NAME.endpoint.proxy-ID...
 func (r Resolver) IsProxy(ctx context.Context, host string) (*Proxy, error) {
 	parts := strings.Split(strings.ToLower(host), ".")
 	if !slices.ContainsFunc(parts, func(part string) bool { return strings.HasPrefix(part, kindProxy) }) {

@@ -1,6 +1,6 @@
-// Package rdsapi asks the RDS and Redshift APIs what a secret does not say:
-// where the database of a superuser secret is that AWS manages, whether two
-// hosts are one database, and what is behind an RDS Proxy.
+// Package rdsapi asks the RDS and Redshift APIs what a secret does not say: the address of
+// the database of a superuser's secret that AWS manages, whether two hosts are the same
+// database, and which database is behind an RDS Proxy.
 //
 // Sources: Amazon RDS user guide, "Password management with Amazon RDS and AWS
 // Secrets Manager"; AWS Secrets Manager user guide, "Lambda function rotation
@@ -35,16 +35,16 @@ type Redshift interface {
 }
 
 // Resolver answers questions about databases. Its errors are *[fault.Error]s
-// with the codes SuperuserInvalid (there is no such database, or not the one
-// there should be), AccessDenied, Throttled, ServiceUnavailable and
-// DatabaseUnavailable (it has no endpoint yet).
+// with the codes SuperuserInvalid (there is no such database, or it is another one),
+// AccessDenied, Throttled, ServiceUnavailable and DatabaseUnavailable (it has no endpoint
+// yet).
 type Resolver struct {
 	RDS      func() RDS      // Required.
 	Redshift func() Redshift // Required for Redshift's secrets only.
 }
 
-// For returns a Resolver for an account and Region. Most secrets need neither client, so
-// that they are not made when a function starts.
+// For returns a Resolver for an account and Region. It creates the clients on first use,
+// since most secrets need neither.
 func For(cfg aws.Config) Resolver {
 	return Resolver{
 		RDS:      sync.OnceValue(func() RDS { return rds.NewFromConfig(cfg) }),
@@ -52,7 +52,7 @@ func For(cfg aws.Config) Resolver {
 	}
 }
 
-// Endpoint is where a database is, in the words of a secret's document.
+// Endpoint is the address of a database, as a secret's document has it.
 type Endpoint struct {
 	Engine string // the secret's "engine"
 	Host   string
@@ -60,7 +60,7 @@ type Endpoint struct {
 }
 
 // The tags that RDS and Redshift put on the secrets they manage, in lower case:
-// the services spell them in both ways.
+// the services write them in upper and lower case.
 const (
 	tagInstance        = "aws:rds:primarydbinstancearn"
 	tagCluster         = "aws:rds:primarydbclusterarn"
@@ -131,7 +131,7 @@ func (r Resolver) redshiftEndpoint(ctx context.Context, arn string) (Endpoint, e
 	return endpoint(arn, "redshift", aws.ToString(e.Address), aws.ToInt32(e.Port))
 }
 
-// endpoint checks what the API answered.
+// endpoint checks an address from the API.
 func endpoint(arn, engine, host string, port int32) (Endpoint, error) {
 	if host == "" {
 		return Endpoint{}, noEndpoint(arn)
@@ -139,8 +139,8 @@ func endpoint(arn, engine, host string, port int32) (Endpoint, error) {
 	return Endpoint{Engine: secretEngine(engine), Host: host, Port: int(port)}, nil
 }
 
-// secretEngine translates the API's name of an engine into a secret's. They are
-// the same but for DocumentDB and for Aurora MySQL's first version.
+// secretEngine translates the API's name of an engine into that of a secret. They differ
+// only for DocumentDB and the first version of Aurora MySQL.
 func secretEngine(engine string) string {
 	switch engine {
 	case "docdb":

@@ -13,9 +13,9 @@ import (
 )
 
 // SameServerOrPrimary checks that a superuser's host is the secret's own, or
-// the primary of the read replica that the secret's host is, or of the same
-// cluster. Otherwise it is SuperuserInvalid: a superuser must not be sent to a
-// server that a secret's writer merely names (the confused deputy).
+// the primary of the read replica that the secret's host is, or of the same cluster.
+// Otherwise it returns SuperuserInvalid: the superuser's password must not be sent to any
+// server that somebody writes into a secret (the confused deputy problem).
 //
 // No call is made when the hosts are equal. When they differ each is looked up,
 // and the API must give it the very address that the secret has.

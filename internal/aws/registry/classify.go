@@ -5,7 +5,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// classify names what an error of EventBridge Scheduler means.
+// classify returns the fault for an error of EventBridge Scheduler.
 func (c *Client) classify(call string, err error) error {
 	op := call + ", to read the configuration in schedule group " + c.group
 	if kind, _ := awsfault.Of(err); kind == awsfault.NotFound {

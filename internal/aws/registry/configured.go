@@ -5,10 +5,9 @@ import (
 	"slices"
 )
 
-// Configured returns a test whether a secret has a configuration. It asks for
-// the names of the schedules once, and not for what they start, so that it is
-// good for thousands of secrets: Plan looks up each one again and refuses what
-// only seemed to be configured.
+// Configured returns a predicate for whether a secret is configured. It lists the names of
+// the schedules once and does not read them, so it is fast for thousands of secrets. It may
+// report false positives: Plan looks up each secret again.
 //
 // Codes: those of [Client.List].
 func (c *Client) Configured(ctx context.Context) (func(secretARN, secretName string) bool, error) {

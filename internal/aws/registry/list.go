@@ -19,7 +19,7 @@ type Entry struct {
 	Name       string          // of the schedule
 	SecretID   string          // as in rotations.yaml
 	Enabled    bool            // false: rotated on demand only
-	Expression string          // in EventBridge Scheduler's words
+	Expression string          // in EventBridge Scheduler's grammar
 	StartDate  time.Time       // from which a rate counts; zero if there is none
 	ChangedAt  time.Time       // when the schedule was last changed
 	Input      json.RawMessage // the rotation request, without its trigger
@@ -40,13 +40,13 @@ func (e *Entry) read(input string) bool {
 	return err == nil
 }
 
-// parallel calls of GetSchedule stay far below its quota of hundreds a second
-// (EventBridge Scheduler user guide, "Quotas").
+// parallel is the number of concurrent calls of GetSchedule, which stays far below the
+// quota of hundreds a second (EventBridge Scheduler user guide, "Quotas").
 const parallel = 10
 
-// List returns every configured rotation, by secret. ListSchedules does not tell
-// what a schedule starts, so that it takes a call for each. Schedules of other
-// origin in the group are left out.
+// List returns every configured rotation, sorted by secret. ListSchedules does not return
+// targets, so it takes a call for each schedule. Schedules of other origin in the group are
+// left out.
 //
 // Codes: AccessDenied, Throttled, ServiceUnavailable, InvalidRequest when there
 // is no such group, InternalError.
@@ -77,7 +77,7 @@ func (c *Client) List(ctx context.Context) ([]Entry, error) {
 	slices.SortFunc(entries, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(a.SecretID, b.SecretID), cmp.Compare(a.Name, b.Name))
 	})
-	// While a deployment is under way there may be two of one secret.
+	// During a deployment, a secret may have two schedules.
 	return slices.CompactFunc(entries, func(a, b Entry) bool { return a.SecretID == b.SecretID }), nil
 }
 

@@ -14,10 +14,10 @@ const longestReadable = 48
 
 var notInNames = pattern.New(`[^0-9A-Za-z]+`)
 
-// Name is the name of the schedule of a secret, which is given exactly as it
-// stands in rotations.yaml: a name and an ARN of the same secret have different
-// schedules. It is readable, unique, and stays the same when the rotations
-// around it change, because a schedule that was replaced would fire anew.
+// Name is the name of the schedule of a secret, which is given exactly as in
+// rotations.yaml: a name and an ARN of the same secret have different schedules. It is
+// readable, unique, and independent of other rotations, because a schedule that is replaced
+// fires again.
 func Name(secretIDAsConfigured string) string {
 	readable := secretIDAsConfigured
 	if i := strings.LastIndex(readable, ":secret:"); i >= 0 {

@@ -1,9 +1,8 @@
-// Package registry finds how a secret is configured. The registry is the
-// deployment's EventBridge Scheduler schedule group: every rotation of
-// rotations.yaml has one schedule in it, named by [Name], whose target input is
-// the complete rotation request of its secret. A rotation without a schedule of
-// its own has one that is DISABLED. So there is no second list that could
-// disagree with what the schedules start.
+// Package registry looks up the configuration of a secret. The registry is the deployment's
+// EventBridge Scheduler schedule group: every rotation of rotations.yaml has one schedule in
+// it, named by [Name], whose target input is the complete rotation request of its secret. A
+// rotation without a schedule has one that is DISABLED. So no second list can disagree with
+// what the schedules start.
 package registry
 
 import (
@@ -32,7 +31,7 @@ func New(api *scheduler.Client, group string) *Client { return &Client{api: api,
 // For returns a Client for an account and Region.
 func For(cfg aws.Config, group string) *Client { return New(scheduler.NewFromConfig(cfg), group) }
 
-// Optional is nil where there is no registry: the group has no name.
+// Optional returns nil if there is no registry, that is, if group is "".
 func Optional(cfg aws.Config, group string) rotation.Registry {
 	if group == "" {
 		return nil
@@ -44,8 +43,8 @@ func Optional(cfg aws.Config, group string) rotation.Registry {
 // its trigger: a trigger belongs to one start, and in a schedule it holds
 // placeholders that only Scheduler fills in.
 //
-// Whoever wrote rotations.yaml may have named the secret by name or by ARN. The
-// name is tried first because most do, so that one call is enough.
+// rotations.yaml may give the secret by name or by ARN. The name is tried first, because it
+// is more common and one call is then enough.
 //
 // Codes: AccessDenied, Throttled, ServiceUnavailable, InvalidRequest for a
 // schedule that somebody changed by hand, InternalError.
@@ -56,7 +55,7 @@ func (c *Client) Lookup(ctx context.Context, secretARN, secretName string) (inpu
 			if err != nil {
 				return nil, false, err
 			}
-			// Another secret whose name has the same hash is not this one.
+			// Another secret's name may have the same hash.
 			if found && entry.SecretID == id {
 				return entry.Input, true, nil
 			}
@@ -65,15 +64,15 @@ func (c *Client) Lookup(ctx context.Context, secretARN, secretName string) (inpu
 	return nil, false, nil
 }
 
-// scheduleNames are those that the schedule of a secret can have, likeliest first.
+// scheduleNames are the possible names of a secret's schedule, likeliest first.
 func scheduleNames(secretID string) []string {
 	return []string{Name(secretID), Name(secretID) + applied}
 }
 
-// suffix is what Secrets Manager adds to a name to make the ARN.
+// suffix is what Secrets Manager appends to a name in the ARN.
 var suffix = pattern.New(`-[0-9A-Za-z]{6}$`)
 
-// identifiers are the ways to write a secret in rotations.yaml, likeliest first.
+// identifiers are the forms of a secret in rotations.yaml, likeliest first.
 func identifiers(secretARN, secretName string) []string {
 	var ids []string
 	for _, id := range []string{secretName, secretARN, suffix().ReplaceAllString(secretARN, "")} {

@@ -34,7 +34,7 @@ func classifyRead(err error, secretID string, v rotation.Version) error {
 
 var codeInvalidRequest = (*types.InvalidRequestException)(nil).ErrorCode()
 
-// classify names what an error of Secrets Manager means.
+// classify returns the fault for an error of Secrets Manager.
 func classify(err error, call, secretID string) error {
 	if err == nil {
 		return nil
@@ -58,13 +58,13 @@ func classify(err error, call, secretID string) error {
 	}.Fault(err)
 }
 
-// refused names what Secrets Manager says about a request itself. AWS's own message is
-// carried over, unless the request held a secret value.
+// refused returns the fault for an error about the request itself. It contains AWS's own
+// message, unless the request held a secret value.
 func refused(err error, call, op, code string) error {
 	message := awsfault.Message(err)
 	reason := message
 	if call == "PutSecretValue" {
-		reason = "Please report it with the call's event in CloudTrail" // which leaves the value out
+		reason = "Please report it with the call's event in CloudTrail" // which does not contain the value
 	}
 	switch code {
 	case codeInvalidRequest:

@@ -15,8 +15,8 @@ import (
 
 var _ fleet.Lister = (*Client)(nil)
 
-// List implements [fleet.Lister]. Its filters are only there to be told of fewer
-// secrets: they match prefixes, and AWS's tags cannot be asked for as pairs.
+// List implements [fleet.Lister]. Its filters only reduce the number of results: they match
+// prefixes, and cannot match pairs of a tag's key and value.
 func (c *Client) List(ctx context.Context, s fleet.Selection, each func(fleet.Secret) error) error {
 	pages := secretsmanager.NewListSecretsPaginator(c.api, &secretsmanager.ListSecretsInput{
 		Filters: filters(s), IncludePlannedDeletion: new(true), MaxResults: aws.Int32(100),

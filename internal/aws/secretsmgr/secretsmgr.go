@@ -64,8 +64,8 @@ func (c *Client) Describe(ctx context.Context, secretID string) (rotation.Metada
 	return m, nil
 }
 
-// CreatedAt implements [rotation.VersionDater]. It is the zero time for a version
-// that is not there any more.
+// CreatedAt implements [rotation.VersionDater]. It returns the zero time for a version that
+// no longer exists.
 func (c *Client) CreatedAt(ctx context.Context, secretID, versionID string) (time.Time, error) {
 	pages := secretsmanager.NewListSecretVersionIdsPaginator(c.api, &secretsmanager.ListSecretVersionIdsInput{SecretId: &secretID})
 	for pages.HasMorePages() {

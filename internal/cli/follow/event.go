@@ -34,8 +34,8 @@ func failureOf(event types.HistoryEvent) *Step {
 	return &Step{Error: aws.ToString(name), Cause: words(aws.ToString(cause))}
 }
 
-// words returns a cause for people. Where several failures were put together,
-// each stands in the text as the JSON object that Lambda reports it as.
+// words returns a cause for people. If several failures were combined, the text contains
+// each as the JSON object that Lambda reports.
 func words(cause string) string {
 	text := rotation.Failure{Cause: cause}.Text()
 	for from := 0; ; {
@@ -49,7 +49,7 @@ func words(cause string) string {
 		}
 		dec := json.NewDecoder(strings.NewReader(text[from:]))
 		if dec.Decode(&failure) != nil {
-			return text // cut off in the middle
+			return text // truncated
 		}
 		text = text[:from] + failure.Message + text[from+int(dec.InputOffset()):]
 		from += len(failure.Message)

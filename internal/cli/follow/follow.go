@@ -15,10 +15,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Kind says what happened to a state.
+// Kind is the kind of a step.
 type Kind int
 
-// What can happen to a state.
+// The kinds.
 const (
 	Entered Kind = iota // it began
 	Retried             // an attempt failed and another one began
@@ -37,18 +37,18 @@ type Step struct {
 	Took  time.Duration // since the state was entered
 	At    time.Time
 
-	// Which attempt failed, of how many, and the longest pause before the next one. Zero
-	// where no retry was foreseen.
+	// The number of the failed attempt, the maximum number of attempts, and the longest
+	// pause before the next one. Zero if the state machine does not retry.
 	Attempt, Of int
 	Within      time.Duration
 
-	Window *Window // what Plan has found, with its Left. Optional.
+	Window *Window // from Plan, with Left. Optional.
 }
 
 // Window is the rotation window of an execution.
 type Window struct {
 	rotation.Window
-	Waits bool // until it opens
+	Waits bool // the execution waits until it opens
 }
 
 // Ending is how the execution ended.
@@ -62,23 +62,23 @@ type Ending struct {
 	Took   time.Duration
 }
 
-// Config says how to watch.
+// Config configures watching.
 type Config struct {
 	API *sfn.Client // Required.
 
-	// Interval is the pause between two looks. Default 500 ms; a waiting
-	// execution is looked at less and less often, down to every 10 s.
+	// Interval is the polling interval. Default 500 ms; for a waiting execution it grows up
+	// to 10 s.
 	Interval time.Duration
 
-	// OnStep is told of each step, in order. Optional.
+	// OnStep is called for each step, in order. Optional.
 	OnStep func(Step)
 
-	// OnSecond is called about once a second while nothing happens. With it OnStep is
-	// told of pauses, too. Optional.
+	// OnSecond is called about once a second while nothing happens. If it is set, OnStep is
+	// also called for pauses. Optional.
 	OnSecond func()
 }
 
-// Execution follows one until it ends or ctx does.
+// Execution follows an execution until it or ctx ends.
 func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
 	if c.Interval == 0 {
 		c.Interval = 500 * time.Millisecond
@@ -86,7 +86,7 @@ func (c Config) Execution(ctx context.Context, arn string) (Ending, error) {
 	reader := reader{api: c.API, arn: arn, onStep: c.OnStep, pauses: c.OnSecond != nil, last: &visit{}, of: map[int64]*visit{}, open: map[string]*visit{}}
 	pause := c.Interval
 	for {
-		// The status is read first: what happened before it is then in the history.
+		// The status is read first, so that the history contains everything before it.
 		about, err := c.API.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 		if err != nil {
 			return Ending{}, fmt.Errorf("looking at execution %s: %w", arn, err)
@@ -121,13 +121,13 @@ func (c Config) pause(ctx context.Context, d time.Duration) error {
 	return nil
 }
 
-// reader turns history events into steps. Branches of a Parallel state go on side by
-// side: which state an event is of follows from the event before it.
+// reader turns history events into steps. Branches of a Parallel state run concurrently, so
+// the state of an event is found by its previous event.
 type reader struct {
 	api    *sfn.Client
 	arn    string
 	onStep func(Step)
-	pauses bool              // are told
+	pauses bool              // pauses are reported
 	seen   int64             // id of the last event read
 	last   *visit            // the state entered last
 	of     map[int64]*visit  // by event
@@ -137,13 +137,13 @@ type reader struct {
 // visit is a state that was entered.
 type visit struct {
 	step    Step
-	failure *Step // its last attempt's failure, until it is known what came of it
-	told    bool  // that it pauses after the failure
+	failure *Step // its last attempt's failure, until the next event
+	told    bool  // the pause after the failure was reported
 	failed  bool  // a branch of it has failed
 	retries map[int]int
 }
 
-// read reads what is new and reports whether there was anything.
+// read reads new events and reports whether there were any.
 func (r *reader) read(ctx context.Context) (news bool, err error) {
 	pages := sfn.NewGetExecutionHistoryPaginator(r.api, &sfn.GetExecutionHistoryInput{
 		ExecutionArn: &r.arn, MaxResults: 1000, IncludeExecutionData: aws.Bool(true),
@@ -208,7 +208,7 @@ func windowOf(state string, output *string) *Window {
 	return &Window{*found.Plan.Window, found.Plan.Decision == rotation.Wait}
 }
 
-// attempt is about an event within a state.
+// attempt handles an event within a state.
 func (r *reader) attempt(v *visit, event types.HistoryEvent, at time.Time) {
 	if failure := failureOf(event); failure != nil {
 		failure.At = at

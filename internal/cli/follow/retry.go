@@ -10,7 +10,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/statemachine"
 )
 
-// retrier is one of a state's rules for trying again.
+// retrier is one of a state's retriers.
 type retrier struct {
 	ErrorEquals     []string
 	IntervalSeconds float64
@@ -19,8 +19,8 @@ type retrier struct {
 	MaxAttempts     int
 }
 
-// retriers are those of each state, as this version of the command knows the state
-// machine: what is deployed may be older, so that they are for display only.
+// retriers are those of each state in this version of the state machine. The deployed one
+// may be older, so they are for display only.
 var retriers = sync.OnceValue(func() map[string][]retrier {
 	type state struct {
 		Retry    []retrier
@@ -42,8 +42,8 @@ var retriers = sync.OnceValue(func() map[string][]retrier {
 	return of
 })
 
-// count numbers a failed attempt, by the rule that it falls under: Step Functions counts
-// the retries of each rule for itself.
+// count numbers a failed attempt by its retrier: Step Functions counts the retries of each
+// retrier separately.
 func (v *visit) count(failure *Step) {
 	for i, r := range retriers()[v.step.State] {
 		if !slices.Contains(r.ErrorEquals, failure.Error) && !slices.Contains(r.ErrorEquals, "States.ALL") && !slices.Contains(r.ErrorEquals, "States.TaskFailed") {

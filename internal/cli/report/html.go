@@ -95,5 +95,5 @@ var parsed = template.Must(template.New("report").Funcs(template.FuncMap{
 	},
 }).Parse(page))
 
-// HTML writes a page that needs nothing else: no script, no request, no font.
+// HTML writes a self-contained page, without scripts, fonts or other requests.
 func (r Report) HTML(w io.Writer) error { return parsed.Execute(w, r) }

@@ -1,5 +1,5 @@
-// Package report tells what became of a deployment's rotations over a time: for people
-// who answer for them, on paper or in a browser.
+// Package report lists a deployment's rotations over a period, for the people who are
+// responsible for them, on paper or in a browser.
 package report
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
-// Report is about the rotations that were started in a time.
+// Report lists the rotations that were started in a period.
 type Report struct {
 	Deployment string    `json:"deployment"`
 	Account    string    `json:"account"`
@@ -26,12 +26,12 @@ type Report struct {
 	Secrets    []Secret  `json:"secrets"`
 }
 
-// Totals sum it up.
+// Totals counts the rotations.
 type Totals struct {
 	Rotated        int  `json:"rotated"`
 	Failed         int  `json:"failed"` // ended in RestoredCleanly, NeedsAttention, Refused, or cut short
 	NeedsAttention int  `json:"needsAttention"`
-	Open           int  `json:"open"` // failures that no rotation has succeeded after
+	Open           int  `json:"open"` // failures without a later success
 	WindowsKept    int  `json:"windowsKept"`
 	WindowsMissed  int  `json:"windowsMissed"`
 	Gap            Gaps `json:"credentialGap"`
@@ -47,7 +47,7 @@ type Gaps struct {
 	all      []int64 // sorted
 }
 
-// Secret is one that is configured, or was rotated.
+// Secret is a secret that is configured or was rotated.
 type Secret struct {
 	Name       string          `json:"secret"`
 	Strategy   string          `json:"strategy,omitempty"`
@@ -58,7 +58,7 @@ type Secret struct {
 	Rotations  []Rotation      `json:"rotations"` // the latest first
 }
 
-// Rotation is one that has ended, or runs.
+// Rotation is a rotation that has ended or is running.
 type Rotation struct {
 	StartedAt    time.Time  `json:"startedAt"`
 	EndedAt      *time.Time `json:"endedAt,omitempty"`
@@ -75,7 +75,7 @@ type Rotation struct {
 	Execution    string     `json:"execution"`
 }
 
-// Kind sorts outcomes into what a reader tells apart.
+// Kind groups the outcomes for the page.
 func (r Rotation) Kind() string {
 	switch r.Outcome {
 	case string(rotation.Rotated):
@@ -93,13 +93,14 @@ func (r Rotation) Kind() string {
 	return "attention" // or cut short
 }
 
-// Failed reports whether it was more than turned away.
+// Failed reports whether the rotation failed, which excludes AlreadyRotating and
+// WindowClosed.
 func (r Rotation) Failed() bool {
 	kind := r.Kind()
 	return kind == "restored" || kind == "refused" || kind == "attention"
 }
 
-// Make puts together what is configured and what was done. The outcomes come the latest
+// Make makes a report from the configuration and the outcomes, which must be the latest
 // first.
 func Make(machineARN string, entries []registry.Entry, outcomes []executions.Outcome, from, to time.Time) Report {
 	parts := strings.Split(machineARN+":::::::", ":")
@@ -132,7 +133,7 @@ func Make(machineARN string, entries []registry.Entry, outcomes []executions.Out
 	return r
 }
 
-// rotationOf knows the later ones, the latest first.
+// rotationOf converts an outcome. later are the rotations after it, the latest first.
 func rotationOf(o executions.Outcome, later []Rotation) Rotation {
 	r := Rotation{
 		StartedAt: o.StartedAt.UTC(), Outcome: o.What, Error: o.Error, Cause: o.Cause,
@@ -155,8 +156,8 @@ func rotationOf(o executions.Outcome, later []Rotation) Rotation {
 	return r
 }
 
-// windows counts those that have closed, from when the schedule was last changed: before
-// that it may have had others.
+// windows counts the windows that have closed since the last change of the schedule, before
+// which it may have had others.
 func (s *Secret) windows(e registry.Entry, from, to time.Time) {
 	request, err := rotation.ParseRequest(e.Input)
 	if err != nil {
@@ -248,7 +249,7 @@ type Failure struct {
 	Rotation
 }
 
-// Ended says how it ended for the secret.
+// Ended describes how it ended for the secret.
 func (r Rotation) Ended() string {
 	if r.SettledAt != nil {
 		return "settled by the rotation of " + r.SettledAt.Format("2006-01-02 15:04")

@@ -8,9 +8,8 @@ import (
 // barWidth is the length of a progress bar, in columns.
 const barWidth = 30
 
-// Progress shows how far something has come: on a terminal as a bar that is
-// drawn anew, elsewhere as a line, for which the caller chooses the moments. End
-// it with [Printer.Close].
+// Progress shows progress: on a terminal as a bar that is redrawn, and otherwise as a line
+// for each call. End it with [Printer.Close].
 func (p *Printer) Progress(done, total int, format string, args ...any) {
 	note := fmt.Sprintf(format, args...)
 	count := fmt.Sprintf("%*d of %d", len(fmt.Sprint(total)), done, total)
@@ -26,7 +25,7 @@ func (p *Printer) Progress(done, total int, format string, args ...any) {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
 	bar := green.Render(strings.Repeat("█", full)) + faint.Render(strings.Repeat("░", barWidth-full))
-	// A line that is wrapped cannot be drawn anew.
+	// A wrapped line cannot be redrawn.
 	if room := p.room() - barWidth - len(count) - 6; room < len(note) {
 		note = note[:max(0, room)]
 	}

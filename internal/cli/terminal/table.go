@@ -9,8 +9,8 @@ import (
 // gap is the space between two columns of a table.
 const gap = "   "
 
-// Table writes rows under a header. On a terminal that is too narrow for them, each row
-// becomes lines of a label and a value: a row that wraps cannot be read.
+// Table writes rows under a header. On a terminal that is too narrow, it writes each row as
+// lines of a label and a value, since wrapped rows are hard to read.
 func (p *Printer) Table(header []string, rows [][]string) {
 	widths := make([]int, len(header))
 	for _, row := range append([][]string{header}, rows...) {
@@ -47,14 +47,14 @@ func (p *Printer) records(header []string, rows [][]string) {
 	}
 }
 
-// Paragraph writes a text behind an empty line.
+// Paragraph writes a text after an empty line.
 func (p *Printer) Paragraph(format string, args ...any) {
 	p.whole("")
 	p.line("", fmt.Sprintf(format, args...))
 }
 
-// Markdown writes a paragraph, list or table of Markdown: what is marked as code or bold
-// is plain here, and lines that only wrapped are joined.
+// Markdown writes a paragraph, list or table of Markdown, without the marks of code and bold
+// text, and with wrapped lines joined.
 func (p *Printer) Markdown(paragraph string) {
 	p.whole("")
 	plain := strings.NewReplacer("`", "", "**", "").Replace(paragraph)

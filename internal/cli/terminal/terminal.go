@@ -1,9 +1,9 @@
 // Package terminal writes what the tumbler command shows to people.
 //
-// Rules: colour and rewritten lines only on a terminal; elsewhere the same
-// words as plain lines, in the same order, so that a log of it reads well.
-// Lines are wrapped on a terminal, and never elsewhere: a log is searched by line.
-// Nothing depends on colour alone: every mark is also a different character.
+// Rules: colour, rewritten lines and wrapping are used only on a terminal. Otherwise the
+// same text is written as plain lines in the same order, so that a log can be read and
+// searched by line. Nothing depends on colour alone: every mark is also a different
+// character.
 package terminal
 
 import (
@@ -31,8 +31,8 @@ var (
 	cyan   = lipgloss.NewStyle().Foreground(lipgloss.Cyan)
 )
 
-// Checked is a stream that keeps the first error of a write, so that a command whose
-// output was lost does not end well.
+// Checked is a stream that records the first error of a write, so that a command whose
+// output was lost fails.
 type Checked struct {
 	W   io.Writer
 	Err error
@@ -53,13 +53,13 @@ type Printer struct {
 	live    bool             // lines may be rewritten
 	open    bool             // a state's line is waiting for its result
 	now     func() time.Time // default: time.Now
-	state   follow.Step      // whose line is open
-	note    string           // behind its name
+	state   follow.Step      // the state whose line is open
+	note    string           // text after its name
 	columns func() int       // of the terminal; nil where there is none
 }
 
-// New returns a Printer for w. Colours are reduced to what the terminal can
-// show, and left out where there is none or NO_COLOR is set.
+// New returns a Printer for w. Colours are reduced to those of the terminal, and left out
+// without a terminal or if NO_COLOR is set.
 func New(w io.Writer) *Printer {
 	behind := w
 	if c, ok := w.(*Checked); ok {
@@ -90,7 +90,7 @@ func (p *Printer) Heading(format string, args ...any) {
 // Say writes a line.
 func (p *Printer) Say(format string, args ...any) { p.line("  ", fmt.Sprintf(format, args...)) }
 
-// Aside writes a line of less weight.
+// Aside writes a less important line.
 func (p *Printer) Aside(format string, args ...any) {
 	p.line("  ", faint.Render(fmt.Sprintf(format, args...)))
 }
@@ -100,7 +100,7 @@ func (p *Printer) Command(format string, args ...any) {
 	p.whole("  " + fmt.Sprintf(format, args...))
 }
 
-// Check writes a claim and whether it held.
+// Check writes a statement and whether it is true.
 func (p *Printer) Check(held bool, format string, args ...any) {
 	mark := green.Render("✓")
 	if !held {
@@ -109,7 +109,7 @@ func (p *Printer) Check(held bool, format string, args ...any) {
 	p.line("  "+mark+" ", fmt.Sprintf(format, args...))
 }
 
-// Unchecked writes a claim that nobody has looked at.
+// Unchecked writes a statement that was not checked.
 func (p *Printer) Unchecked(format string, args ...any) {
 	p.line("  "+faint.Render("–")+" ", faint.Render(fmt.Sprintf(format, args...)))
 }
@@ -119,7 +119,7 @@ func (p *Printer) Hint(format string, args ...any) {
 	p.line("    → ", fmt.Sprintf(format, args...))
 }
 
-// Quote writes a text as it would arrive elsewhere, set off from the rest.
+// Quote writes a message, such as an alert, set off from the rest.
 func (p *Printer) Quote(text string) {
 	bar := "  " + yellow.Render("│") + " "
 	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
@@ -189,7 +189,7 @@ func (p *Printer) clock() time.Time {
 	return p.now()
 }
 
-// window says when a rotation window opens or closes.
+// window describes when a rotation window opens or closes.
 func (p *Printer) window(w *follow.Window) string {
 	if w == nil {
 		return ""
@@ -205,8 +205,8 @@ func (p *Printer) window(w *follow.Window) string {
 	return text
 }
 
-// Second draws the open line anew, with how long its state has been running. A line that
-// is wrapped could not be drawn anew.
+// Second redraws the open line with how long its state has been running. It truncates the
+// note, since a wrapped line cannot be redrawn.
 func (p *Printer) Second() {
 	if !p.live || !p.open || p.state.State == "" {
 		return
@@ -220,7 +220,7 @@ func (p *Printer) Second() {
 	fmt.Fprintf(p.w, "\r\x1b[K  %s %s", cyan.Render("○"), text)
 }
 
-// ending colours a failed ending by whether somebody has to get up.
+// ending is the colour of a failed ending, by its severity.
 func ending(state string) lipgloss.Style {
 	if state == string(rotation.NeedsAttention) {
 		return red
@@ -233,23 +233,22 @@ func (p *Printer) result(mark string, s follow.Step, note string) {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.open = false
 	}
-	defer func() { // it goes on: what is shown of it stays at the end
+	defer func() { // the state continues: its line stays last
 		if p.live && s.Kind == follow.Retried {
 			p.open, p.note = true, ""
 			p.Second()
 		}
 	}()
 	lead := fmt.Sprintf("  %s %-14s %s ", mark, s.State, faint.Render(fmt.Sprintf("%8s", Duration(s.Took))))
-	p.wrapped(lead, "      ", note) // causes are long: they get the room
+	p.wrapped(lead, "      ", note) // causes are long and get the width
 }
 
-// Ending says how a successful execution ended.
+// Ending writes the ending of a successful execution.
 func (p *Printer) Ending(e follow.Ending) {
 	p.line("", fmt.Sprintf("%s in %s.", green.Render(e.State), Duration(e.Took)))
 }
 
-// Close ends a line that is still open, so that what others write next stands
-// on its own.
+// Close ends an open line, so that the next output begins on a new line.
 func (p *Printer) Close() {
 	if p.open {
 		fmt.Fprintln(p.w)
@@ -261,7 +260,7 @@ func (p *Printer) Close() {
 func Duration(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
-		return "<1ms" // Step Functions' timestamps tell no more
+		return "<1ms" // the resolution of Step Functions' timestamps
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Minute:

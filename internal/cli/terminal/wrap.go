@@ -7,16 +7,15 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// narrowest is the width of text for which a hanging indent is still kept.
+// narrowest is the minimum text width for a hanging indent.
 const narrowest = 40
 
-// line writes lead and text. Where text has to be wrapped it goes on below its
-// own beginning.
+// line writes lead and text. Wrapped lines are aligned with the beginning of text.
 func (p *Printer) line(lead, text string) {
 	p.wrapped(lead, strings.Repeat(" ", ansi.StringWidth(lead)), text)
 }
 
-// wrapped writes text behind lead, and behind hang from the second line on.
+// wrapped writes text after lead, and its further lines after hang.
 func (p *Printer) wrapped(lead, hang, text string) {
 	first, rest := 0, 0
 	if p.columns != nil {
@@ -32,15 +31,14 @@ func (p *Printer) wrapped(lead, hang, text string) {
 	}
 }
 
-// whole writes one line as it is.
+// whole writes one line without wrapping.
 func (p *Printer) whole(line string) {
 	p.Close()
 	fmt.Fprintln(p.w, strings.TrimRight(line, " "))
 }
 
-// wrap breaks text between words, into a line of the first width and others of
-// the rest. A word that is too long, such as an ARN, stays in one piece, so that
-// it can be copied.
+// wrap breaks text between words, into a line of width first and others of width rest. A
+// word that is too long, such as an ARN, is not broken, so that it can be copied.
 func wrap(text string, first, rest int) []string {
 	width := first
 	if ansi.StringWidth(text) <= width {

@@ -1,5 +1,5 @@
-// Package database builds the functions that go to the database in a rotation: they
-// need Secrets Manager, and RDS and Redshift to find out where a database is.
+// Package database builds the functions that connect to the database in a rotation. They
+// need Secrets Manager, and RDS and Redshift to find a database's address.
 package database
 
 import (

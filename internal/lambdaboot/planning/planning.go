@@ -1,5 +1,5 @@
-// Package planning builds the functions that decide what is rotated, before any
-// database is reached: they need Secrets Manager, Step Functions and the registry.
+// Package planning builds the functions that decide what is rotated. They need Secrets
+// Manager, Step Functions and the registry, but no database.
 package planning
 
 import (

@@ -1,6 +1,6 @@
-// Package watching builds the functions around the rotations of the state machine:
-// those that watch over them, the one that looks beforehand, and the one for rotations
-// by Secrets Manager itself. Nobody waits for their start.
+// Package watching builds the functions that are not steps of the state machine: audit,
+// heartbeat, incident, preflight, and the rotator for native rotation. Their cold starts do
+// not matter.
 package watching
 
 import (
@@ -77,7 +77,7 @@ const (
 	unreachable metrics.Name = "Unreachable" // secrets whose database does not answer a heartbeat
 	stuck       metrics.Name = "Stuck"       // secrets whose AWSPENDING was left behind
 	missing     metrics.Name = "Missing"     // configured secrets that are gone or deleted
-	unknown     metrics.Name = "Unknown"     // configured secrets that could not be looked at
+	unknown     metrics.Name = "Unknown"     // configured secrets that could not be examined
 )
 
 type auditMetrics struct{ out *metrics.Writer }

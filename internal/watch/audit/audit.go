@@ -1,7 +1,7 @@
-// Package audit finds the rotations that did not happen. It looks at what is, and
-// not at events, so that a rotation that never started is noticed like one that
-// failed: at the configuration, the age of AWSCURRENT, the labels, and the running
-// executions. It reads no secret values and talks to no database; [Heartbeat] does.
+// Package audit finds the rotations that did not happen. It does not rely on events, so it
+// notices a rotation that never started like one that failed: from the configuration, the
+// age of AWSCURRENT, the labels, and the running executions. It reads no secret values and
+// connects to no database, except for [Heartbeat].
 package audit
 
 import (
@@ -16,52 +16,51 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/window"
 )
 
-// State is what a rotation is in, the worst first.
+// State is the state of a configured rotation.
 type State string
 
-// The states. Overdue, Stuck, Missing and Unknown are findings; Failed and Attention
-// were alerted when it happened.
+// The states, the worst first. Overdue, Stuck, Missing and Unknown are findings; Failed and
+// Attention were alerted when they happened.
 const (
 	Missing   State = "missing"         // the secret is gone, deleted, or has no AWSCURRENT
-	Unknown   State = "unknown"         // it could not be looked at
+	Unknown   State = "unknown"         // the secret could not be examined
 	Attention State = "needs attention" // a rotation did not finish: AWSCURRENT may be refused
-	Stuck     State = "stuck"           // AWSPENDING was left behind, and nobody has come to repair it
+	Stuck     State = "stuck"           // AWSPENDING was left behind, and no later rotation has repaired it
 	Overdue   State = "overdue"         // a rotation window has passed without a rotation
 	Failed    State = "failed"          // the last rotation failed and was undone
-	Rotating  State = "rotating"        // an execution is at it, or Secrets Manager itself
+	Rotating  State = "rotating"        // an execution is rotating the secret, or Secrets Manager itself
 	Waiting   State = "waiting"         // an execution waits for the rotation window
 	OK        State = "ok"
 )
 
-// Finding reports whether somebody has to look.
+// Finding reports whether somebody has to act.
 func (s State) Finding() bool {
 	return s == Missing || s == Unknown || s == Stuck || s == Overdue
 }
 
-// Status is what is known of one configured rotation.
+// Status is the state of one configured rotation.
 type Status struct {
 	Secret      string            `json:"secret"`        // as configured
 	ARN         string            `json:"arn,omitempty"` // "" when it could not be found
 	Strategy    rotation.Strategy `json:"strategy,omitempty"`
 	State       State             `json:"state"`
 	Detail      string            `json:"detail,omitempty"`      // why, for people
-	Since       *time.Time        `json:"since,omitempty"`       // when the state began; absent when the state does not tell
-	LastRotated *time.Time        `json:"lastRotated,omitempty"` // by Tumbler or Secrets Manager; absent when nobody can tell
-	StoredAt    *time.Time        `json:"storedAt,omitempty"`    // when AWSCURRENT was stored, by whomever
-	NextWindow  *window.Window    `json:"nextWindow,omitempty"`  // or the one that is open; absent without a schedule
+	Since       *time.Time        `json:"since,omitempty"`       // when the state began; absent if unknown
+	LastRotated *time.Time        `json:"lastRotated,omitempty"` // by Tumbler or Secrets Manager; absent if unknown
+	StoredAt    *time.Time        `json:"storedAt,omitempty"`    // when AWSCURRENT was stored, by anybody
+	NextWindow  *window.Window    `json:"nextWindow,omitempty"`  // or the open one; absent without a schedule
 	Missed      int               `json:"missedWindows"`
 
-	// Where the executions were asked for: of those since the last success, the one that
-	// matters most.
+	// Set if the executions were looked at: the most important one since the last success.
 	LastOutcome   string     `json:"lastOutcome,omitempty"` // its ending
 	LastError     string     `json:"lastError,omitempty"`
 	LastEnded     *time.Time `json:"lastEnded,omitempty"`
 	LastExecution string     `json:"lastExecution,omitempty"`
 
-	Login string `json:"login"` // what a login with AWSCURRENT has just shown: logs in, refused, or not tried
+	Login string `json:"login"` // result of a login with AWSCURRENT: logs in, refused, or not tried
 }
 
-// What a login shows.
+// The values of Status.Login.
 const (
 	LogsIn   = "logs in"
 	Refused  = "refused"
@@ -84,7 +83,7 @@ type Executions interface {
 	RunningIn(ctx context.Context, stateMachineARN string) ([]string, error)
 }
 
-// Auditor looks at every configured rotation.
+// Auditor examines every configured rotation.
 type Auditor struct {
 	Registry     Registry
 	Secrets      Secrets
@@ -94,18 +93,18 @@ type Auditor struct {
 }
 
 const (
-	// stuckAfter is longer than any rotation takes, with all retries and an existing
-	// rotation function that runs for 15 minutes.
+	// stuckAfter is longer than any rotation, with all retries and an existing rotation
+	// function that runs for 15 minutes.
 	stuckAfter = 2 * time.Hour
 
-	// grace lets a rotation finish that began at the end of its window.
+	// grace is the time for a rotation that began at the end of its window to finish.
 	grace = 30 * time.Minute
 
 	parallel = 8 // secrets at once
 )
 
-// Run returns the statuses by secret. A secret that cannot be looked at is Unknown;
-// the codes are those of the registry and of the list of executions.
+// Run returns the statuses, sorted by secret. A secret that cannot be examined is Unknown.
+// Codes: those of the registry and of the list of executions.
 func (a Auditor) Run(ctx context.Context) ([]Status, error) {
 	entries, err := a.Registry.List(ctx)
 	if err != nil {
@@ -115,7 +114,7 @@ func (a Auditor) Run(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	running := map[string]string{} // version -> the execution that writes it
+	running := map[string]string{} // version id -> the execution that writes it
 	for _, arn := range arns {
 		running[rotation.VersionID(arn)] = arn
 	}
@@ -128,7 +127,7 @@ func (a Auditor) Run(ctx context.Context) ([]Status, error) {
 			return nil
 		})
 	}
-	_ = g.Wait() // what goes wrong is a status
+	_ = g.Wait() // errors are statuses
 	return statuses, ctx.Err()
 }
 
@@ -172,16 +171,16 @@ func (a Auditor) look(ctx context.Context, entry registry.Entry, running map[str
 	return a.judge(ctx, s, secret, windows, running)
 }
 
-// is gives the status a state.
+// is sets the state.
 func (s *Status) is(state State, detail string, since *time.Time) Status {
 	s.State, s.Detail, s.Since = state, detail, since
 	return *s
 }
 
-// judge decides between the states of a secret that is there.
+// judge determines the state of a secret that exists.
 func (a Auditor) judge(ctx context.Context, s *Status, secret rotation.Metadata, w windows, running map[string]string) Status {
 	current, pending, left := secret.Labels[rotation.Current], secret.Labels[rotation.Pending], secret.Unfinished()
-	if pending != "" && pending != current { // on AWSCURRENT it means nothing
+	if pending != "" && pending != current { // on AWSCURRENT it has no meaning
 		if arn := running[pending]; arn != "" {
 			return s.is(Rotating, arn, nil)
 		}

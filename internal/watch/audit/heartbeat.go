@@ -12,10 +12,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Heartbeat logs in with AWSCURRENT of every configured rotation, as an application
-// would. It is a function of its own, and opt-in, because it reads secret values
-// and needs a route to every database; and because a refused login counts towards
-// an account's lockout, it makes one for each secret.
+// Heartbeat logs in with AWSCURRENT of every configured rotation, as an application would.
+// It is a separate function, and opt-in, because it reads secret values and needs a route
+// to every database. It makes one attempt for each secret, because a refused login counts
+// towards an account's lockout.
 type Heartbeat struct {
 	Registry Registry
 	Secrets  interface {
@@ -24,20 +24,20 @@ type Heartbeat struct {
 	}
 	Databases rotation.Databases
 	Report    func(HeartbeatCounts)     // the metrics
-	Log       func(secret, what string) // told of each that is not well. Optional.
-	Advise    func(secret, what string) // told of each that had better say "ssl". Optional.
+	Log       func(secret, what string) // called for each secret that does not log in. Optional.
+	Advise    func(secret, what string) // called for each secret that should have the key "ssl". Optional.
 }
 
-// HeartbeatCounts counts what was found.
+// HeartbeatCounts counts secrets.
 type HeartbeatCounts struct {
 	Well        int `json:"well"`
 	Drift       int `json:"drift"`       // the database refuses AWSCURRENT
-	Unreachable int `json:"unreachable"` // no answer, or not even asked: something is wrong before, or the time was up
-	Skipped     int `json:"skipped"`     // a rotation is under way, or there is no engine for it
-	Advised     int `json:"advised"`     // of those that are well: the secret does not say whether there is to be TLS
+	Unreachable int `json:"unreachable"` // no answer, or not tried because of another error or lack of time
+	Skipped     int `json:"skipped"`     // a rotation is running, or there is no engine
+	Advised     int `json:"advised"`     // logs in, but the secret should have the key "ssl"
 }
 
-// Run asks every database. Codes: those of the registry.
+// Run logs in with every secret. Codes: those of the registry.
 func (h Heartbeat) Run(ctx context.Context, _ Tick) (HeartbeatCounts, error) {
 	entries, err := h.Registry.List(ctx)
 	if err != nil {
@@ -81,19 +81,20 @@ func (h Heartbeat) Run(ctx context.Context, _ Tick) (HeartbeatCounts, error) {
 			return nil
 		})
 	}
-	_ = g.Wait() // what goes wrong is counted
+	_ = g.Wait() // errors are counted
 	h.Report(counts)
 	return counts, nil
 }
 
 const (
-	atOnce   = 16               // logins
-	patience = 20 * time.Second // with a database that does not answer
+	atOnce   = 16               // concurrent logins
+	patience = 20 * time.Second // timeout of a login
 	toReport = 5 * time.Second
 )
 
-// inTime leaves the function time to report: a count that is lost is an alarm that
-// stays silent. What has not been asked by then counts as unreachable.
+// inTime returns a context that ends before the function times out, so that the counts are
+// reported: without them an alarm would stay silent. Secrets that were not tried by then
+// count as unreachable.
 func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	if end, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, end.Add(-toReport))
@@ -101,12 +102,12 @@ func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// errNoEngine: an existing rotation function rotates it.
+// errNoEngine is the error for a secret that only an existing rotation function can rotate.
 var errNoEngine = errors.New("there is no engine for this database")
 
-// login returns AlreadyRotating while a rotation is under way: between the change
-// in the database and the move of AWSCURRENT a refusal means nothing. When all is well
-// it tells what the secret had better say.
+// login returns AlreadyRotating while a rotation is running: between the change in the
+// database and the move of AWSCURRENT, a refusal has no meaning. advice recommends changes
+// to the secret.
 func (h Heartbeat) login(ctx context.Context, secretID string) (advice []string, err error) {
 	before, err := h.resting(ctx, secretID)
 	if err != nil {
@@ -140,8 +141,7 @@ func (h Heartbeat) login(ctx context.Context, secretID string) (advice []string,
 	return nil, err
 }
 
-// resting returns the version that is AWSCURRENT of a secret that no rotation is
-// working on.
+// resting returns the id of AWSCURRENT, if no rotation is running.
 func (h Heartbeat) resting(ctx context.Context, secretID string) (string, error) {
 	secret, err := h.Secrets.Describe(ctx, secretID)
 	if err != nil {

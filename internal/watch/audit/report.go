@@ -11,16 +11,15 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
 )
 
-// Every is how often the function runs, on the full hour: what began since the
-// last run is news.
+// Every is the interval of the function, which runs on the full hour. Findings that began
+// since the last run are new.
 const Every = time.Hour
 
-// reminderHour, in UTC, is when findings that are no news are told again, so that a
-// run that failed hides nothing for longer than a day.
+// reminderHour, in UTC, is when all findings are alerted again, so that a run that failed
+// hides nothing for longer than a day.
 const reminderHour = 8
 
-// Metrics takes the counts, by State. There is one for each state that is a finding,
-// also when it is 0.
+// Metrics receives the counts, by State, for each state that is a finding, including zeros.
 type Metrics interface {
 	Count(counts map[State]int)
 }
@@ -30,20 +29,20 @@ type Topic interface {
 	Publish(ctx context.Context, alert rotation.Ending) error
 }
 
-// Report is the function audit: it measures, and alerts once of all that is new.
+// Report is the function audit: it writes metrics, and sends one alert about new findings.
 type Report struct {
 	Auditor Auditor
 	Metrics Metrics
 	Topic   Topic
-	Log     func(Status) // told of each finding. Optional.
+	Log     func(Status) // called for each finding. Optional.
 }
 
 // Tick is the event of a schedule.
 type Tick struct {
-	Time time.Time `json:"time"` // when it was meant to run; zero: now
+	Time time.Time `json:"time"` // the scheduled time; zero: now
 }
 
-// Result says what was found.
+// Result counts what was found.
 type Result struct {
 	Rotations int      `json:"rotations"`
 	Findings  []Status `json:"findings"`
@@ -83,8 +82,8 @@ func (r Report) Run(ctx context.Context, tick Tick) (Result, error) {
 	return result, nil
 }
 
-// worthTelling needs no memory: what the state tells to have begun since the last
-// run is new. What does not tell when it began waits for the reminder.
+// worthTelling reports whether a finding is new, without stored state: it is new if it began
+// since the last run. Findings without a known beginning wait for the reminder.
 func worthTelling(findings []Status, at time.Time) bool {
 	for _, s := range findings {
 		if at.Hour() == reminderHour || s.Since != nil && s.Since.After(at.Add(-Every)) && !s.Since.After(at) {

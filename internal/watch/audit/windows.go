@@ -13,17 +13,17 @@ import (
 type windows struct {
 	next         *window.Window
 	missed       int
-	first        window.Window // that was missed
+	first        window.Window // the first missed window
 	overdueSince time.Time
 	disabled     bool
 }
 
-// mostMissed ends the count of a schedule that has been dead for years.
+// mostMissed limits the count for a schedule that has not run for years.
 const mostMissed = 1000
 
-// windows counts the windows that have passed since AWSCURRENT was made. Those from
-// before the schedule was last changed do not count: nobody meant them. A schedule
-// that somebody disabled counts all the same, because rotations.yaml asks for it.
+// windows counts the windows that have passed since AWSCURRENT was created. Windows before
+// the last change of the schedule do not count, since the schedule may have differed. A
+// schedule that was disabled by hand counts, because rotations.yaml asks for it.
 func (a Auditor) windows(request rotation.Request, entry registry.Entry, rotated time.Time) (windows, error) {
 	if request.Schedule == nil {
 		return windows{}, nil

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Event is what calls the function: an event of Step Functions, or messages of the
-// queue of undelivered requests.
+// Event is the function's input: an event of Step Functions, or messages of the queue of
+// undelivered requests.
 type Event struct {
 	Source  string          `json:"source"`
 	Detail  json.RawMessage `json:"detail"`
@@ -29,8 +29,7 @@ func (e ended) started() time.Time {
 	return time.UnixMilli(e.Started).UTC()
 }
 
-// message is one of SQS (AWS Lambda developer guide, "Using Lambda with Amazon
-// SQS").
+// message is a message of SQS (AWS Lambda developer guide, "Using Lambda with Amazon SQS").
 type message struct {
 	Body       string `json:"body"`
 	Attributes map[string]struct {
@@ -65,8 +64,8 @@ func (e Event) ended() *ended {
 	return &d
 }
 
-// part reads a dead letter. Scheduler puts the target's input into it, and a rule
-// the event. Sources: EventBridge Scheduler user guide, "Configuring a dead-letter
+// part reads a dead letter. Its body is the target's input from Scheduler, and the event
+// from a rule. Sources: EventBridge Scheduler user guide, "Configuring a dead-letter
 // queue"; EventBridge user guide, "Using dead-letter queues".
 func (m message) part() part {
 	attribute := func(name string) string { return m.Attributes[name].Value }
@@ -80,7 +79,7 @@ func (m message) part() part {
 	}
 	var e Event
 	if json.Unmarshal(p.request, &e) == nil && e.Source == sourceStates {
-		return part{execution: e.ended()} // the rule could not call this very function
+		return part{execution: e.ended()} // the rule could not call this function
 	}
 	if e.Detail != nil {
 		p.request = e.Detail

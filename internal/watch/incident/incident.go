@@ -1,9 +1,9 @@
-// Package incident alerts of what the state machine itself cannot tell: an
-// execution that ended where no Catch could see it (it timed out, was stopped, or
-// Step Functions gave it up), and a request for which none could be started.
+// Package incident sends alerts that the state machine cannot send: about an execution that
+// ended where no Catch applies (it timed out, was stopped, or Step Functions failed it), and
+// about a request for which no execution could be started.
 //
-// EventBridge and the queue of undelivered requests call it. Both deliver at least
-// once, so that a message may come twice, seldom, and is never lost by design.
+// EventBridge and the queue of undelivered requests call it. Both deliver at least once, so
+// an alert may occasionally be sent twice.
 package incident
 
 import (
@@ -17,18 +17,18 @@ import (
 
 // Pattern is the event pattern of the rule, for one state machine. Source: AWS Step
 // Functions developer guide, "Automating Step Functions event delivery with
-// EventBridge". An execution that ends in a Fail state of ours is FAILED, too:
-// [Reporter] tells it apart by its history.
+// EventBridge". An execution that ends in one of the Fail states is FAILED, too; [Reporter]
+// distinguishes it by its history.
 func Pattern(stateMachineARN string) string {
 	return fmt.Sprintf(`{"source":["aws.states"],"detail-type":["Step Functions Execution Status Change"],`+
 		`"detail":{"stateMachineArn":[%q],"status":["FAILED","TIMED_OUT","ABORTED"]}}`, stateMachineARN)
 }
 
-// Trace is what the history tells of an execution's end.
+// Trace is the end of an execution's history.
 type Trace struct {
-	State   string           // the last one that was entered; "" if there was none
-	Input   json.RawMessage  // what it got: the execution's whole state
-	Final   bool             // it is a Fail or Succeed state
+	State   string           // the last state that was entered; "" if there was none
+	Input   json.RawMessage  // the state's input: all data of the execution
+	Final   bool             // State is a Fail or Succeed state
 	Failure rotation.Failure // of the execution
 }
 
@@ -47,17 +47,17 @@ type Reporter struct {
 	Executions Executions
 	Secrets    rotation.Describer
 	Topic      Topic
-	Runbook    string // where the runbook is published. Optional.
+	Runbook    string // URL of the runbook. Optional.
 	Now        func() time.Time
 }
 
-// Result says how many alerts were sent.
+// Result counts the alerts that were sent.
 type Result struct {
 	Alerts int `json:"alerts"`
 }
 
-// Run reports an event or the messages of the queue. Codes: those of the
-// interfaces, when the same event is worth another try.
+// Run reports an event or the messages of the queue. Codes: those of the interfaces, if the
+// same event should be retried.
 func (r Reporter) Run(ctx context.Context, in Event) (Result, error) {
 	var done Result
 	for _, alert := range in.parts() {
@@ -79,8 +79,7 @@ func (r Reporter) one(ctx context.Context, p part) (sent bool, err error) {
 	}
 	trace, err := r.Executions.Trace(ctx, p.execution.ARN)
 	if err != nil && p.execution.Status == "FAILED" {
-		// Nearly all of these have alerted themselves. The others can wait for the
-		// next try.
+		// Nearly all of these have sent their alert. The others are reported by the retry.
 		return false, err
 	}
 	ending, told := r.compose(ctx, *p.execution, trace, err == nil)
@@ -90,22 +89,22 @@ func (r Reporter) one(ctx context.Context, p part) (sent bool, err error) {
 	return true, r.Topic.Publish(ctx, ending)
 }
 
-// state is what the reporter wants of an execution's state.
+// state is the part of an execution's data that the reporter uses.
 type state struct {
 	Request      json.RawMessage    `json:"request"`
 	Execution    rotation.Execution `json:"execution"`
 	Plan         *rotation.Planned  `json:"plan"`
 	Ending       *rotation.Ending   `json:"ending"`
-	Alert        json.RawMessage    `json:"alert"`        // the answer to a message that was sent
-	AlertFailure json.RawMessage    `json:"alertFailure"` // or why it was not
+	Alert        json.RawMessage    `json:"alert"`        // the result of a message that was sent
+	AlertFailure json.RawMessage    `json:"alertFailure"` // or the error
 }
 
-// compose says what happened, and whether the execution has told it itself.
+// compose writes the alert. told is whether the execution has sent it itself.
 func (r Reporter) compose(ctx context.Context, e ended, t Trace, known bool) (ending rotation.Ending, told bool) {
 	var s state
 	if json.Unmarshal(t.Input, &s) != nil || s.Plan == nil {
-		// The first state has not added the plan yet, or the history holds only the
-		// beginning of a large state.
+		// Either the first state has not added the plan yet, or the history holds only the
+		// beginning of a large input.
 		known = known && (t.State == "" || t.State == "Receive")
 		s = state{Plan: &rotation.Planned{}}
 	}
@@ -113,10 +112,10 @@ func (r Reporter) compose(ctx context.Context, e ended, t Trace, known bool) (en
 		return rotation.Ending{}, true
 	}
 	if t.Final && s.Ending != nil && s.AlertFailure != nil {
-		return *s.Ending, false // it tried to
+		return *s.Ending, false // it has tried to send it
 	}
 	if t.Final && s.Ending != nil && !s.Ending.Alert {
-		return rotation.Ending{}, true // whoever asked has been told
+		return rotation.Ending{}, true // the requester has been told
 	}
 	if s.Request == nil {
 		s.Request = json.RawMessage(e.Input)
@@ -134,14 +133,14 @@ func (r Reporter) compose(ctx context.Context, e ended, t Trace, known bool) (en
 	return i.Ending(), false
 }
 
-// readRequest is lenient: a request that is malformed may be the very incident.
+// readRequest ignores errors, since a malformed request may be the cause of the incident.
 func readRequest(raw json.RawMessage) rotation.Request {
 	var r rotation.Request
 	if json.Unmarshal(raw, &r) != nil {
 		var named struct {
 			SecretID string `json:"secretId"`
 		}
-		_ = json.Unmarshal(raw, &named) // "" when it cannot be read
+		_ = json.Unmarshal(raw, &named) // "" if it cannot be read
 		return rotation.Request{SecretID: named.SecretID}
 	}
 	return r
