@@ -34,6 +34,8 @@ type scenario struct {
 	elsewhere map[string][]string // the endings on an interpreter that is known to do otherwise than AWS
 }
 
+const byExisting = `{"secretId":"SECRET","rotationFunction":"` + existingARN + `"}`
+
 var scenarios = []scenario{
 	{name: "single user", requests: []string{`{"secretId":"SECRET"}`, `{"secretId":"SECRET"}`}, endings: []string{"Rotated", "Rotated"}},
 	{
@@ -78,6 +80,19 @@ var scenarios = []scenario{
 		endings: []string{"Rotated", "Rotated"},
 		// It loses a Catch that leads to the state itself, and goes on with the next one.
 		elsewhere: map[string][]string{"moto": {"Rotated", "RestoredCleanly LoginRefused restored"}},
+	},
+	{
+		name:     "by an existing function",
+		requests: []string{byExisting, byExisting}, endings: []string{"Rotated", "Rotated"},
+	},
+	{
+		name: "an existing function fails, and is asked again", requests: []string{byExisting},
+		fail:    func() wire.Interceptor { return first(1, denied("rotator", "DescribeSecret")()) },
+		endings: []string{"Rotated"},
+	},
+	{
+		name: "an existing function fails after the change", requests: []string{byExisting}, fail: sinceReady(denied("rotator", "DescribeSecret")),
+		endings: []string{"RestoredCleanly RotationFunctionFailed restored"},
 	},
 	{
 		name: "the service is away for a moment", requests: []string{`{"secretId":"SECRET"}`},

@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
@@ -35,17 +37,40 @@ type world struct {
 	definitions map[string]string // by the state machine's ARN, as deployed
 	front       *httptest.Server  // where the functions and the interpreter find AWS
 	states      *url.URL          // Step Functions
+	existing    asl.TaskFunc      // performs a step of the rotation function that is there already
+}
+
+// existingARN is a rotation function that was there before Tumbler. Its code is that of
+// our own rotator, which keeps to Secrets Manager's contract, too.
+const existingARN = "arn:aws:lambda:us-east-1:123456789012:function:SecretsManagerRotation"
+
+// hasty pauses a tenth as long: retries and waits.
+type hasty struct{ asl.RealClock }
+
+func (h hasty) Sleep(ctx context.Context, d time.Duration) error { return h.RealClock.Sleep(ctx, d/10) }
+
+// Invoke is that function's handler.
+func (w *world) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	output, err := w.existing(ctx, asl.Task{Resource: strings.ReplaceAll(existingARN, "SecretsManagerRotation", "tumbler-rotator"), Input: payload})
+	if failure, ok := errors.AsType[*asl.Failure](err); ok {
+		return nil, messages.InvokeResponse_Error{Type: failure.Name, Message: failure.Cause}
+	}
+	return output, err
 }
 
 func newWorld(t *testing.T, binaries string) *world {
 	t.Helper()
 	w := &world{T: t, definitions: map[string]string{}}
-	functions := &deployed.Functions{Dir: binaries}
+	functions := &deployed.Functions{Dir: binaries, Env: []string{"TUMBLER_ROTATION_FUNCTIONS=" + existingARN}}
+	w.existing = functions.Wrap(nil)
 	var err error
-	w.box, err = sandbox.Start(t.Context(), sandbox.Config{Task: func(integrations asl.TaskFunc) asl.TaskFunc {
-		w.task = functions.Wrap(integrations)
-		return w.task
-	}})
+	w.box, err = sandbox.Start(t.Context(), sandbox.Config{
+		Clock: hasty{}, Functions: map[string]sandbox.Function{existingARN: {Handler: w, Timeout: time.Minute}},
+		Task: func(integrations asl.TaskFunc) asl.TaskFunc {
+			w.task = functions.Wrap(integrations)
+			return w.task
+		},
+	})
 	w.check(err)
 	t.Cleanup(w.box.Close)
 	t.Cleanup(functions.Close)

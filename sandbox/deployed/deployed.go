@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ import (
 type Functions struct {
 	Dir  string    // Required.
 	Logs io.Writer // what the processes print. Optional.
+	Env  []string  // NAME=VALUE for every function, beside what says where AWS is. Optional.
 
 	// OnStart is told how long a process took from its start to its first
 	// answer. Optional.
@@ -95,11 +97,11 @@ func (f *Functions) process(function, arn string) (*lambdaruntime.Process, bool,
 		Bootstrap: filepath.Join(f.Dir, function, "bootstrap"),
 		ARN:       arn,
 		Logs:      (*logs)(f),
-		Env: []string{
-			"AWS_ENDPOINT_URL=" + f.url, "AWS_REGION=" + sandbox.Region,
-			"AWS_ACCESS_KEY_ID=" + function, "AWS_SECRET_ACCESS_KEY=sandbox",
-			"AWS_LAMBDA_FUNCTION_NAME=tumbler-" + function,
-		},
+		Env: append(slices.Clone(f.Env),
+			"AWS_ENDPOINT_URL="+f.url, "AWS_REGION="+sandbox.Region,
+			"AWS_ACCESS_KEY_ID="+function, "AWS_SECRET_ACCESS_KEY=sandbox",
+			"AWS_LAMBDA_FUNCTION_NAME=tumbler-"+function,
+		),
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("function %s: %w", function, err)
