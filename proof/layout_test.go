@@ -67,9 +67,16 @@ var long = map[string]string{
 	"sandbox/wire/decodequery.go decodeNode": "one case for each kind of value",
 }
 
-// TestLongFunctions: what does not fit on a screen is parted, or has a reason.
-func TestLongFunctions(t *testing.T) {
-	found := map[string]bool{}
+// mostParameters is the maximum number of a function's parameters, without its receiver.
+const mostParameters = 5
+
+// manyParameters says why a function has more.
+var manyParameters = map[string]string{}
+
+// TestFunctionsAreShort holds that every function fits on a screen and takes a struct
+// instead of many parameters, or has a reason.
+func TestFunctionsAreShort(t *testing.T) {
+	found, many := map[string]bool{}, map[string]bool{}
 	files := token.NewFileSet()
 	err := filepath.WalkDir("..", func(name string, entry fs.DirEntry, err error) error {
 		if base := entry.Name(); entry.IsDir() && (base == "node_modules" || base == "build" || base == "cdk.out" || strings.HasPrefix(base, ".") && base != "..") {
@@ -93,6 +100,11 @@ func TestLongFunctions(t *testing.T) {
 					t.Errorf("%s has %d lines", at, lines)
 				}
 			}
+			if n := f.Type.Params.NumFields(); n > mostParameters {
+				if many[at] = true; manyParameters[at] == "" {
+					t.Errorf("%s has %d parameters", at, n)
+				}
+			}
 		}
 		return nil
 	})
@@ -101,6 +113,11 @@ func TestLongFunctions(t *testing.T) {
 	}
 	for at := range long {
 		if !found[at] {
+			t.Errorf("%s needs no reason any more", at)
+		}
+	}
+	for at := range manyParameters {
+		if !many[at] {
 			t.Errorf("%s needs no reason any more", at)
 		}
 	}
