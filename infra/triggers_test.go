@@ -174,7 +174,7 @@ func TestRotateNowHasABusOfItsOwn(t *testing.T) {
 		}
 		for id, r := range tpl.Resources {
 			asks := r.Type == "AWS::Events::Rule" && strings.Contains(marshal(t, r.Properties["EventPattern"]), statemachine.EventSource)
-			if asks && tpl.text(r.Properties["EventBusName"]) != "${RotateNowBus}" {
+			if asks && r.Properties["EventBusName"] != "tumbler-rotate-now" {
 				t.Errorf("%s: the rule %s listens on %v", tpl.name, id, r.Properties["EventBusName"])
 			}
 			if strings.Contains(id, "RotateNowRole") {

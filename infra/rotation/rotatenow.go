@@ -23,7 +23,9 @@ func (s *shared) bus(scope constructs.Construct) {
 		Name:        jsii.String(statemachine.EventBus(s.cfg.Name)),
 		Description: jsii.String("Events from " + RotateNowSource + " that ask Tumbler for a rotation"),
 	})
-	s.busName = bus.Ref()
+	// By name and dependency, though AWS would take a Ref: moto's CloudFormation resolves
+	// a Ref to an event bus to no name.
+	s.rotateNowBus, s.busName = bus, bus.Name()
 	for i, statement := range s.mayAsk(*bus.AttrArn()) {
 		id := [...]string{"Named", "NobodyElse"}[i]
 		document := statement.document()
@@ -72,7 +74,7 @@ func (d *deployment) rotateNow() {
 	role := d.role("RotateNowRole", "Tumbler: lets rotate-now events start rotations",
 		d.trust("events.amazonaws.com", d.arn("events", "rule/"+statemachine.EventBus(d.cfg.Name)+"/"+d.named("rotate-now"))),
 		[]statement{{Actions: []string{"states:StartExecution"}, Resources: []string{*d.machine.Ref()}}})
-	awsevents.NewCfnRule(d.scope, jsii.String("RotateNow"), &awsevents.CfnRuleProps{
+	rule := awsevents.NewCfnRule(d.scope, jsii.String("RotateNow"), &awsevents.CfnRuleProps{
 		Name:         jsii.String(d.named("rotate-now")),
 		Description:  jsii.String("Rotates a secret when an event from " + RotateNowSource + " asks for it"),
 		EventBusName: d.busName,
@@ -93,6 +95,7 @@ func (d *deployment) rotateNow() {
 			},
 		}},
 	})
+	rule.AddResourceDependency(d.rotateNowBus, nil)
 }
 
 // asksForRotation is the event pattern. With several networks it matches the secrets of

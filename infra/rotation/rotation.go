@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsec2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsstepfunctions"
@@ -81,11 +82,12 @@ type shared struct {
 
 	region string // a token if the stack does not name one
 
-	topicARN    *string
-	topicKeyARN *string // nil if the topic is not the stack's or has the AWS managed key
-	undelivered awssqs.CfnQueue
-	busName     *string                   // of rotate-now events; nil when they are turned off
-	authorities awslambda.CfnLayerVersion // private ones; nil without any
+	topicARN     *string
+	topicKeyARN  *string // nil if the topic is not the stack's or has the AWS managed key
+	undelivered  awssqs.CfnQueue
+	rotateNowBus awsevents.CfnEventBus     // of rotate-now events; nil when they are turned off
+	busName      *string                   // the same
+	authorities  awslambda.CfnLayerVersion // private ones; nil without any
 }
 
 // deployment is one workflow: a state machine with its functions, schedules and
