@@ -13,13 +13,13 @@ type PasswordChanger interface {
 	// the user sees and changes one.
 	Namesakes() bool
 
-	// ChangePassword is [Session].SetPassword with more to say. It returns how many
-	// accounts it has changed: none when c.OwnSession is given and its account's password
+	// ChangePassword is [Session].SetPassword with more options. It returns how many
+	// accounts it has changed: none if c.OwnSession is given and its account's password
 	// cannot be set by another user. Codes: those of SetPassword.
 	ChangePassword(ctx context.Context, c PasswordChange) (accounts int, err error)
 }
 
-// PasswordChange says which password to change, and what becomes of the old one.
+// PasswordChange says which password to change, and whether the old one stays valid.
 type PasswordChange struct {
 	User     string        // Required.
 	Password redact.String // Required.
@@ -38,15 +38,14 @@ type PasswordChange struct {
 	KeepPrevious bool
 }
 
-// Separating is implemented by engines whose clones are other names of their originals
-// and can be accounts in their own right, and by what wraps an engine.
+// Separating is implemented by engines whose clones by default act as their originals, but
+// can own what they create; and by wrappers of engines.
 type Separating interface {
-	// Separate returns the engine that makes them so; false if there is none.
+	// Separate returns the engine whose clones own what they create; false if there is none.
 	Separate() (Engine, bool)
 }
 
-// Separate returns an engine whose clones are accounts in their own right, if there is
-// anything to choose.
+// Separate returns the engine whose clones own what they create, if e is [Separating].
 func Separate(e Engine) (Engine, bool) {
 	if separating, ok := e.(Separating); ok {
 		return separating.Separate()

@@ -18,11 +18,11 @@ import (
 // AWS's own rotation functions.
 const ConnectTimeout = 5 * time.Second
 
-// How long a statement may take effect behind our back.
+// How long a statement may take effect after its client has gone.
 //
-// A server goes on with a statement whose client has gone. So every statement that
-// changes an account is sent under a bound that the server itself keeps, also when
-// the connection is cut and the client is dead: it may wait for locks for
+// A server continues a statement whose client has gone. So every statement that changes an
+// account is sent with a timeout that the server itself enforces, even if the connection
+// is cut and the client is dead: it may wait for locks for
 // [LockTimeout]. [LateBound] later than the last moment at which a statement can
 // have been sent, it has taken effect or never will.
 //
@@ -39,19 +39,19 @@ const (
 type Engine interface {
 	// Connect logs in with the document's credentials, once. TLS follows the
 	// document's ssl key: true requires a verified connection, false uses none,
-	// absent tries TLS first and goes on without it only when the server itself
-	// says that it has none (never after a certificate error). On such a connection
-	// no password is sent, now or later, that others could read: TLSUnavailable.
+	// absent tries TLS first and continues without it only when the server itself says
+	// that it has none (never after a certificate error). On such a connection no password
+	// is sent, now or later, that others could read: then the error is TLSUnavailable.
 	//
-	// Codes: InvalidSecret (a name that the engine cannot have),
+	// Codes: InvalidSecret (a name that is invalid for the engine),
 	// DatabaseUnreachable, DatabaseUnavailable, CertificateRejected,
 	// TLSUnavailable, LoginRefused, AccountDisabled, PasswordExpired,
 	// PrivilegeMissing (the user may not connect to the database), DatabaseError.
 	Connect(ctx context.Context, doc secretdoc.Document) (Session, error)
 
-	// Reach finds the server and opens a connection to it, without logging in, and
-	// makes ready what a later Connect in this process needs. It says nothing about
-	// TLS or credentials.
+	// Reach resolves the server's name and opens a connection without logging in, and
+	// prepares what a later Connect in this process needs. It checks neither TLS nor
+	// credentials.
 	//
 	// Codes: DatabaseUnreachable, DatabaseUnavailable.
 	Reach(ctx context.Context, doc secretdoc.Document) error
@@ -74,10 +74,10 @@ type Session interface {
 	// DatabaseError.
 	SetPassword(ctx context.Context, user string, password redact.String) error
 
-	// EnsureClone makes the clone of an account and brings its rights level with
-	// the original's, in both directions: what the original has the clone gets,
-	// what it has not the clone loses. The session's user is a superuser. It may
-	// be repeated, and an interrupted call is made good by the next one.
+	// EnsureClone creates the clone of an account and makes its privileges equal to the
+	// original's: it grants those that the clone lacks and revokes all others. The
+	// session's user is a superuser. The call may be repeated, and completes one that was
+	// interrupted.
 	//
 	// The clone is only touched when it is provably the secret's own: r.Proven,
 	// r.Known, or a mark that an earlier call left on it. Otherwise it is AccountNotOurs, and
@@ -89,20 +89,19 @@ type Session interface {
 	// DatabaseReadOnly, DatabaseUnavailable, OutcomeUnknown, DatabaseError.
 	EnsureClone(ctx context.Context, r CloneRequest) (CloneResult, error)
 
-	// Privileges lists what an account may do, for comparing an account with its
-	// clone: in a canonical order and form that does not contain the account's
-	// own name, so that equal lists mean equal rights. An account may always
-	// list its own. Nothing in it is secret.
+	// Privileges lists an account's privileges, for comparing it with its clone: in a
+	// canonical order and form that does not contain the account's own name, so that equal
+	// lists mean equal privileges. An account may always list its own. Nothing in it is
+	// secret.
 	Privileges(ctx context.Context, user string) ([]string, error)
 
 	// Close ends the connection, waiting at most a moment for the server.
 	Close()
 }
 
-// Encrypted is implemented by sessions that know whether they are.
+// Encrypted is implemented by sessions that know whether they are encrypted.
 type Encrypted interface {
-	// Encrypted reports whether the session is under TLS, with a server whose
-	// certificate is right.
+	// Encrypted reports whether the session has TLS with a verified certificate.
 	Encrypted() bool
 }
 
@@ -139,15 +138,15 @@ type HashProver interface {
 	ProvesByHash() bool
 }
 
-// CloneResult tells what EnsureClone did.
+// CloneResult is what EnsureClone did.
 type CloneResult struct {
 	Created bool
 
-	// Changes lists the rights granted and revoked, for people: it names no
-	// password and no hash. Empty when the clone was level already.
+	// Changes lists the privileges granted and revoked, for people: it contains no
+	// password and no hash. Empty if the clone was already equal.
 	Changes []string
 
-	// Notes tell, for people, where the call could not look.
+	// Notes say, for people, what the call could not compare.
 	Notes []string
 
 	// Privileges is what [Session.Privileges] lists for both accounts now.

@@ -2,36 +2,35 @@ package engine
 
 import "context"
 
-// Inspector is implemented by sessions that can tell beforehand whether a
-// rotation would be refused. Those that cannot are not asked: what nobody has
-// looked at must not pass for checked.
+// Inspector is implemented by sessions that can find out beforehand whether a rotation would
+// be refused. For others the check is reported as skipped, not as passed.
 type Inspector interface {
-	// CanRotate returns the error that SetPassword or EnsureClone would end with,
-	// as far as the server's catalog tells, and otherwise what they would change.
-	// It only reads: not even a statement that would be rolled back is run.
+	// CanRotate returns the error that SetPassword or EnsureClone would return, as far as
+	// the server's catalog shows, and otherwise what they would change. It only reads, and
+	// runs no statements that would have to be rolled back.
 	//
-	// Codes: those of [Session].SetPassword and [Session].EnsureClone.
-	// PrivilegeMissing names all that is missing, so that it takes one correction.
+	// Codes: those of [Session].SetPassword and [Session].EnsureClone. PrivilegeMissing
+	// names all missing privileges, so that one correction is enough.
 	CanRotate(ctx context.Context, r InspectRequest) (Inspection, error)
 }
 
-// InspectRequest is what the session would be asked to do.
+// InspectRequest describes the changes of a rotation.
 type InspectRequest struct {
 	// SetPassword is the user whose password would be changed, which may be the
-	// session's own. Empty: nobody's.
+	// session's own; "" if none.
 	SetPassword string
 
 	// OwnSession and KeepPrevious are those of the [PasswordChange]. Optional.
 	OwnSession   Session
 	KeepPrevious bool
 
-	// Clone is what EnsureClone would be called with; its password goes nowhere.
-	// Nil: it would not be called.
+	// Clone is the argument of EnsureClone; its password is not set. Nil if EnsureClone
+	// would not be called.
 	Clone *CloneRequest
 }
 
-// Inspection tells what would change.
+// Inspection is what would change.
 type Inspection struct {
 	Changes []string // as in [CloneResult]
-	Notes   []string // what the catalog does not tell, for people
+	Notes   []string // what the catalog does not show, for people
 }

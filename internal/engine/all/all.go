@@ -16,9 +16,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver"
 )
 
-// Engines serves every engine in [secretdoc.Engines] but Db2, for which there is
-// no driver without IBM's library. It trusts the authorities of the system, and for
-// AWS's servers those of RDS.
+// Engines has every engine in [secretdoc.Engines] except Db2, for which there is no driver
+// without IBM's library. It trusts the system's certificate authorities, and for AWS's
+// servers those of RDS.
 var Engines = with(nil)
 
 func with(roots *x509.CertPool) engine.Table {
@@ -32,8 +32,8 @@ func with(roots *x509.CertPool) engine.Table {
 	}
 }
 
-// Trusting is [Engines] that for servers that are not AWS's also trust the
-// authorities in a file in PEM form.
+// Trusting returns [Engines] that also trust the certificate authorities in a PEM file, for
+// servers that are not AWS's.
 func Trusting(file string) (engine.Table, error) {
 	bundle, err := os.ReadFile(file)
 	if err != nil {
@@ -46,12 +46,12 @@ func Trusting(file string) (engine.Table, error) {
 	return with(roots), nil
 }
 
-// AuthoritiesVariable is the environment variable that tells a Lambda function where
-// its deployment has put the file.
+// AuthoritiesVariable is the environment variable with the path of that file in a Lambda
+// function.
 const AuthoritiesVariable = "TUMBLER_CERTIFICATE_AUTHORITIES"
 
-// Deployed is the table of a Lambda function. It panics when there should be
-// authorities and are none: the function then ends, and its log says why.
+// Deployed is the table of a Lambda function. It panics if the file is set but cannot be
+// used: the function then ends, and its log says why.
 func Deployed() engine.Table {
 	file := os.Getenv(AuthoritiesVariable)
 	if file == "" {

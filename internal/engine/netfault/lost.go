@@ -16,7 +16,7 @@ var (
 	// statement.
 	ErrNotSent = errors.New("the statement was not sent")
 
-	// ErrAnswer says that an answer is not of the server's protocol.
+	// ErrAnswer means that an answer does not follow the server's protocol.
 	ErrAnswer = errors.New("the answer was not understood")
 )
 
@@ -40,7 +40,8 @@ func (t Target) BrokenFault(err error, op, hint string) error {
 		`Check that "host" and "port" are those of `+t.Server)
 }
 
-// ClosedFault is for a server that hung up before the login was over.
+// ClosedFault is the fault for a server that closed the connection before the login was
+// over.
 func (t Target) ClosedFault(err error, op, hint string) error {
 	return fault.Wrap(err, fault.DatabaseUnavailable, op+": the server closed the connection", hint+HintBusy)
 }

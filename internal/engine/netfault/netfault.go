@@ -1,8 +1,8 @@
-// Package netfault tells, for every engine, why a server could not be reached,
-// did not prove who it is, or fell silent.
+// Package netfault classifies, for every engine, failures to reach a server, to verify its
+// certificate, and to get an answer.
 //
-// An engine's own package keeps what is its protocol's: what the server itself
-// says. All messages speak to somebody who operates AWS.
+// Errors that the server itself reports are classified by the engine's own package. All
+// messages are written for people who operate AWS.
 package netfault
 
 import (
@@ -30,13 +30,13 @@ const (
 	hintLost = "Usually over by itself: look at the events of the instance or cluster for a failover or a restart"
 )
 
-// Target says where a session goes.
+// Target is the server of a session.
 type Target struct {
 	Host string
 	Port int
 	User string
 
-	Server  string // what should answer there, such as "a PostgreSQL server"
+	Server  string // the kind of server, such as "a PostgreSQL server"
 	TLSHint string // where the server's TLS versions are set: "RDS: tls_version of the parameter group"
 }
 
@@ -46,8 +46,8 @@ func (t Target) Address() string { return net.JoinHostPort(t.Host, strconv.Itoa(
 // String is the address and the user.
 func (t Target) String() string { return fmt.Sprintf("%s as %q", t.Address(), t.User) }
 
-// Reach is [engine.Engine]'s, for every engine: it opens a TCP connection, and loads
-// the authorities that roots and the host stand for.
+// Reach implements [engine.Engine] for every engine: it opens a TCP connection, and loads
+// the certificate authorities for roots and the host.
 func Reach(ctx context.Context, roots *x509.CertPool, doc secretdoc.Document) error {
 	if doc.SSL == nil || *doc.SSL {
 		rdsroots.TLS(roots, doc.Host)

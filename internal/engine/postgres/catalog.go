@@ -10,9 +10,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pggrant"
 )
 
-// catalog is what the server knows about some roles and about every role that
-// they are members of, directly or not. One statement reads it, from views that
-// every role may read. Source: PostgreSQL documentation, "System Catalogs".
+// catalog is the server's catalog of some roles and every role that they are members of,
+// directly or indirectly. One statement reads it, from views that every role may read.
+// Source: PostgreSQL documentation, "System Catalogs".
 type catalog struct {
 	Version     int             `json:"version"` // such as 150018
 	Encryption  string          `json:"encryption"`
@@ -64,7 +64,7 @@ type configuration struct {
 	Config   []string `json:"config"`   // name=value
 }
 
-// ownership says that a role that was asked for owns something.
+// ownership means that one of the roles owns something.
 type ownership struct {
 	Role     string `json:"role"`
 	Database string `json:"database"` // empty: something of the whole server, such as a database
@@ -126,8 +126,8 @@ func (c *catalog) role(name string) *role {
 	return nil
 }
 
-// memberships returns what the role is a direct member of, by role. What several
-// grantors gave adds up.
+// memberships returns the role's direct memberships, by role. Options granted by several
+// grantors are combined.
 func (c *catalog) memberships(member string) map[string]membership {
 	sum := map[string]membership{}
 	for _, m := range c.Memberships {
@@ -143,9 +143,9 @@ func (c *catalog) memberships(member string) map[string]membership {
 	return sum
 }
 
-// ownsIn tells in which databases the role owns something that can be given to
-// another, and in which it has only default privileges of its own. The empty name
-// is the whole server.
+// ownsIn returns the databases in which the role owns something: true if that can be
+// reassigned, false if it has only default privileges there. The empty name is the whole
+// server.
 func (c *catalog) ownsIn(role string) map[string]bool {
 	found := map[string]bool{}
 	for _, o := range c.Owns {

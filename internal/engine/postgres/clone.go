@@ -15,9 +15,9 @@ import (
 // is the rest.
 const markPrefix = "tumbler:"
 
-// EnsureClone implements [engine.Session]. It takes two round trips: one reads
-// what there is, the other changes all of it in one transaction and reads it
-// again. There is only the first when nothing is to be changed.
+// EnsureClone implements [engine.Session]. It takes two round trips: one reads the catalog,
+// the other makes all changes in one transaction and reads it again. If nothing is to be
+// changed, there is only the first.
 //
 // The clone is a member of the original and its sessions act as the original
 // (ALTER ROLE clone SET role), so that whatever they create is the original's
@@ -27,18 +27,17 @@ const markPrefix = "tumbler:"
 // that the user works in. See [Engine.SeparateOwnership] for the other way, which
 // has to enter it.
 //
-// VALID UNTIL is copied, too: an account that is meant to end must not live on
-// through its clone. When the original's validity is over, or it may not log in,
-// nothing is changed: the clone, which may be what applications log in with,
-// would be locked out.
+// VALID UNTIL is copied, too: an account that expires must not stay usable through its
+// clone. If the original's validity is over, or it may not log in, nothing is changed,
+// because that would lock out the clone, with which applications may log in.
 //
 // The clone is provably the secret's when r.Proven says so, or by the comment
 // that an earlier call left. A membership in the original proves nothing: see
 // docs/decisions/0020. A comment that a person wrote stays.
 //
-// What a clone owns, in whatever database, is given to the original before its
-// sessions begin to act as that one. Rights that somebody grants to the clone by
-// name stay; sessions that act as the original have no use of them.
+// Objects that a clone owns, in any database, are reassigned to the original before its
+// sessions begin to act as the original. Privileges that were granted to the clone by name
+// stay, but have no effect for sessions that act as the original.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	s, leave, err := s.forRights(ctx, r)
 	if err != nil {
@@ -81,7 +80,7 @@ func (s *session) forRights(ctx context.Context, r engine.CloneRequest) (_ *sess
 	return other, other.Close, nil
 }
 
-// prepare reads what there is and lists what is to be done. It changes nothing.
+// prepare reads the catalog and lists the changes. It changes nothing.
 func (s *session) prepare(ctx context.Context, r engine.CloneRequest) (_ *leveling, op string, err error) {
 	op = fmt.Sprintf("making role %q level with %q on %s", r.Clone, r.Original, s.Target)
 	for _, name := range []string{r.Original, r.Clone} {
@@ -114,8 +113,7 @@ func (s *session) prepare(ctx context.Context, r engine.CloneRequest) (_ *leveli
 	return l, op, nil
 }
 
-// fit checks that the accounts are what they have to be before anything is
-// changed.
+// fit checks that the accounts meet the requirements before anything is changed.
 func (c *catalog) fit(op string, r engine.CloneRequest) error {
 	original, clone := c.role(r.Original), c.role(r.Clone)
 	switch {
@@ -192,7 +190,7 @@ func (s *session) carryOut(ctx context.Context, op string, l *leveling, r engine
 	return c, nil
 }
 
-// equal returns what both roles may do, which has to be the same.
+// equal returns the privileges of both roles. It is PrivilegesDiffer if they are not equal.
 func (c *catalog) equal(op string, r engine.CloneRequest) ([]string, error) {
 	if c.role(r.Original) == nil || c.role(r.Clone) == nil {
 		return nil, fault.New(fault.DatabaseUnavailable, op+": a role has gone meanwhile", "Somebody may be changing roles at the same moment: try again")

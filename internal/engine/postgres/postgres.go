@@ -1,8 +1,8 @@
 // Package postgres rotates passwords of PostgreSQL and Aurora PostgreSQL users.
 //
 // A password is never sent to the server: SetPassword and EnsureClone compute
-// what the server would store and send that, so that neither the server's log
-// nor pg_stat_statements nor a proxy in between gets to see it.
+// what the server would store and send that, so that the password appears neither in the
+// server's log, nor in pg_stat_statements, nor in a proxy in between.
 package postgres
 
 import (
@@ -21,12 +21,12 @@ import (
 
 // Engine logs in to PostgreSQL and Aurora PostgreSQL. Its zero value is ready.
 type Engine struct {
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the certificate authorities of servers that are not AWS's. Optional; the
+	// system's. See rdsroots.TLS.
 	Roots *x509.CertPool
 
-	// SeparateOwnership makes clones roles in their own right instead of other
-	// names of their originals. Optional.
+	// SeparateOwnership makes clones own what they create, instead of acting as their
+	// originals. Optional.
 	//
 	// Memberships, attributes and settings are then copied, and in the session's
 	// database rights on tables, columns, sequences, schemas, functions, types,
@@ -51,11 +51,11 @@ func (e Engine) Separate() (engine.Engine, bool) {
 	return e, true
 }
 
-// maxName is the longest name PostgreSQL knows, in bytes (NAMEDATALEN - 1). It
-// cuts longer ones off, so that they would name another role.
+// maxName is the maximum length of a name, in bytes (NAMEDATALEN - 1). PostgreSQL truncates
+// longer ones, so that they would name another role.
 const maxName = 63
 
-// hints speak to somebody who operates RDS.
+// hints are written for people who operate RDS.
 var hints = pgwire.Hints{
 	TLS: "RDS: ssl_min_protocol_version, ssl_max_protocol_version and ssl_ciphers of the parameter group",
 	DemandsTLS: `The server probably demands TLS (RDS: rds.force_ssl): set "ssl" to true in the secret or remove it. ` +
@@ -115,8 +115,8 @@ func (s *session) enter(ctx context.Context, database string) (*session, error) 
 // been given the password: a SCRAM-SHA-256 verifier with the server's
 // scram_iterations, or an md5 hash.
 //
-// Another's password is not set when that role may not log in or its validity is
-// over (AccountDisabled): somebody has seen to it that nobody works with it.
+// Another role's password is not set if that role may not log in or its validity is over
+// (AccountDisabled): then the role was disabled on purpose.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	op := fmt.Sprintf("setting the password of role %q on %s", user, s.Target)
 	if err := s.Target.CheckName("role", user); err != nil {

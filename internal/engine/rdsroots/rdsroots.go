@@ -1,5 +1,5 @@
-// Package rdsroots says whose certificates a database server may have. It holds
-// the authorities that sign those of Amazon RDS, Aurora and DocumentDB servers.
+// Package rdsroots decides which certificate authorities a database server's certificate
+// may have. It contains those of Amazon RDS, Aurora and DocumentDB.
 //
 // Source: Amazon RDS user guide, "Using SSL/TLS to encrypt a connection to a DB
 // instance or cluster", whose bundle (global-bundle.pem) has one authority per
@@ -49,12 +49,11 @@ func Private(bundle []byte) (*x509.CertPool, bool) {
 	return p, p.AppendCertsFromPEM(bundle)
 }
 
-// TLS verifies the certificate of a server and that it is for the host. Whose
-// certificates are accepted follows from the host's name. A server that only AWS can
-// have named so may have one of RDS or of a public authority; whoever stands behind
-// roots has no say there. All others have one by roots, or by the system's
-// authorities when roots is nil; that RDS signed it counts for nothing, because RDS
-// signs for everybody's servers.
+// TLS returns a configuration that verifies the certificate of a server and that it is for
+// the host. The accepted authorities depend on the host's name. In a domain of AWS they are
+// those of RDS and public ones, but not roots. For any other host they are roots, or the
+// system's if roots is nil, but not those of RDS, which sign certificates for every AWS
+// customer's servers.
 func TLS(roots *x509.CertPool, host string) *tls.Config {
 	switch {
 	case awshost.HasRDSCertificate(host):

@@ -1,9 +1,8 @@
-// Package pgconfig makes connection settings for pgx that owe nothing to this
-// process's environment.
+// Package pgconfig makes connection settings for pgx that do not depend on this process's
+// environment.
 //
-// pgx hands out a Config only through ParseConfig, which merges in PG*
-// variables, ~/.pgpass and ~/.postgresql as libpq does. A rotation must connect
-// to where its secret says, as its secret says, and nothing else.
+// pgx creates a Config only through ParseConfig, which merges in PG* variables, ~/.pgpass
+// and ~/.postgresql as libpq does. A rotation must connect exactly as its secret says.
 package pgconfig
 
 import (

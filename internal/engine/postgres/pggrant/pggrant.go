@@ -1,6 +1,6 @@
-// Package pggrant brings the rights of two accounts on a database's objects
-// level, for PostgreSQL and Redshift. How the rights are read is each product's
-// own affair; what is granted and revoked is decided here.
+// Package pggrant makes the privileges of two accounts on a database's objects equal, for
+// PostgreSQL and Redshift. It decides what to grant and revoke; how privileges are read
+// differs between the two.
 package pggrant
 
 import (
@@ -67,11 +67,11 @@ func (r Rights) List() []string {
 	return list
 }
 
-// Change is a statement and how to tell people of it.
+// Change is a statement and its description for people.
 type Change struct{ SQL, Done string }
 
-// Level lists what makes the clone's rights those of the original. What one of
-// them owns it keeps, and the other is granted what an owner may do.
+// Level lists the statements that make the clone's privileges equal to the original's. Each
+// keeps what it owns, and the other is granted an owner's privileges on it.
 func Level(original, clone string, originals, clones Rights) []Change {
 	var changes []Change
 	for _, g := range sorted(originals) {
