@@ -74,16 +74,15 @@ func (p plan) complete() error {
 		secrets(len(p.missing)), are, strings.Join(p.missing[:min(len(p.missing), shown)], ", "))
 }
 
-// The assumed duration of a rotation, and the state machine's pause, for the estimate.
-const (
-	usualRotation = 3 * time.Second
-	pace          = time.Second
-)
+// usualRotation is the assumed duration of a rotation, for the estimate.
+const usualRotation = 3 * time.Second
 
-// estimate is the duration of the fleet if no rotation fails.
+// estimate is the duration of the fleet if no rotation fails. Rotations begin one after
+// the other, and each wave ends with its last one.
 func (p plan) estimate() time.Duration {
-	rounds := (p.Total + p.request.Concurrency() - 1) / p.request.Concurrency()
-	return time.Duration(rounds) * (usualRotation + pace)
+	waves := (p.Total + fleet.WaveSize - 1) / fleet.WaveSize
+	writes := (p.Total - waves) * fleet.WritesPerRotation
+	return time.Duration(waves)*usualRotation + time.Duration(writes)*time.Second/time.Duration(p.request.Budget)
 }
 
 func (p plan) show(out *terminal.Printer) {
@@ -114,7 +113,7 @@ func (p plan) show(out *terminal.Printer) {
 		out.Say("The first %d are canaries: if one fails, no others are started.", canary)
 	}
 	out.Say("Stops when more than %d have failed. Rotations under way are always finished.", tolerated)
-	out.Say("%d at once, at most %d writes a second: about %s.", p.request.Concurrency(), p.request.Budget, terminal.Duration(p.estimate()))
+	out.Say("One after the other, with %d writes a second on average: about %s.", p.request.Budget, terminal.Duration(p.estimate()))
 }
 
 func secrets(n int) string {

@@ -160,7 +160,7 @@ func (r *region) choose(ctx context.Context, raw json.RawMessage) (json.RawMessa
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return nil, err
 	}
-	next := fleet.PlanWave{Source: fleet.Source{Secrets: r, Region: "eu-central-1"}, Labels: r, Executions: r}
+	next := fleet.PlanWave{Source: fleet.Source{Secrets: r, Region: "eu-central-1"}, Labels: r, Executions: r, Now: r.clock.Now}
 	state, err := next.Run(ctx, in)
 	if err != nil {
 		return nil, &asl.Failure{Name: string(fault.CodeOf(err)), Cause: fault.From(err).Message()}
@@ -251,11 +251,14 @@ func (r *region) rotate(arn string, s *secret, e *fleet.Execution) {
 }
 
 // peak is the largest number of writes within any second.
-func (r *region) peak() int {
+func (r *region) peak() int { return r.most(time.Second) }
+
+// most is the largest number of writes within any time of that length.
+func (r *region) most(length time.Duration) int {
 	slices.SortFunc(r.writes, time.Time.Compare)
 	most := 0
 	for i, from := range r.writes {
-		end := sort.Search(len(r.writes), func(j int) bool { return r.writes[j].Sub(from) >= time.Second })
+		end := sort.Search(len(r.writes), func(j int) bool { return r.writes[j].Sub(from) >= length })
 		most = max(most, end-i)
 	}
 	return most

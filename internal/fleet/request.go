@@ -183,10 +183,4 @@ func (r Request) Tolerated(total int) (int, error) {
 	return n, nil
 }
 
-// Concurrency is how many rotations may run at once without ever exceeding the
-// budget: a rotation makes at most [WritesPerRotation] calls, and the state machine
-// pauses for a second before each rotation, so that in any one second each of the
-// concurrent items of the Map writes for one rotation only.
-func (r Request) Concurrency() int { return max(1, r.Budget/WritesPerRotation) }
-
 func invalid(op, hint string) error { return fault.New(fault.InvalidRequest, op, hint) }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 	"github.com/tumbler-rotation/tumbler/internal/rotation"
@@ -35,10 +36,11 @@ type Wave struct {
 	ToleratedFailures int    `json:"toleratedFailures"` // one more, and nothing else is started
 }
 
-// Item is one rotation: the name and the input of its execution.
+// Item is one rotation: the name and the input of its execution, and when it begins.
 type Item struct {
 	Name    string           `json:"name"`
 	Request rotation.Request `json:"request"`
+	StartAt time.Time        `json:"startAt"`
 }
 
 // Progress counts secrets. Total is the sum of Rotated, Failed, and those not yet
@@ -81,6 +83,7 @@ type PlanWave struct {
 	Source
 	Labels     rotation.Describer
 	Executions Executions
+	Now        func() time.Time
 }
 
 // Input is what the state machine hands to [PlanWave.Run].
@@ -246,7 +249,7 @@ func (r *run) wave(items []Item) (State, error) {
 	return State{
 		Decision: Rotate, Progress: r.progress,
 		Wave: Wave{
-			Items: items, MaxConcurrency: r.request.Concurrency(), ToleratedFailures: max(0, tolerated-r.progress.Failed),
+			Items: r.pace(items), MaxConcurrency: r.request.Concurrency(), ToleratedFailures: max(0, tolerated-r.progress.Failed),
 		},
 	}, nil
 }

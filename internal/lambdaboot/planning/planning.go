@@ -29,7 +29,7 @@ func CreateSecret(e lambdaboot.Env) lambda.Handler {
 func PlanWave(e lambdaboot.Env) lambda.Handler {
 	wave := fleet.PlanWave{
 		Source: fleet.Source{Secrets: e.Secrets(), Region: e.AWS.Region, RotatorARN: e.RotatorARN},
-		Labels: e.Secrets(), Executions: executions.For(e.AWS),
+		Labels: e.Secrets(), Executions: executions.For(e.AWS), Now: e.Now,
 	}
 	if e.ScheduleGroup != "" {
 		wave.Registry = registry.For(e.AWS, e.ScheduleGroup)
