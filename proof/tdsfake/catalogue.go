@@ -26,12 +26,24 @@ var queries = map[string]query{
 	tsql.Closed:    (*Server).listClosed,
 	tsql.Users:     (*Server).describeUsers,
 	tsql.Triggers:  (*Server).listTriggers,
-	tsql.MayAlterUsers: func(s *Server, who *identity, _ []any) *result {
-		may := 0
-		if s.administers(who, who.database) {
-			may = 1
+	tsql.MayAlterLogin: func(s *Server, who *identity, args []any) *result {
+		name, _ := args[0].(string)
+		r := &result{columns: []byte{typeInt, typeInt, typeInt}}
+		l := s.find(name)
+		if l == nil {
+			r.values = [][]any{{nil, 0, bit(s.may(who, tsql.ControlServer))}}
+		} else {
+			r.values = [][]any{{bit(s.alterLogin(who, l)), bit(s.powerful(l)), bit(s.may(who, tsql.ControlServer))}}
 		}
-		return &result{columns: []byte{typeInt}, values: [][]any{{may}}}
+		return r
+	},
+	tsql.SeesServer: func(s *Server, who *identity, _ []any) *result {
+		return &result{columns: []byte{typeInt}, values: [][]any{{bit(s.seesRoles(who))}}}
+	},
+	tsql.InDatabase: func(s *Server, who *identity, _ []any) *result {
+		return &result{columns: []byte{typeInt, typeInt}, values: [][]any{{
+			bit(s.mayIn(who, who.database, tsql.AlterAnyUser)), bit(s.seesMembers(who, who.database)),
+		}}}
 	},
 	tsql.ServerRights():   (*Server).serverRights,
 	tsql.DatabaseRights(): (*Server).databaseRights,
@@ -42,13 +54,9 @@ func (s *Server) self(who *identity, _ []any) *result {
 	if who.home != nil {
 		home = who.home
 	}
-	sees := 0
-	if s.alterLogins(who) {
-		sees = 1
-	}
 	return &result{
 		columns: []byte{typeInt, typeText, typeText, typeInt},
-		values:  [][]any{{home.id, home.name, who.database.name, sees}},
+		values:  [][]any{{home.id, home.name, who.database.name, bit(s.alterLogins(who))}},
 	}
 }
 
@@ -57,7 +65,7 @@ func (s *Server) describeLogin(who *identity, args []any) *result {
 	r := &result{columns: []byte{typeInt, typeBinary, typeText, typeBit, typeText, typeText, typeBit, typeBit}}
 	name, _ := args[0].(string)
 	p := s.find(name)
-	if p == nil || p != who.login && !s.alterLogins(who) {
+	if p == nil || p != who.login && !s.alterLogin(who, p) {
 		return r
 	}
 	row := []any{p.id, p.sid, p.kind, p.disabled, p.settings.Database, p.settings.Language, nil, nil}
@@ -110,12 +118,19 @@ func (s *Server) describeUsers(who *identity, args []any) *result {
 	d := who.database
 	for _, p := range d.principals {
 		bySID := p.sid != nil && (slices.Equal(p.sid, asBytes(args[0])) || slices.Equal(p.sid, asBytes(args[1])))
-		if !bySID && p.name != args[2] && p.name != args[3] || p.id != idDBO && p != s.userOf(who, d) && !s.administers(who, d) {
+		if !bySID && p.name != args[2] && p.name != args[3] || p.id != idDBO && p != s.userOf(who, d) && !s.mayIn(who, d, tsql.AlterAnyUser) && !s.seesMembers(who, d) {
 			continue
 		}
 		r.values = append(r.values, []any{p.id, p.name, optional(p.sid), p.authentication, text0(p.schema), text0(p.language), text0(p.mark)})
 	}
 	return r
+}
+
+func bit(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func asBytes(v any) []byte {
@@ -138,27 +153,27 @@ func text0(s string) any {
 }
 
 func (s *Server) serverRights(who *identity, args []any) *result {
-	return s.rightsOf(&s.scope, args, func(id int) bool {
-		return s.alterLogins(who) || who.login != nil && who.login.id == id
-	}, s.alterLogins(who))
+	own := func(id int) bool { return who.login != nil && who.login.id == id }
+	all, roles := s.alterLogins(who) || s.may(who, tsql.ViewAnyDefinition), s.seesRoles(who)
+	return s.rightsOf(&s.scope, args, all, func(id int) bool { return all || own(id) }, func(id int) bool { return roles || own(id) })
 }
 
 func (s *Server) databaseRights(who *identity, args []any) *result {
 	d := who.database
-	all := s.administers(who, d)
-	return s.rightsOf(&d.scope, args, func(id int) bool {
-		u := s.userOf(who, d)
-		return all || u != nil && u.id == id
-	}, all)
+	all, u := s.mayIn(who, d, tsql.AlterAnyUser) || s.seesMembers(who, d), s.userOf(who, d)
+	own := func(id int) bool { return u != nil && u.id == id }
+	roles := s.seesMembers(who, d)
+	return s.rightsOf(&d.scope, args, all, func(id int) bool { return all || own(id) }, func(id int) bool { return roles || own(id) })
 }
 
 // rightsOf lists memberships, permissions and what is owned. Without rights
-// over others an account does not see the names of what it is only denied.
-func (s *Server) rightsOf(scope *scope, args []any, visible func(int) bool, all bool) *result {
+// over others an account does not see the names of what it is only denied, and
+// without those to see definitions no roles but its own.
+func (s *Server) rightsOf(scope *scope, args []any, all bool, visible, roles func(int) bool) *result {
 	r := &result{columns: []byte{typeInt, typeText, typeText, typeText, typeInt, typeInt, typeText, typeText, typeText, typeText}}
 	wanted := func(id int) bool { return (id == args[0] || id == args[1]) && visible(id) }
 	for _, m := range scope.members {
-		if wanted(m.member) {
+		if wanted(m.member) && roles(m.member) {
 			r.values = append(r.values, []any{m.member, "ROLE", "MEMBER", "MEMBER", 0, 0, "ROLE", nil, scope.byID(m.role).name, nil})
 		}
 	}

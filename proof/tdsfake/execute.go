@@ -152,10 +152,10 @@ func alterLogin(name string, options map[string]string) statement {
 		}
 		_, changes := options["PASSWORD"]
 		own := who.login == l && changes && proves
-		if !own && !s.alterLogins(who) || proves && old != l.password {
+		if !own && !s.alterLogin(who, l) || proves && old != l.password {
 			return refuse(errNotFound) // the server does not say which
 		}
-		if s.isMember(idSysadmin, l.id) && !s.sysadmin(who) {
+		if !own && s.powerful(l) && !s.may(who, tsql.ControlServer) {
 			return refuse(errNotFound)
 		}
 		settings := settingsOf(options, l.settings)
@@ -173,7 +173,7 @@ func alterLogin(name string, options map[string]string) statement {
 func enableLogin(name string) statement {
 	return func(s *Server, who *identity) *sqlError {
 		l := s.find(name)
-		if l == nil || !s.alterLogins(who) {
+		if l == nil || !s.alterLogin(who, l) || s.powerful(l) && !s.may(who, tsql.ControlServer) {
 			return refuse(errNotFound)
 		}
 		l.disabled = false
@@ -192,11 +192,22 @@ func (s *Server) writable(who *identity) *sqlError {
 	return nil
 }
 
+// changesUsers checks that the session may change users of the current database.
+func (s *Server) changesUsers(who *identity) *sqlError {
+	switch d := who.database; {
+	case !s.mayIn(who, d, tsql.AlterAnyUser):
+		return refuse(errNotPermitted)
+	case d.readOnly:
+		return refuse(errReadOnly)
+	}
+	return nil
+}
+
 func createUser(name, login string, options map[string]string) statement {
 	return func(s *Server, who *identity) *sqlError {
 		l := s.find(login)
 		d := who.database
-		switch err := s.writable(who); {
+		switch err := s.changesUsers(who); {
 		case err != nil:
 			return err
 		case l == nil:
@@ -218,7 +229,7 @@ func (s *Server) addUser(d *database, u *principal) {
 func createContained(name string, options map[string]string) statement {
 	return func(s *Server, who *identity) *sqlError {
 		d := who.database
-		switch err := s.writable(who); {
+		switch err := s.changesUsers(who); {
 		case err != nil:
 			return err
 		case !d.contained:
@@ -249,7 +260,7 @@ func alterUser(name string, options map[string]string) statement {
 			return refuse(errNotContained)
 		}
 		own := who.user == u && changes && proves
-		if !own && !s.administers(who, d) || proves && old != u.password {
+		if !own && !s.mayIn(who, d, tsql.AlterAnyUser) || proves && old != u.password {
 			return refuse(errNotFound)
 		}
 		if d.readOnly {
@@ -274,7 +285,7 @@ func alterUser(name string, options map[string]string) statement {
 func dropUser(name string) statement {
 	return func(s *Server, who *identity) *sqlError {
 		d := who.database
-		if err := s.writable(who); err != nil {
+		if err := s.changesUsers(who); err != nil {
 			return err
 		}
 		u := d.find(name)

@@ -91,7 +91,8 @@ func (s *Server) populate() {
 			settings: tsql.LoginSettings{Database: "master", Language: "us_english", CheckPolicy: true},
 		},
 		{id: idSysadmin, name: "sysadmin", kind: "R"},
-		{id: 4, name: "securityadmin", kind: "R"},
+		{id: idSecurityAdmin, name: securityAdmin, kind: "R"},
+		{id: idLoginManager, name: loginManager, kind: "R"},
 		{id: 6, name: "processadmin", kind: "R"},
 		{id: 7, name: "setupadmin", kind: "R"},
 	}
@@ -108,6 +109,8 @@ func (s *Server) addDatabase(name string) *database {
 	d.principals = []*principal{
 		{id: idDBO, name: "dbo", kind: "S", sid: sidSA, authentication: authInstance, schema: "dbo"},
 		{id: idDBOwner, name: "db_owner", kind: "R", owner: idDBO},
+		{id: idDBAccessAdmin, name: "db_accessadmin", kind: "R", owner: idDBO},
+		{id: idDBSecurityAdmin, name: "db_securityadmin", kind: "R", owner: idDBO},
 		{id: 16390, name: "db_datareader", kind: "R", owner: idDBO},
 		{id: 16391, name: "db_datawriter", kind: "R", owner: idDBO},
 		{id: 16392, name: "db_denydatareader", kind: "R", owner: idDBO},
@@ -181,11 +184,81 @@ func (c *scope) grantedOn(id int, name string, major int) bool {
 
 // sysadmin and the rest answer what the session's account may do.
 func (s *Server) sysadmin(who *identity) bool {
-	return who.login != nil && s.isMember(idSysadmin, who.login.id)
+	return who.login != nil && (s.isMember(idSysadmin, who.login.id) || s.granted(who.login.id, tsql.ControlServer))
 }
 
-func (s *Server) alterLogins(who *identity) bool {
-	return s.sysadmin(who) || who.login != nil && s.granted(who.login.id, "ALTER ANY LOGIN")
+// The fixed roles that have permissions of their own, which no view lists ("Server-level
+// roles", "Database-level roles").
+const (
+	idSecurityAdmin      = 4
+	idLoginManager       = 17 // of SQL Server 2022
+	idDBAccessAdmin      = 16385
+	idDBSecurityAdmin    = 16386
+	securityAdmin        = "securityadmin"
+	loginManager         = "##MS_LoginManager##"
+	alterAnyLogin        = tsql.AlterAnyLogin
+	alter, controlOfPart = "ALTER", "CONTROL"
+)
+
+// denied reports whether a permission is denied to an account or a role of its.
+func (c *scope) denied(id int, name string, major int) bool {
+	return slices.ContainsFunc(c.permissions, func(p permission) bool {
+		return p.name == name && p.major == major && p.state == tsql.Deny && (p.grantee == id || c.isMember(p.grantee, id))
+	})
+}
+
+// may reports whether the session has a permission on the server, granted or implied by
+// CONTROL SERVER or a fixed role ("Permissions hierarchy").
+func (s *Server) may(who *identity, name string) bool {
+	switch {
+	case s.sysadmin(who):
+		return true
+	case who.login == nil || s.denied(who.login.id, name, 0):
+		return false
+	}
+	id := who.login.id
+	return s.granted(id, name) || s.granted(id, tsql.ControlServer) ||
+		name == alterAnyLogin && (s.isMember(idSecurityAdmin, id) || s.isMember(idLoginManager, id))
+}
+
+func (s *Server) alterLogins(who *identity) bool { return s.may(who, alterAnyLogin) }
+
+// alterLogin is ALTER on one login.
+func (s *Server) alterLogin(who *identity, l *principal) bool {
+	if who.login == nil || !s.sysadmin(who) && s.denied(who.login.id, alter, l.id) {
+		return false
+	}
+	return s.alterLogins(who) || s.grantedOn(who.login.id, alter, l.id) || s.grantedOn(who.login.id, controlOfPart, l.id)
+}
+
+// powerful reports whether only those may change a login who have CONTROL SERVER ("ALTER
+// LOGIN").
+func (s *Server) powerful(l *principal) bool {
+	return s.isMember(idSysadmin, l.id) || slices.ContainsFunc(s.permissions, func(p permission) bool {
+		return p.grantee == l.id && p.name == tsql.ControlServer && p.state != tsql.Deny
+	})
+}
+
+// seesRoles reports whether the session sees which roles other logins are in
+// ("sys.server_role_members").
+func (s *Server) seesRoles(who *identity) bool {
+	return s.may(who, tsql.ViewAnyDefinition) || who.login != nil && s.isMember(idSecurityAdmin, who.login.id)
+}
+
+// mayIn reports whether the session has a permission on a database.
+func (s *Server) mayIn(who *identity, d *database, name string) bool {
+	if s.administers(who, d) {
+		return true
+	}
+	u := s.userOf(who, d)
+	return u != nil && !d.denied(u.id, name, 0) &&
+		(d.granted(u.id, name) || name == tsql.AlterAnyUser && d.isMember(idDBAccessAdmin, u.id))
+}
+
+// seesMembers is seesRoles of a database ("sys.database_role_members").
+func (s *Server) seesMembers(who *identity, d *database) bool {
+	u := s.userOf(who, d)
+	return s.mayIn(who, d, tsql.ViewDefinition) || u != nil && d.isMember(idDBSecurityAdmin, u.id)
 }
 
 func (s *Server) userOf(who *identity, d *database) *principal {

@@ -20,7 +20,7 @@ type permissionChange struct {
 // serverPermissions are those on the server as a whole; without ON all others
 // are on the database.
 var serverPermissions = []string{
-	"ALTER ANY LOGIN", "ALTER TRACE", "CONNECT SQL", "CONTROL SERVER",
+	tsql.AlterAnyLogin, "ALTER TRACE", "CONNECT SQL", "CONTROL SERVER",
 	"VIEW ANY DATABASE", "VIEW ANY DEFINITION", "VIEW SERVER STATE",
 }
 

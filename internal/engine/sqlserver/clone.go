@@ -83,6 +83,9 @@ func (c *cloning) login(ctx context.Context) error {
 		}
 		sid = clone.sid
 	}
+	if err := c.mayLogin(ctx, original, clone); err != nil {
+		return err
+	}
 	places, err := c.places(ctx, original.sid, sid)
 	if err != nil {
 		return err
@@ -117,6 +120,22 @@ func (c *cloning) login(ctx context.Context) error {
 	return c.setPassword(ctx, account{name: c.request.Clone}, c.request.Password, noPassword)
 }
 
+// mayLogin is PrivilegeMissing unless the session may do to the clone's login what is to be
+// done, and sees what it is to be made level with.
+func (c *cloning) mayLogin(ctx context.Context, original, clone *login) error {
+	var err error
+	switch {
+	case clone == nil:
+		err = c.mayCreateLogin(c.request.Clone)
+	case !c.request.Password.IsEmpty() || clone.settings != original.settings || clone.disabled && !original.disabled:
+		err = c.mayAlterLogin(ctx, c.request.Clone)
+	}
+	if err != nil {
+		return err
+	}
+	return c.seesServer(ctx)
+}
+
 // places finds all users concerned, and refuses a user that has the clone's
 // name and belongs to somebody else.
 func (c *cloning) places(ctx context.Context, original, clone []byte) ([]place, error) {
@@ -133,9 +152,13 @@ func (c *cloning) places(ctx context.Context, original, clone []byte) ([]place, 
 		if err != nil {
 			return nil, err
 		}
-		if p.original != nil || p.clone != nil {
-			places = append(places, p)
+		if p.original == nil && p.clone == nil {
+			continue
 		}
+		if err := c.mayLevel(ctx, p); err != nil {
+			return nil, err
+		}
+		places = append(places, p)
 	}
 	return places, nil
 }

@@ -30,6 +30,15 @@ func (c *cloning) contained(ctx context.Context, database string) error {
 	if p.original == nil {
 		return c.noSuchAccount(c.request.Original)
 	}
+	in, err := c.inDatabase(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !in.changes:
+		return c.missing(tsql.AlterAnyUser, database, fmt.Sprintf("which making and changing %q takes", c.request.Clone))
+	case !in.sees:
+		return c.missing(tsql.ViewDefinition, database, "without which it does not see all that the original may do")
+	}
 	fresh := p.clone == nil
 	if !fresh && (p.clone.authentication != authContained || !c.request.Proven && p.clone.mark != c.request.Mark) {
 		return c.notOurs(fmt.Sprintf("a user of database %q", database))

@@ -15,8 +15,8 @@ var _ engine.Inspector = (*session)(nil)
 
 // CanRotate implements [engine.Inspector]. It goes the way of SetPassword and of
 // EnsureClone, and leaves their changes out. An account may always change its own
-// password (SQL Server documentation, "ALTER LOGIN", "ALTER USER"). Of what changes an
-// account's rights only the right to change accounts is looked at.
+// password (SQL Server documentation, "ALTER LOGIN", "ALTER USER"). Whether the session
+// could grant each right only granting tells.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (found engine.Inspection, err error) {
 	if r.SetPassword != "" && r.SetPassword != s.target.User {
 		if err := s.mayChange(ctx, r.SetPassword); err != nil {
@@ -26,12 +26,12 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (found
 	if r.Clone == nil {
 		return found, nil
 	}
-	if err := s.mayChange(ctx, r.Clone.Original); err != nil {
-		return found, err
-	}
 	original, err := s.find(ctx, r.Clone.Original)
 	if err != nil {
 		return found, err
+	}
+	if original == nil {
+		return found, s.noSuchAccount(r.Clone.Original)
 	}
 	c := &cloning{session: s, request: *r.Clone, dry: true}
 	if err := c.run(ctx, original); err != nil {
@@ -49,23 +49,87 @@ func (s *session) mayChange(ctx context.Context, name string) error {
 	if a == nil {
 		return s.noSuchAccount(name)
 	}
-	may, missing := s.seesLogins, tsql.AlterAnyLogin
-	if a.database != "" {
-		missing = tsql.AlterAnyUser + " in database " + tsql.Name(a.database)
-		if err := s.use(ctx, a.database); err != nil {
-			return err
-		}
-		var yes sql.NullInt64
-		err := s.query(ctx, "asking what the session may do", func(rows *sql.Rows) error { return rows.Scan(&yes) }, tsql.MayAlterUsers)
-		if err != nil {
-			return err
-		}
-		may = yes.Int64 == 1
+	if a.database == "" {
+		return s.mayAlterLogin(ctx, name)
 	}
-	if may {
+	if err := s.use(ctx, a.database); err != nil {
+		return err
+	}
+	in, err := s.inDatabase(ctx)
+	if err == nil && !in.changes {
+		err = s.missing(tsql.AlterAnyUser, a.database, fmt.Sprintf("which changing %q takes", name))
+	}
+	return err
+}
+
+// mayAlterLogin is PrivilegeMissing unless the session may change another login.
+func (s *session) mayAlterLogin(ctx context.Context, login string) error {
+	var alters, powerful, controls sql.NullInt64
+	err := s.query(ctx, "asking what the session may do", func(rows *sql.Rows) error {
+		return rows.Scan(&alters, &powerful, &controls)
+	}, tsql.MayAlterLogin, login)
+	switch {
+	case err != nil:
+		return err
+	case alters.Int64 != 1:
+		return s.missing(tsql.AlterAnyLogin, "", fmt.Sprintf("or ALTER on that login, which changing %q takes", login))
+	case powerful.Int64 == 1 && controls.Int64 != 1:
+		return s.missing(tsql.ControlServer, "", fmt.Sprintf("which changing %q takes: it is in sysadmin or has %s itself", login, tsql.ControlServer))
+	}
+	return nil
+}
+
+// mayCreateLogin is PrivilegeMissing unless the session may make logins.
+func (s *session) mayCreateLogin(login string) error {
+	if s.seesLogins {
 		return nil
 	}
-	return fault.New(fault.PrivilegeMissing, fmt.Sprintf("user %q has no %s on %s, which changing %q takes", s.target.User, missing, s.target.Address(), name),
+	return s.missing(tsql.AlterAnyLogin, "", fmt.Sprintf("which making %q takes", login))
+}
+
+// seesServer is PrivilegeMissing unless the session sees which server roles others are in.
+// One that does not would take the original for one that is in none.
+func (s *session) seesServer(ctx context.Context) error {
+	var sees sql.NullInt64
+	err := s.query(ctx, "asking what the session may see", func(rows *sql.Rows) error { return rows.Scan(&sees) }, tsql.SeesServer)
+	if err == nil && sees.Int64 != 1 {
+		err = s.missing(tsql.ViewAnyDefinition, "", "without which it does not see all that the original may do")
+	}
+	return err
+}
+
+// permitted is what the session may do with other users of a database.
+type permitted struct{ changes, sees bool }
+
+// inDatabase asks it of the current one.
+func (s *session) inDatabase(ctx context.Context) (permitted, error) {
+	var changes, sees sql.NullInt64
+	err := s.query(ctx, "asking what the session may do", func(rows *sql.Rows) error { return rows.Scan(&changes, &sees) }, tsql.InDatabase)
+	return permitted{changes.Int64 == 1, sees.Int64 == 1}, err
+}
+
+// mayLevel is PrivilegeMissing unless the session sees what others may do in the current
+// database and, where the clone's user is to be made, changed or dropped, may do that.
+func (c *cloning) mayLevel(ctx context.Context, p place) error {
+	in, err := c.inDatabase(ctx)
+	changes := p.original == nil || p.clone == nil || p.clone.schema != p.original.schema
+	switch {
+	case err != nil:
+		return err
+	case !in.sees:
+		return c.missing(tsql.ViewDefinition, p.database, "without which it does not see all that the original may do")
+	case changes && !in.changes:
+		return c.missing(tsql.AlterAnyUser, p.database, fmt.Sprintf("which making, changing or dropping user %q takes", c.request.Clone))
+	}
+	return nil
+}
+
+func (s *session) missing(permission, database, why string) error {
+	where := s.target.Address()
+	if database != "" {
+		where = fmt.Sprintf("database %q of %s", database, where)
+	}
+	return fault.New(fault.PrivilegeMissing, fmt.Sprintf("user %q has no %s on %s, %s", s.target.User, permission, where, why),
 		"Grant it, or name another superuser's secret")
 }
 

@@ -54,6 +54,7 @@ func newBed(t testing.TB) *bed {
 	b.exec("master",
 		login("admin", adminPassword),
 		"GRANT ALTER ANY LOGIN TO [admin]",
+		"GRANT VIEW ANY DEFINITION TO [admin]",
 		"GRANT VIEW SERVER STATE TO [admin] WITH GRANT OPTION",
 		login("app", appPassword))
 	b.exec("app",

@@ -51,8 +51,8 @@ func (s *session) Probe(ctx context.Context) error {
 
 // SetPassword changes a login's password, or that of a user of a contained
 // database. The session's own user proves itself with the password it has; for
-// another one the session needs ALTER ANY LOGIN, or ALTER ANY USER in the
-// user's database. A locked account stays locked.
+// another one the session needs ALTER on that login, which ALTER ANY LOGIN implies, or ALTER
+// ANY USER in the user's database. A locked account stays locked.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	if password.IsEmpty() {
 		return fault.New(fault.PasswordRejected, fmt.Sprintf("the new password of %q is empty", user), "Set the rotation's password options")
@@ -88,12 +88,23 @@ func (s *session) setPassword(ctx context.Context, a account, password, old reda
 				return err
 			}
 		}
-		return s.exec(ctx, op, tsql.LoginPassword(a.name, password, old).Reveal())
+		return s.why(ctx, a, s.exec(ctx, op, tsql.LoginPassword(a.name, password, old).Reveal()))
 	}
 	if err := s.use(ctx, a.database); err != nil {
 		return err
 	}
-	return s.exec(ctx, op, tsql.UserPassword(a.name, password, old).Reveal())
+	return s.why(ctx, a, s.exec(ctx, op, tsql.UserPassword(a.name, password, old).Reveal()))
+}
+
+// why asks what was missing for a change of another account that was not allowed: the
+// server gives one answer for several reasons.
+func (s *session) why(ctx context.Context, a account, err error) error {
+	if a.name != s.target.User && fault.Is(err, fault.PrivilegeMissing) {
+		if told := s.mayChange(ctx, a.name); fault.Is(told, fault.PrivilegeMissing) {
+			return told
+		}
+	}
+	return err
 }
 
 // longest is how many UTF-16 units a name or a password may have (SQL Server

@@ -6,10 +6,13 @@ import (
 	"sync"
 )
 
-// The permissions that change accounts.
+// The permissions that change accounts, and that see what they may do.
 const (
-	AlterAnyLogin = "ALTER ANY LOGIN" // Source: "ALTER LOGIN"
-	AlterAnyUser  = "ALTER ANY USER"  // Source: "ALTER USER"
+	AlterAnyLogin     = "ALTER ANY LOGIN"     // Source: "ALTER LOGIN"
+	AlterAnyUser      = "ALTER ANY USER"      // Source: "ALTER USER"
+	ControlServer     = "CONTROL SERVER"      // Source: "ALTER LOGIN"
+	ViewAnyDefinition = "VIEW ANY DEFINITION" // Source: "sys.server_role_members"
+	ViewDefinition    = "VIEW DEFINITION"     // Source: "sys.database_role_members"
 )
 
 // The catalogue queries. Names in parentheses are their parameters, in order. Each names
@@ -49,9 +52,29 @@ const (
 	// there sets them off, with its rights. Sources: "sys.triggers", "DDL Triggers".
 	Triggers = "SELECT name FROM sys.triggers WHERE parent_class = 0 AND is_disabled = 0 ORDER BY name"
 
-	// MayAlterUsers is 1 where the session may change other users of the current
-	// database. Sources: "HAS_PERMS_BY_NAME", "ALTER USER".
-	MayAlterUsers = "SELECT HAS_PERMS_BY_NAME(DB_NAME(), N'DATABASE', N'" + AlterAnyUser + "')"
+	// MayAlterLogin asks what it takes to change another login (name): whether the session
+	// has ALTER on it, by itself, by ALTER ANY LOGIN or by a role such as securityadmin and
+	// ##MS_LoginManager##; whether that login may do anything, which only those may change
+	// who may, too; and whether the session may. Sources: "HAS_PERMS_BY_NAME", "ALTER
+	// LOGIN", "IS_SRVROLEMEMBER", "sys.server_permissions".
+	MayAlterLogin = "SELECT HAS_PERMS_BY_NAME(QUOTENAME(@p1), N'LOGIN', N'ALTER'), " +
+		"CASE WHEN IS_SRVROLEMEMBER(N'sysadmin', @p1) = 1 OR EXISTS (SELECT 1 FROM sys.server_permissions AS p " +
+		"JOIN sys.server_principals AS l ON l.principal_id = p.grantee_principal_id " +
+		"WHERE l.name = @p1 AND p.permission_name = N'" + ControlServer + "' AND p.state IN ('G', 'W')) THEN 1 ELSE 0 END, " +
+		"HAS_PERMS_BY_NAME(NULL, NULL, N'" + ControlServer + "')"
+
+	// SeesServer is 1 where the session sees what server roles other logins are in. Sources:
+	// "sys.server_role_members", "HAS_PERMS_BY_NAME", "IS_SRVROLEMEMBER".
+	SeesServer = "SELECT CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, N'" + ViewAnyDefinition + "') = 1 " +
+		"OR IS_SRVROLEMEMBER(N'securityadmin') = 1 THEN 1 ELSE 0 END"
+
+	// InDatabase asks what the session may do with other users of the current database:
+	// change them, and see what roles they are in. NULL is the current database, whose name
+	// may be none without quotes. Sources: "HAS_PERMS_BY_NAME", "ALTER USER", "CREATE USER",
+	// "sys.database_role_members", "IS_ROLEMEMBER".
+	InDatabase = "SELECT HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'" + AlterAnyUser + "'), " +
+		"CASE WHEN HAS_PERMS_BY_NAME(NULL, N'DATABASE', N'" + ViewDefinition + "') = 1 " +
+		"OR IS_ROLEMEMBER(N'db_securityadmin') = 1 THEN 1 ELSE 0 END"
 
 	// Users describes the current database's users by security identifier or
 	// name (sid, other sid, name, other name), with the mark that says whose

@@ -55,7 +55,7 @@ func TestGolden(t *testing.T) {
 		tsql.Permission("SELECT", table, tsql.Grant, "", name),
 		tsql.Permission("SELECT", column, "", tsql.Deny, name),
 		tsql.Permission("CONTROL", tsql.Securable{Kind: "SYMMETRIC KEY", Name: "k"}, "", tsql.Grant, name),
-		tsql.Self, tsql.Login, tsql.Databases, tsql.Closed, tsql.Triggers, tsql.MayAlterUsers, tsql.Users,
+		tsql.Self, tsql.Login, tsql.Databases, tsql.Closed, tsql.Triggers, tsql.MayAlterLogin, tsql.SeesServer, tsql.InDatabase, tsql.Users,
 		strings.ReplaceAll(tsql.ServerRights(), " UNION ALL ", "\n  UNION ALL "),
 		strings.ReplaceAll(tsql.DatabaseRights(), " UNION ALL ", "\n  UNION ALL "),
 	}
