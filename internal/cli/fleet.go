@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -147,15 +148,24 @@ func earlier(ctx context.Context, api *sfn.Client, execution string) (fleet.Requ
 	return r, nil
 }
 
+// rotatedMany is what rotate writes about many secrets with --json.
+type rotatedMany struct {
+	fleet.Event
+	Missing []string `json:"missing,omitempty"` // of rotations.yaml, and there is no such secret
+}
+
 // run shows the plan, asks, starts the fleet and follows it to its end.
-func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, detach bool) error {
-	ctx := cmd.Context()
+func (f *fleetFlags) run(cmd *cobra.Command, rotate *rotateFlags) error {
+	if rotate.asJSON && !f.yes {
+		return usageError{errors.New("--json about many secrets takes --yes: the plan and the question would be part of the output")}
+	}
+	ctx, to := cmd.Context(), rotate.to
 	cfg, err := environment(ctx)
 	if err != nil {
 		return err
 	}
 	api := sfn.NewFromConfig(cfg)
-	request, err := f.request(ctx, cmd, api, reason, outside)
+	request, err := f.request(ctx, cmd, api, rotate.request.Trigger.Reason, rotate.outside)
 	if err != nil {
 		return err
 	}
@@ -168,14 +178,18 @@ func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, 
 		Region: cfg.Region, MachineARN: strings.TrimSuffix(machine, "-fleet") + "-rotation",
 		RotatorARN: rotatorARN(machine),
 	}
-	out := terminal.New(cmd.OutOrStdout())
+	out, write := terminal.New(cmd.OutOrStdout()), func(fleet.Event, []string) error { return nil }
+	if rotate.asJSON {
+		out = terminal.New(io.Discard)
+		write = func(e fleet.Event, missing []string) error { return writeJSON(cmd.OutOrStdout(), rotatedMany{e, missing}) }
+	}
 	plan, err := makePlan(ctx, source, registry.New(scheduler.NewFromConfig(cfg), to.name), request)
 	if err != nil {
 		return explainFault("looking for the secrets", err)
 	}
 	plan.show(out)
 	if plan.Total == 0 {
-		return plan.nothing()
+		return errors.Join(write(fleet.Event{Outcome: fleet.NothingToDo, Reason: request.Reason, Earlier: plan.Earlier, Skipped: plan.Skipped}, plan.missing), plan.nothing())
 	}
 	if !f.yes {
 		if err := confirm(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), plan.Total); err != nil {
@@ -187,10 +201,14 @@ func (f *fleetFlags) run(cmd *cobra.Command, to target, reason string, outside, 
 		return err
 	}
 	out.Say("Started %s", arn)
-	if detach {
-		return plan.complete()
+	if rotate.detach {
+		return errors.Join(write(fleet.Event{Outcome: running, Execution: arn, Reason: request.Reason, Total: plan.Total, Earlier: plan.Earlier, Skipped: plan.Skipped}, plan.missing), plan.complete())
 	}
-	if err := followFleet(ctx, api, out, arn, plan.Total); err != nil {
+	ending, err := followFleet(ctx, api, out, arn, plan.Total)
+	if ending != nil {
+		err = errors.Join(write(ending.Event, plan.missing), err)
+	}
+	if err != nil {
 		return err
 	}
 	return plan.complete()

@@ -82,7 +82,7 @@ const usualRotation = 3 * time.Second
 func (p plan) estimate() time.Duration {
 	waves := (p.Total + fleet.WaveSize - 1) / fleet.WaveSize
 	writes := (p.Total - waves) * fleet.WritesPerRotation
-	return time.Duration(waves)*usualRotation + time.Duration(writes)*time.Second/time.Duration(p.request.Budget)
+	return (time.Duration(waves)*usualRotation + time.Duration(writes)*time.Second/time.Duration(p.request.Budget)).Round(time.Second)
 }
 
 func (p plan) show(out *terminal.Printer) {

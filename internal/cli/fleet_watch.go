@@ -31,8 +31,8 @@ type fleetView struct {
 type wave struct{ succeeded, failed int }
 
 // followFleet shows a fleet's progress until it ends, and returns an error unless every
-// secret was rotated.
-func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, arn string, total int) error {
+// secret was rotated. The ending is nil if the fleet has not reported one.
+func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, arn string, total int) (*fleet.Ending, error) {
 	v := &fleetView{api: api, arn: arn}
 	before := ""
 	for {
@@ -42,11 +42,11 @@ func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, ar
 		}
 		if errors.Is(err, context.Canceled) {
 			out.Close()
-			return fmt.Errorf("stopped watching; the fleet goes on. When it has ended, see what it left with: tumbler rotate --resume %s", arn)
+			return nil, fmt.Errorf("stopped watching; the fleet goes on. When it has ended, see what it left with: tumbler rotate --resume %s", arn)
 		}
 		if err != nil {
 			out.Close()
-			return explain("watching", err)
+			return nil, explain("watching", err)
 		}
 		// Without a terminal: one line for each wave, and one for the end.
 		ended := about.Status != types.ExecutionStatusRunning && about.Status != types.ExecutionStatusPendingRedrive
@@ -56,7 +56,7 @@ func followFleet(ctx context.Context, api *sfn.Client, out *terminal.Printer, ar
 		}
 		if ended {
 			out.Close()
-			return v.ended(out, about)
+			return v.state.Ending, v.ended(out, about)
 		}
 		select {
 		case <-ctx.Done():

@@ -57,7 +57,8 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
 		Example: `  tumbler rotate prod/app --watch
   tumbler rotate prod/app --outside-window --reason "laptop stolen, INC-4711"
   tumbler rotate prod/app --at-next-window --detach
-  tumbler rotate --tag team=payments --canary 3 --max-failures 5%`,
+  tumbler rotate --tag team=payments --canary 3 --max-failures 5%
+  tumbler rotate --prefix prod/ --yes --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			_, err := f.fleet.many(cmd, args)
 			return err
@@ -70,18 +71,18 @@ everything else, also when some of many failed, and 2 for a mistake in the comma
 	cmd.Flags().BoolVar(&f.detach, "detach", false, "start the rotation and do not wait for it")
 	cmd.Flags().BoolVar(&f.wait, "at-next-window", false, "outside the rotation window, wait for the next one (31 days at most)")
 	cmd.Flags().BoolVar(&f.outside, "outside-window", false, "rotate now even if the rotation window is closed")
-	cmd.Flags().BoolVar(&f.asJSON, "json", false, "write JSON about the end of the rotation of one secret")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "write JSON about how it ended; many secrets also need --yes")
 	f.fleet.add(cmd)
 	cmd.Flags().StringVar(&f.request.Trigger.Reason, "reason", "", "why, recorded with the rotation")
 	return cmd
 }
 
 func (f *rotateFlags) run(cmd *cobra.Command, args []string) error {
-	if f.asJSON && (len(args) == 0 || f.watch) {
-		return usageError{errors.New("--json tells how the rotation of one secret ended: not of many, and not with --watch")}
+	if f.asJSON && f.watch {
+		return usageError{errors.New("--json and --watch exclude each other")}
 	}
 	if len(args) == 0 {
-		return f.fleet.run(cmd, f.to, f.request.Trigger.Reason, f.outside, f.detach)
+		return f.fleet.run(cmd, f)
 	}
 	if err := f.to.exclusive(); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 // shapes are what commands write with --json.
 var shapes = map[string]any{
 	"cancel": cancelled{}, "events": happened{}, "explain": explained{}, "explain, without an argument": []string{}, "history": []past{}, "init": written{}, "list": []entry{}, "pause": switched{}, "preflight": rotation.PreflightResult{},
-	"preflight --all": []rotation.PreflightResult{}, "report": report.Report{}, "rotate": past{}, "schedule": timetable{}, "sandbox": sandboxReady{}, "sandbox, an alert": sandboxAlert{}, "status": []audit.Status{}, "status SECRET": description{}, "unpause": switched{}, "validate": validation{}, "version": built{}, "watch": past{},
+	"preflight --all": []rotation.PreflightResult{}, "report": report.Report{}, "rotate": past{}, "rotate, of many": rotatedMany{}, "schedule": timetable{}, "sandbox": sandboxReady{}, "sandbox, an alert": sandboxAlert{}, "status": []audit.Status{}, "status SECRET": description{}, "unpause": switched{}, "validate": validation{}, "version": built{}, "watch": past{},
 }
 
 // documented writes them in the reference.
@@ -43,7 +43,7 @@ func shape(t reflect.Type, indent string) string {
 	case t.Kind() == reflect.Slice:
 		return indent + "list of " + strings.TrimLeft(shape(t.Elem(), indent), " ")
 	case t.Kind() == reflect.Map:
-		return indent + "object of " + t.Elem().Kind().String()
+		return indent + "object of " + kindOf(t.Elem()) + "s"
 	case t.Kind() != reflect.Struct || t.NumField() == 0:
 		return indent + kindOf(t)
 	}
