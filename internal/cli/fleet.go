@@ -181,7 +181,9 @@ func (f *fleetFlags) run(cmd *cobra.Command, rotate *rotateFlags) error {
 	out, write := terminal.New(cmd.OutOrStdout()), func(fleet.Event, []string) error { return nil }
 	if rotate.asJSON {
 		out = terminal.New(io.Discard)
-		write = func(e fleet.Event, missing []string) error { return writeJSON(cmd.OutOrStdout(), rotatedMany{e, missing}) }
+		write = func(e fleet.Event, missing []string) error {
+			return writeJSON(cmd.OutOrStdout(), rotatedMany{e, missing})
+		}
 	}
 	plan, err := makePlan(ctx, source, registry.New(scheduler.NewFromConfig(cfg), to.name), request)
 	if err != nil {
