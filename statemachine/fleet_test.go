@@ -64,7 +64,8 @@ const (
 	quits = " GiveUpFleet SendAlert Announce Ending Interrupted"
 )
 
-// A wave of three, two at a time, of a rotation that takes ten seconds.
+// A wave of three, two at a time, of a rotation that takes ten seconds. The first two
+// begin a second after it was planned, the third after twelve.
 const waveTook = 22 * time.Second
 
 var fleetScenarios = []fleetScenario{
@@ -73,9 +74,9 @@ var fleetScenarios = []fleetScenario{
 	{name: "nothing to do", choices: []string{"NothingToDo"}, path: look + tell + "NothingToDo", err: "NothingToDo"},
 	{name: "canaries", choices: []string{"CanaryFailed"}, path: look + tell + "CanaryFailed", err: "CanaryFailed"},
 	{name: "some failed", choices: []string{"rotate", "SomeFailed"}, failing: map[string]int{"r1-2": 1}, path: look + wave + tell + "SomeFailed", err: "SomeFailed", started: 3, took: waveTook},
-	{name: "stopped", choices: []string{"rotate", "Stopped"}, failing: map[string]int{"r1-1": 1, "r1-2": 1}, path: look + wave + tell + "Stopped", err: "Stopped", started: 2, took: waveTook / 2},
+	{name: "stopped", choices: []string{"rotate", "Stopped"}, failing: map[string]int{"r1-1": 1, "r1-2": 1}, path: look + wave + tell + "Stopped", err: "Stopped", started: 2, took: 11 * second},
 	{name: "an outcome that nobody knows", choices: []string{"Surprise"}, path: look + tell + "Interrupted", err: "Surprise"},
-	{name: "one at a time", choices: []string{"rotate", "AllRotated"}, wave: map[string]any{"maxConcurrency": 1}, path: look + wave + tell + "AllRotated", started: 3, took: 33 * second},
+	{name: "one at a time", choices: []string{"rotate", "AllRotated"}, wave: map[string]any{"maxConcurrency": 1}, path: look + wave + tell + "AllRotated", started: 3, took: 31 * second},
 	{name: "a decision without a wave", choices: []string{"rotate"}, wave: map[string]any{"items": nil}, path: look + " RotateWave", err: asl.ErrorRuntime},
 
 	{name: "choosing fails for good", faults: []failing{{"PlanWave", "InvalidRequest", 0}}, path: "Receive PlanWave" + quits, err: "InvalidRequest"},
@@ -103,11 +104,11 @@ var fleetScenarios = []fleetScenario{
 	{
 		name: "starting a rotation is throttled", choices: []string{"rotate", "AllRotated"}, wave: map[string]any{"maxConcurrency": 1},
 		faults: []failing{{"RotateSecret", "StepFunctions.ThrottlingException", 8}}, path: look + wave + tell + "AllRotated", started: 3,
-		took: 33*second + backOff(8, 2*second, 60*second),
+		took: 31*second + backOff(8, 2*second, 60*second),
 	},
 	{
 		name: "rotations cannot be started", choices: []string{"rotate", "Interrupted"}, faults: []failing{{"RotateSecret", "StepFunctions.AccessDeniedException", 0}},
-		wave: map[string]any{"maxConcurrency": 1}, path: look + wave + tell + "Interrupted", err: "Interrupted", took: 2 * second,
+		wave: map[string]any{"maxConcurrency": 1}, path: look + wave + tell + "Interrupted", err: "Interrupted", took: second,
 	},
 }
 
@@ -208,7 +209,7 @@ func (w *fleetWorld) choose() json.RawMessage {
 	case "rotate":
 		var items []any
 		for i := range 3 {
-			items = append(items, map[string]any{"name": fmt.Sprintf("r%d-%d", w.asked, i+1), "request": map[string]string{"secretId": "prod/x"}})
+			items = append(items, map[string]any{"name": fmt.Sprintf("r%d-%d", w.asked, i+1), "request": map[string]string{"secretId": "prod/x"}, "startAt": w.clock.Now().Add([]time.Duration{second, second, 12 * second}[i])})
 		}
 		wave := map[string]any{"items": items, "maxConcurrency": 2, "toleratedFailures": 1}
 		maps.Copy(wave, w.wave)
