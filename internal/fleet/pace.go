@@ -2,23 +2,22 @@ package fleet
 
 import "time"
 
-// A fleet begins so many rotations a second as use its budget of writes: each item of the
-// Map waits for its own time. So the budget holds on average, and not in every second:
-// rotations that began at different times may write in the same one. To hold it in every
-// second there may be no more rotations at once than may write in one, and then half of
-// the budget is used, and less the longer a rotation takes.
+// A fleet starts as many rotations per second as use its budget of writes: each item of
+// the Map waits for its own start time. The budget is therefore an average: rotations that
+// started at different times may write in the same second. To keep it in every second, no
+// more rotations could run at once than may write in one second, which uses half of the
+// budget, and less the longer a rotation takes (docs/decisions/0026).
 
-// lead is for how many seconds' worth of items there may be at once, waiting or rotating:
-// rotations that take longer, such as those of a database that does not answer, slow the
-// fleet down.
+// lead limits the items that wait or rotate at once, in seconds of the budget. Rotations
+// that take longer, such as those of a database that does not answer, slow the fleet down.
 const lead = 10
 
-// Concurrency is how many items of a wave there are at once.
+// Concurrency is the maximum number of items of a wave at once.
 func (r Request) Concurrency() int { return max(1, r.Budget*lead/WritesPerRotation) }
 
-// pace gives the items of a wave the times at which they begin. They make up for what the
-// budget was not used for since the last wave's last one began, by at most a quarter more
-// a second.
+// pace sets the start times of a wave's items, in order. They are up to a quarter closer
+// together than the budget says, to make up for the time since the last item of the
+// previous wave started, in which nothing did.
 func (r *run) pace(items []Item) []Item {
 	now := r.Now().UTC()
 	each := WritesPerRotation * time.Second / time.Duration(r.request.Budget)

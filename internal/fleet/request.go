@@ -37,8 +37,8 @@ type Request struct {
 	// started. Default "10%".
 	MaxFailures string `json:"maxFailures,omitempty"`
 
-	// Budget is how many calls that write secrets the fleet may make in any
-	// second. Default 24.
+	// Budget is how many calls that write secrets the fleet makes per second, on
+	// average. Default 24.
 	Budget int `json:"writesPerSecond,omitempty"`
 
 	// OutsideWindow says what to do with secrets whose rotation window is closed:
@@ -114,7 +114,7 @@ func (r *Request) complete() error {
 		return invalid(fmt.Sprintf("field canary is %d", *r.Canary), fmt.Sprintf("Give a number from 0 to %d", WaveSize))
 	case r.Budget < WritesPerRotation || r.Budget > Quota:
 		return invalid(fmt.Sprintf("field writesPerSecond is %d", r.Budget),
-			fmt.Sprintf("Give a number from %d, which is what one rotation may write in a second, to %d, which is the quota", WritesPerRotation, Quota))
+			fmt.Sprintf("Give a number from %d, which is what one rotation writes, to %d, which is the quota", WritesPerRotation, Quota))
 	case r.OutsideWindow != rotation.OutsideReject && r.OutsideWindow != rotation.OutsideRotate:
 		return invalid(fmt.Sprintf("field outsideWindow is %q", r.OutsideWindow),
 			"Use reject or rotate; waiting for windows is what schedules are for")
