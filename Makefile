@@ -45,6 +45,8 @@ build: build/tumbler lambdas ## Build the CLI and the Lambda functions (ARCH=arm
 test: servers lint ## Check everything: lint, unit, real servers, sandbox, infrastructure
 	@echo "==> testing (real database servers, sandbox, state machine, infrastructure)"
 	@$(NODE) go test -vet=off $(PATIENCE) $(AT_ONCE) $(SLOWEST) ./...
+	@for b in chromium chromium-browser google-chrome; do command -v $$b >/dev/null && exit; done; \
+	  echo "==> NOT RUN: the two HTML pages in a browser (there is no Chromium here)"
 	@echo "==> all checks passed"
 
 .PHONY: lint
