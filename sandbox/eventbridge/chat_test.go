@@ -90,6 +90,28 @@ func TestPagerDutyRules(t *testing.T) {
 	}
 }
 
+// examples/opsgenie pages for what a person is needed for. One secret is one alert, however
+// often it fails.
+func TestOpsgenieRule(t *testing.T) {
+	const secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/app-AbCdEf"
+	failed := `{"outcome":"NeedsAttention","secretArn":"` + secret + `","applications":"at risk","step":"SetSecret","error":"OutcomeUnknown","execution":"arn:execution"}`
+	sent, client := ruleOf(t, "../../examples/opsgenie/create.json")
+	put(t, client, entry("tumbler", "Rotation Failed", failed))
+	put(t, client, entry("tumbler", "Rotation Failed", strings.Replace(failed, "NeedsAttention", "Refused", 1)))
+	put(t, client, entry("tumbler", "Rotation Succeeded", `{"outcome":"Rotated","secretArn":"`+secret+`"}`))
+	if len(*sent) != 1 {
+		t.Fatalf("%s", *sent)
+	}
+	fits(t, "opsgenie", (*sent)[0])
+	var alert struct{ Message, Alias, Priority string }
+	if err := json.Unmarshal((*sent)[0], &alert); err != nil || strings.ContainsAny(string((*sent)[0]), "<>") {
+		t.Fatalf("%s: %v", (*sent)[0], err)
+	}
+	if alert.Message != "Tumbler: NeedsAttention, applications at risk" || alert.Alias != secret || alert.Priority != "P1" {
+		t.Errorf("%+v", alert)
+	}
+}
+
 // examples/chat/rule.json makes of a rotation that failed what AWS's chat integration
 // shows. Source: Amazon Q Developer in chat applications administrator guide, "Custom
 // notifications".
