@@ -27,7 +27,7 @@ func (r *run) pace(items []Item) []Item {
 	}
 	for i := range items {
 		after := span * time.Duration(i) / time.Duration(len(items))
-		items[i].StartAt = now.Add(after).Truncate(time.Millisecond)
+		items[i].StartAt = now.Add(after).Truncate(time.Second) // as Wait does
 	}
 	return items
 }

@@ -74,7 +74,9 @@ func (b *waitBody) duration(x *execution, sc scope) (time.Duration, *Failure) {
 	case until.IsZero():
 		return b.seconds.value("SecondsPath", sc)
 	}
-	return until.Sub(x.Clock.Now()), nil // in the past: no wait at all
+	// In the past there is no wait at all. Source: Step Functions developer guide, "Wait
+	// workflow state": "considers the time value up to seconds and truncates milliseconds".
+	return until.Truncate(time.Second).Sub(x.Clock.Now()), nil
 }
 
 // succeedBody is a Succeed state.
