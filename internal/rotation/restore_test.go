@@ -149,23 +149,30 @@ func TestRestoreEndsAtItsLastAttempt(t *testing.T) {
 }
 
 // A server that keeps two passwords accepts both, and a profile that admits no password
-// twice refuses to set AWSCURRENT's back. It may be accepted for a time only: a person has to
-// look, and no label may go. Without the other one the refusal says nothing.
+// twice refuses to set AWSCURRENT's back. Where it is accepted for a time only (Oracle), a
+// person has to look, and no label may go. Elsewhere AWSCURRENT logs in, and that is told;
+// without the other one the refusal says nothing.
 func TestRestoreOfASecondPassword(t *testing.T) {
-	for _, both := range []bool{true, false} {
+	for _, tc := range []struct{ both, expires bool }{{true, true}, {true, false}, {false, true}, {false, false}} {
+		both, told := tc.both, tc.both && tc.expires
 		v, s := newVault(), &server{answers: map[string]fault.Code{"current": ""}, cannot: fault.New(fault.PasswordRejected, "it was used before", "")}
 		if both {
 			s.answers["pending"] = ""
 		}
 		v.stored(document("pending"))
+		if tc.expires {
+			for id, value := range v.values {
+				v.values[id] = strings.Replace(value, `"engine":"postgres"`, `"engine":"oracle-ee","dbname":"ORCL"`, 1)
+			}
+		}
 		want := rotation.RestoredCleanly
-		if both {
+		if told {
 			want = rotation.NeedsAttention
 		}
 		e, _, err := restore(t, v, s, failedAt(v, "TestSecret"))
-		kept := v.labels[rotation.Pending] == own && v.labels[rotation.Hold(own)] == own
-		if err != nil || e.Outcome != want || kept != both || strings.Contains(e.Message, "it was used before") != both {
-			t.Errorf("both accepted %t: %s, %v, labels %v\n%s", both, e.Outcome, err, v.labels, e.Message)
+		pending, held := v.labels[rotation.Pending] == own, v.labels[rotation.Hold(own)] == own
+		if err != nil || e.Outcome != want || pending != told || held != both || strings.Contains(e.Message, "it was used before") != told {
+			t.Errorf("%+v: %s, %v, labels %v\n%s", tc, e.Outcome, err, v.labels, e.Message)
 		}
 	}
 }

@@ -163,10 +163,8 @@ func (s *settlement) settleSingleUser(ctx context.Context) (bool, error) {
 		return false, err
 	case err != nil: // the user may not set this password
 		settled, tried := s.waitAndTry(ctx)
-		if tried == nil && s.keep && fault.Is(err, fault.PasswordRejected) {
-			// AWSCURRENT is the second of two passwords, which some servers keep for a limited
-			// time only (Oracle).
-			return false, err
+		if tried == nil && s.keep && fault.Is(err, fault.PasswordRejected) && s.current.Traits().SecondExpires {
+			return false, err // AWSCURRENT is the second of two passwords, and logs in for now
 		}
 		return settled, tried
 	}

@@ -18,6 +18,7 @@ type Traits struct {
 	PasswordLength    int    // characters of a generated password
 	ExcludeCharacters string // never in a generated password
 	AlwaysTLS         bool   // every AWS-managed server of this engine has TLS on its only port
+	SecondExpires     bool   // a password that is accepted beside the new one is so for a time only
 }
 
 // The characters that the rotation templates leave out of passwords because they have a
@@ -56,7 +57,7 @@ var (
 		AlwaysTLS: true,
 	}
 	oracle = Traits{
-		Family: "oracle", DefaultPort: 1521, DBNameRequired: true,
+		Family: "oracle", DefaultPort: 1521, DBNameRequired: true, SecondExpires: true,
 		UsernameLimit: 30, PasswordLength: 30, ExcludeCharacters: excludeDefault,
 	}
 	db2 = Traits{
