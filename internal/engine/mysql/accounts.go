@@ -12,7 +12,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// stored is an account as mysql.user has it.
+// stored is a row of mysql.user.
 type stored struct {
 	account
 	plugin string
@@ -21,7 +21,7 @@ type stored struct {
 	mark   string
 }
 
-// accepts reports whether the account takes one of the passwords, as its hashes say.
+// accepts reports whether one of the passwords matches the account's stored hashes.
 func (a stored) accepts(passwords ...redact.String) bool {
 	return slices.ContainsFunc(passwords, func(p redact.String) bool {
 		return matches(a.plugin, a.hash, p) || matches(a.plugin, a.second, p)
@@ -61,7 +61,7 @@ func (s *session) accounts(ctx context.Context, srv *server, users ...string) ([
 	return list, nil
 }
 
-// description is all that a clone shares with its original.
+// description is what a clone must have in common with its original.
 type description struct {
 	rights  rights
 	options accountOptions
@@ -79,7 +79,7 @@ func (d description) list() []string {
 }
 
 // describe reads an account's rights and options; the session's own if other is
-// nil, which everybody may.
+// nil, which needs no privilege.
 func (s *session) describe(ctx context.Context, srv *server, other *account) (description, error) {
 	a := srv.self
 	if other != nil {
@@ -121,8 +121,8 @@ func (s *session) describe(ctx context.Context, srv *server, other *account) (de
 	return d, s.dropGone(ctx, &d, op)
 }
 
-// dropGone takes the rights out that are on columns which there are no more: the
-// server goes on listing them, and grants them to nobody else.
+// dropGone removes rights on columns that no longer exist: the server still lists them, but
+// they cannot be granted.
 func (s *session) dropGone(ctx context.Context, d *description, op string) error {
 	columns := map[string][]string{} // of each table with rights on columns; nil: it is gone
 	for _, r := range d.rights {
@@ -158,7 +158,7 @@ func (s *session) dropGone(ctx context.Context, d *description, op string) error
 
 const anyColumn = "*"
 
-// withoutHash cuts off of a line of SHOW GRANTS what could be a hash.
+// withoutHash cuts off the part of a line of SHOW GRANTS that may contain a hash.
 func withoutHash(line string) string {
 	for _, word := range []string{" IDENTIFIED ", " USING ", " AS "} {
 		line, _, _ = strings.Cut(line, word)
@@ -171,8 +171,8 @@ func notUnderstood(op, what string) error {
 		"A clone would lack this right, so nothing was changed. Revoke the right or report this to Tumbler")
 }
 
-// factorsFor returns how an account logs in with a new password: with all its
-// plugins, since a second one would go on accepting the old password.
+// factorsFor returns an account's authentication with a new password: for all its plugins,
+// since another one would still accept the old password.
 func factorsFor(srv *server, a stored, o accountOptions, password redact.String) ([]factor, error) {
 	present := []factor{{plugin: a.plugin}}
 	if srv.mariadb && len(o.factors) > 0 {
@@ -196,7 +196,7 @@ func factorsFor(srv *server, a stored, o accountOptions, password redact.String)
 	return factors, nil
 }
 
-// settable reports whether factorsFor knows the account's plugin.
+// settable reports whether factorsFor supports the account's plugin.
 func settable(srv *server, a stored) bool {
 	_, known := hashFor(a.plugin, redact.New("any"), "")
 	return known && (srv.mariadb || srv.ownByAlter() || a.plugin == nativePassword)

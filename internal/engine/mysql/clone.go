@@ -11,10 +11,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// EnsureClone implements [engine.Session]. Rights come first and the password of
-// a clone that exists comes last, so that the new password is accepted only
-// when the clone is level. A clone that does not exist is created with its
-// password and without any right.
+// EnsureClone implements [engine.Session]. An existing clone gets its rights first and its
+// password last, so that the new password is accepted only when the rights are equal. A
+// missing clone is created with its password and without rights.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	c := &cloning{session: s, request: r}
 	if err := s.inTurn(ctx, r.Clone, func() error { return c.run(ctx) }); err != nil {
@@ -24,16 +23,16 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 	return c.result, nil
 }
 
-// original is a pair's original as EnsureClone has read it: what its accounts are and how
-// they log in, so that the call which gives it a password need not ask again.
+// original is a pair's original as EnsureClone has read it, for a ChangePassword that
+// follows in the same session.
 type original struct {
 	user         string
 	accounts     []stored
 	descriptions map[string]description // by host
 }
 
-// known returns what has been read of a user's accounts, unless they may have got a
-// second password since.
+// known returns what EnsureClone has read about a user, or nil. Where accounts may have a
+// second password it is read again, since one may have been set since.
 func (s *session) known(user string) *original {
 	if s.original != nil && s.original.user == user && !s.server.keepsTwo() {
 		return s.original
@@ -85,21 +84,21 @@ type cloning struct {
 	clones    []stored
 	// rights and options of the originals and of the clones, by host
 	wanted, have map[string]description
-	// byHash: request.Known proves whose the pair is
+	// byHash: request.Known proves that the pair is the secret's
 	byHash bool
 	// how the clone logs in with its new password, by host
 	factors map[string][]factor
 	result  engine.CloneResult
 
-	// dry notes what would be changed, and changes nothing.
+	// dry: record what would be changed, and change nothing.
 	dry bool
-	// lacking collects the rights that the clone is to be given, when dry.
+	// lacking collects the rights that the clone lacks.
 	lacking rights
-	// gone are the originals' rights on columns that there are no more.
+	// gone are the originals' rights on columns that no longer exist.
 	gone rights
 }
 
-// find reads what accounts there are.
+// find reads the accounts of both users.
 func (c *cloning) find(ctx context.Context) error {
 	srv, err := c.prepare(ctx)
 	if err != nil {
@@ -119,8 +118,8 @@ func (c *cloning) find(ctx context.Context) error {
 	return nil
 }
 
-// look reads everything about the two users, and changes nothing: a right that
-// is not understood must end the call before it has begun.
+// look reads the rights and options of both users before anything is changed: a right that
+// Tumbler does not understand must end the call first.
 func (c *cloning) look(ctx context.Context) error {
 	c.wanted = map[string]description{}
 	var hosts []string
@@ -154,7 +153,8 @@ func (c *cloning) look(ctx context.Context) error {
 	return c.mayLogIn()
 }
 
-// prove refuses a clone that may be somebody else's: see the package comment.
+// prove returns AccountNotOurs if the clone may belong to somebody else: see the package
+// comment.
 func (c *cloning) prove() error {
 	if c.request.Proven || c.knownByHash() {
 		return nil
@@ -190,8 +190,8 @@ func (c *cloning) knownByHash() bool {
 	return c.byHash
 }
 
-// mayLogIn refuses accounts that are known by a hash and that no password lets in, as a
-// login would have shown.
+// mayLogIn returns AccountDisabled for locked accounts when the proof was a hash. A login
+// would have shown it.
 func (c *cloning) mayLogIn() error {
 	all := c.have
 	if c.request.Known.User == c.request.Original {
@@ -209,7 +209,7 @@ func (c *cloning) changed(format string, args ...any) {
 	c.result.Changes = append(c.result.Changes, fmt.Sprintf(format, args...))
 }
 
-// levelOne makes one account of the clone, or brings it level.
+// levelOne creates one account of the clone, or makes its rights equal to the original's.
 func (c *cloning) levelOne(ctx context.Context, original stored) error {
 	want := c.wanted[original.host]
 	a := account{c.request.Clone, original.host}
@@ -237,7 +237,7 @@ func (c *cloning) levelOne(ctx context.Context, original stored) error {
 	return nil
 }
 
-// setPassword gives an account that exists the new password, and no other.
+// setPassword sets the password of an existing account and discards its second one.
 func (c *cloning) setPassword(ctx context.Context, a stored) error {
 	err := c.do(ctx, step{sql: c.srv.passwordSQL(login{a.account, c.factors[a.host]})[0]}, a.account)
 	if err != nil || a.second == "" {
@@ -246,8 +246,8 @@ func (c *cloning) setPassword(ctx context.Context, a stored) error {
 	return half(c.do(ctx, step{sql: discardSQL(a.account), change: "discarded its second password"}, a.account))
 }
 
-// identify decides how each account of the clone logs in: in the ways of its
-// original. What cannot be is refused before anything has been changed.
+// identify decides how each account of the clone authenticates: like its original. It
+// returns an error before anything has been changed if that is impossible.
 func (c *cloning) identify() error {
 	c.factors = map[string][]factor{}
 	for _, original := range c.originals {
@@ -272,8 +272,8 @@ func (c *cloning) factorsOf(original stored, o accountOptions) ([]factor, error)
 	return factorsFor(c.srv, original, o, c.request.Password)
 }
 
-// levelRights changes the clone until nothing is left to change. A second
-// round is for servers on which one statement has an effect on another's right.
+// levelRights changes the clone until nothing differs. It takes a second round on servers
+// on which a statement affects rights that another one has set.
 func (c *cloning) levelRights(ctx context.Context, a account, want, have description) error {
 	c.lacking = append(c.lacking, want.rights.without(have.rights)...)
 	const rounds = 3
@@ -315,7 +315,7 @@ func optionsText(o accountOptions) string {
 	return "account options to their defaults"
 }
 
-// difference names the first thing in which two lists differ.
+// difference describes the first difference of two lists.
 func difference(want, have []string) string {
 	for _, line := range want {
 		if !slices.Contains(have, line) {
@@ -330,8 +330,7 @@ func difference(want, have []string) string {
 	return "the order differs"
 }
 
-// dropOthers removes the clone's accounts for hosts from which the original may
-// not log in (any more).
+// dropOthers drops the clone's accounts for hosts for which the original has none.
 func (c *cloning) dropOthers(ctx context.Context) error {
 	for _, a := range c.clones {
 		if _, wanted := c.wanted[a.host]; wanted {

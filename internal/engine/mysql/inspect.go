@@ -14,9 +14,9 @@ import (
 
 var _ engine.Inspector = (*session)(nil)
 
-// CanRotate implements [engine.Inspector]. It goes the way of EnsureClone without
-// running its statements, and compares the session's rights with what those
-// need. What a server's answer does not make certain is not reported as missing.
+// CanRotate implements [engine.Inspector]. It runs EnsureClone without
+// its statements and compares the session's rights with what those need. A right is
+// reported as missing only if the server's answers leave no doubt.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engine.Inspection, error) {
 	found := engine.Inspection{}
 	srv, err := s.prepare(ctx)
@@ -56,14 +56,14 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 // active roles.
 type powers struct {
 	rights
-	// vague: roles make it uncertain what is missing.
+	// vague: because of roles it is uncertain which rights are missing.
 	vague bool
-	// passing: which roles it may pass on is certain, and takes ADMIN OPTION for each
+	// passing: it is certain which roles it may grant, those that it has WITH ADMIN OPTION
 	// (MariaDB, without an active role).
 	passing bool
 }
 
-// effective reads them. MySQL shows the rights of active roles as the account's
+// effective reads the session's powers. MySQL shows the rights of active roles as the account's
 // own, MariaDB beside them, with the role as the grantee.
 func (s *session) effective(ctx context.Context, srv *server) (powers, error) {
 	op := "reading the rights of " + srv.self.String() + " on " + s.target.Address()
@@ -80,7 +80,7 @@ func (s *session) effective(ctx context.Context, srv *server) (powers, error) {
 		}
 		own.rights = append(own.rights, rs...)
 	}
-	// Roles of MySQL are in the list already, with the rights they bring.
+	// On MySQL the list already includes the rights of roles.
 	if srv.mariadb && slices.ContainsFunc(own.rights, func(r right) bool { return r.kind == role }) {
 		own.vague = true
 	}
@@ -103,9 +103,9 @@ func (p powers) onTables() bool {
 	})
 }
 
-// missing lists what the session would need to make accounts and to give them
-// these rights. To pass a privilege on it needs that one and GRANT OPTION, for
-// the same thing or for more.
+// missing lists what the session lacks to create accounts and to grant these rights. To
+// grant a privilege it needs that privilege and GRANT OPTION, in the same scope or a wider
+// one.
 func (p powers) missing(grant rights) []string {
 	var missing []string
 	for _, r := range grant {
@@ -135,7 +135,7 @@ func (p powers) missing(grant rights) []string {
 	return slices.Compact(missing)
 }
 
-// covers reports whether the session has a privilege for a thing or for more.
+// covers reports whether the session has a privilege in a scope or a wider one.
 func (p powers) covers(name, on string) bool {
 	schema := schemaOf(on)
 	return slices.ContainsFunc(p.rights, func(r right) bool {
@@ -155,7 +155,7 @@ func schemaOf(on string) string {
 	return identifier(name)
 }
 
-// writable makes sure that the server takes changes from this session.
+// writable returns DatabaseReadOnly if the server refuses this session's changes.
 func (s *session) writable(ctx context.Context, own powers) error {
 	rows, err := s.query(ctx, readOnlySQL)
 	if err != nil {
@@ -169,10 +169,10 @@ func (s *session) writable(ctx context.Context, own powers) error {
 	return nil
 }
 
-// maySetPassword goes the way of ChangePassword. It returns what is worth knowing.
+// maySetPassword plans the change as ChangePassword does. It returns notes for people.
 func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, r engine.InspectRequest) ([]string, error) {
 	op := fmt.Sprintf("looking whether the password of user %q may be set on %s", r.SetPassword, s.target.Address())
-	// The password goes nowhere.
+	// The password is not sent.
 	w, err := s.way(ctx, srv, op, engine.PasswordChange{User: r.SetPassword, Password: redact.New(rand.Text()), OwnSession: r.OwnSession, KeepPrevious: r.KeepPrevious})
 	if err != nil {
 		return nil, err
@@ -188,7 +188,7 @@ func (s *session) maySetPassword(ctx context.Context, srv *server, own powers, r
 	return s.notes(srv, w, r.SetPassword, maySecond), nil
 }
 
-// notes tells what becomes of the accounts that are not changed.
+// notes describes the accounts that are not changed, and second passwords.
 func (s *session) notes(srv *server, w way, user string, maySecond bool) (notes []string) {
 	const remedy = "with superuserSecret and recoverPassword the superuser sees to it"
 	for _, a := range w.others {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// step is a statement that brings a clone nearer to its original.
+// step is a statement that removes a difference between a clone and its original.
 type step struct {
 	sql    string
 	change string // what it does, for people
@@ -15,9 +15,9 @@ type step struct {
 }
 
 // level returns the statements that give the account the rights it lacks and
-// take those it has too many. Order matters: what the clone keeps is never taken
-// for a moment unless the grammar leaves no choice, roles come before their
-// becoming active, and restrictions after the privileges they restrict.
+// take those it has too many. The order matters: rights that the clone keeps are
+// never revoked in between unless the grammar leaves no choice, roles are granted before
+// they are activated, and privileges before they are restricted.
 func (d dialect) level(a account, want, have rights) []step {
 	var steps []step
 	add, remove := want.without(have), have.without(want)
@@ -63,7 +63,7 @@ func (d dialect) level(a account, want, have rights) []step {
 	return steps
 }
 
-// scopes lists what privileges are for.
+// scopes lists the scopes of privileges, sorted.
 func scopes(rs rights) []string {
 	var on []string
 	for _, r := range rs {
@@ -73,7 +73,7 @@ func scopes(rs rights) []string {
 	return slices.Compact(on)
 }
 
-// levelScope levels the privileges on one thing.
+// levelScope levels the privileges in one scope.
 func levelScope(a account, on string, want, have rights) []step {
 	names := func(rs rights) []string {
 		var out []string
@@ -120,9 +120,9 @@ func levelScope(a account, on string, want, have rights) []step {
 	return steps
 }
 
-// grantStep grants privileges on one thing. GRANT refuses a table that does not
-// exist unless CREATE is granted, too; but the original may still have rights on
-// a table that was dropped, and gets them back with a new one of that name.
+// grantStep grants privileges in one scope. GRANT refuses a table that does not exist
+// unless CREATE is granted, too. But the original may still have rights on a table that was
+// dropped, which apply again to a new table of that name.
 func grantStep(a account, on string, names []string) step {
 	list := strings.Join(names, ", ")
 	s := step{sql: grantSQL(a, names, on, false), change: "granted " + list + " ON " + on}
@@ -175,7 +175,7 @@ func levelProxies(a account, want, have rights) []step {
 	return steps
 }
 
-// activate sets which roles every session of the account has.
+// activate sets the account's default roles.
 func (d dialect) activate(a account, want, have rights) (sql, change string) {
 	if slices.Equal(want, have) {
 		return "", ""

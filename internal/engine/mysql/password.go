@@ -44,7 +44,7 @@ func (s *session) ChangePassword(ctx context.Context, c engine.PasswordChange) (
 	return accounts, err
 }
 
-// way is how a password is going to be changed.
+// way is the plan of a password change.
 type way struct {
 	accounts   []stored // whose password is
 	others     []stored // of the same name, and somebody else's
@@ -52,12 +52,11 @@ type way struct {
 	plugin     string   // of its account, where it matters
 	statements []string // otherwise
 
-	// unseen says that the session may not see what accounts there are.
+	// unseen: the session may not read mysql.user.
 	unseen bool
 }
 
-// way finds out how to change a password. Whatever it refuses it refuses before
-// anything has been changed.
+// way plans a password change. Its errors are returned before anything has been changed.
 func (s *session) way(ctx context.Context, srv *server, op string, c engine.PasswordChange) (way, error) {
 	if c.KeepPrevious && !srv.keepsTwo() {
 		return way{}, fault.New(fault.InvalidRequest, fmt.Sprintf("%s: %s keeps one password for an account, and keepPrevious wants two", op, srv),
@@ -86,9 +85,9 @@ func (s *session) way(ctx context.Context, srv *server, op string, c engine.Pass
 	return w, err
 }
 
-// ownWay is about the session's own user. With the right to see and change other
-// accounts it changes all that have its password; otherwise, and that is most
-// users, its own.
+// ownWay plans the change for the session's own user. If the session may read and change
+// other accounts, all accounts with its password are changed; otherwise, which is the usual
+// case, only its own.
 func (s *session) ownWay(ctx context.Context, srv *server, op string, c engine.PasswordChange) (way, error) {
 	if srv.self.user != c.User {
 		return way{}, wrongAccount(op, srv)
@@ -130,8 +129,7 @@ func wrongAccount(op string, srv *server) error {
 		"An anonymous account comes before the user's for this host: drop it, or create the user's account for this host")
 }
 
-// setOwn changes the password of the session's account, for which it needs no
-// privilege.
+// setOwn changes the password of the session's account, which needs no privilege.
 func (s *session) setOwn(ctx context.Context, srv *server, op string, w way, c engine.PasswordChange) error {
 	if srv.ownByAlter() {
 		return s.setOwnByAlter(ctx, srv, op, c)
@@ -156,14 +154,15 @@ func (s *session) setOwnByAlter(ctx context.Context, srv *server, op string, c e
 	if err != nil || !srv.keepsTwo() {
 		return s.changed(err, op)
 	}
-	// Most users may not, and cannot see whether there is one: preflight says it.
+	// Most users may not discard a second password, nor see whether there is one: preflight
+	// reports it.
 	if err = s.exec(ctx, ownDiscardSQL); number(err) == errNotAllowed {
 		return nil
 	}
 	return half(s.changed(err, op+", and discarding the second one"))
 }
 
-// setPlain sets the session's own password. A second one stays as it is.
+// setPlain sets the session's own password. It leaves a second password unchanged.
 func (s *session) setPlain(ctx context.Context, srv *server, password, present redact.String) error {
 	err := s.exec(ctx, ownPlainSQL(password.Reveal(), "", false))
 	if number(err) == errMissingCurrentPassword && srv.replaces() {
@@ -172,9 +171,9 @@ func (s *session) setPlain(ctx context.Context, srv *server, password, present r
 	return err
 }
 
-// retainOwn keeps the password that has logged in as the second one. It may be that
-// already, after an attempt whose answer was lost: REPLACE tells, and then to retain
-// the first one would lose it.
+// retainOwn keeps the password that logged in as the second password. After an attempt
+// whose answer was lost it already is the second one: then REPLACE is refused, and
+// retaining the first one would lose it.
 func (s *session) retainOwn(ctx context.Context, password redact.String) error {
 	err := s.exec(ctx, ownPlainSQL(password.Reveal(), s.password.Reveal(), !password.Equal(s.password)))
 	if number(err) == errWrongCurrentPassword {
@@ -183,7 +182,7 @@ func (s *session) retainOwn(ctx context.Context, password redact.String) error {
 	return err
 }
 
-// half is what it means that a further statement has failed.
+// half returns the error for when a statement has succeeded and a further one failed.
 func half(err error) error {
 	if err == nil || fault.Is(err, fault.OutcomeUnknown) {
 		return err
@@ -192,7 +191,7 @@ func half(err error) error {
 	return fault.Wrap(err, fault.OutcomeUnknown, f.Op, f.Hint)
 }
 
-// mayBeRead refuses to send a password in a statement that others can read.
+// mayBeRead returns an error if a password in a statement could be read on its way.
 func (s *session) mayBeRead() error {
 	if !s.readable {
 		return nil
@@ -200,8 +199,8 @@ func (s *session) mayBeRead() error {
 	return s.target.ReadableFault(errReadable, "the new password")
 }
 
-// onlyPlugin returns the plugin that SET PASSWORD changes. With two of them the
-// other would go on accepting the old password.
+// onlyPlugin returns the plugin that SET PASSWORD changes. If there are two, the
+// other one would still accept the old password.
 func (srv *server) onlyPlugin(factors []factor) (string, error) {
 	passwords := slices.DeleteFunc(slices.Clone(factors), func(f factor) bool { return f.plugin == "unix_socket" || f.plugin == "gssapi" })
 	switch len(passwords) {
@@ -214,7 +213,7 @@ func (srv *server) onlyPlugin(factors []factor) (string, error) {
 		"Give the account one way to log in (ALTER USER ... IDENTIFIED VIA), or name a superuser's secret")
 }
 
-// setAll changes the password of accounts, as a user that may.
+// setAll changes the password of accounts, as a privileged user.
 func (s *session) setAll(ctx context.Context, srv *server, op string, list []stored, statements []string) error {
 	for i, statement := range statements {
 		err := s.changed(s.exec(ctx, statement), op)
@@ -232,9 +231,9 @@ func (s *session) setAll(ctx context.Context, srv *server, op string, list []sto
 	return nil
 }
 
-// passwordStatements returns what sets the password of accounts. A second password
-// is discarded last: until then it is the one before, if anything, that is
-// accepted as well. With keep it becomes the one before.
+// passwordStatements returns the statements that set the password of accounts. Without
+// keep, second passwords are discarded last. With keep, the present password becomes the
+// second one.
 func (s *session) passwordStatements(ctx context.Context, srv *server, list []stored, password redact.String, keep bool) ([]string, error) {
 	var plain, retaining []login
 	var two []account
@@ -315,8 +314,8 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 	return listing(hosts, all), nil
 }
 
-// listing joins the lists of a user's accounts. The hosts belong to it: an
-// account that may log in from elsewhere has other rights.
+// listing joins the lists of a user's accounts. It includes the hosts, since they are
+// part of what an account may do.
 func listing(hosts []string, all []description) []string {
 	var lines []string
 	for i, d := range all {

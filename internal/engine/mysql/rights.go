@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// kind is what sort of right a right is.
+// kind is the kind of a right.
 type kind int
 
 const (
@@ -20,7 +20,7 @@ const (
 	activeRole             // a role that every session of the account has
 )
 
-// right is the smallest thing that is granted and revoked by itself.
+// right is the smallest unit that can be granted and revoked.
 type right struct {
 	kind kind
 	name string // the privilege, with its column; "" for roles and proxies
@@ -77,7 +77,7 @@ func (rs rights) without(others rights) rights {
 	return left
 }
 
-// split divides a list into those that are and those that are not.
+// split divides a list by a predicate.
 func split[S ~[]E, E any](list S, is func(E) bool) (yes, no S) {
 	for _, r := range list {
 		if is(r) {

@@ -11,20 +11,19 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// A statement whose client has gone goes on waiting for its locks, and when they
-// are free it does not matter to the server who asked first: seen on MySQL 5.6
-// and 9.7, where the later of two ALTER USER was the first to be carried out. So
-// whoever changes an account takes a turn: a lock by the user's name that the
-// server gives to one session at a time (GET_LOCK, to which everybody has a
-// right) and that outlasts the client for as long as the statement does.
+// A statement whose client has gone keeps waiting for its locks, and the server does not
+// grant them in the order of the requests: on MySQL 5.6 and 9.7 the later of two ALTER USER
+// was seen to run first. So every change of an account takes a turn: a lock named after the
+// user, which the server grants to one session at a time (GET_LOCK, which needs no
+// privilege) and which outlasts the client for as long as its statement runs.
 
 const (
-	// turnIdle is after how many seconds the server ends a session that has its
-	// turn and says nothing: its client is dead, and must not hold the others up.
+	// turnIdle is the idle time, in seconds, after which the server ends a session that
+	// has a turn: its client is dead and must not block others.
 	turnIdle = 2
 
-	// turnWait is for how many seconds a session waits for its turn: for a
-	// statement that is as late as can be, and for its session to be ended.
+	// turnWait is how long, in seconds, a session waits for its turn: for the latest
+	// possible statement, and for that statement's session to end.
 	turnWait = int(engine.LateBound/time.Second) + turnIdle
 )
 
@@ -33,17 +32,17 @@ func turnName(user string) string {
 	return "tumbler." + hex.EncodeToString(sum[:16]) // 64 characters is the limit
 }
 
-// inTurn runs what changes a user's accounts when nobody else of us does.
+// inTurn runs a change of a user's accounts while no other rotation changes them.
 func (s *session) inTurn(ctx context.Context, user string, change func() error) error {
 	if err := s.takeTurn(ctx, user); err != nil {
 		return err
 	}
-	// A session that is lost loses its turn as well.
+	// The turn ends with the session in any case.
 	defer func() { _ = s.exec(ctx, endTurnSQL(turnName(user))) }()
 	return change()
 }
 
-// takeTurn prepares the session, too: by one statement, if nobody has the turn.
+// takeTurn takes the turn and prepares the session: with one statement if the turn is free.
 func (s *session) takeTurn(ctx context.Context, user string) error {
 	op := fmt.Sprintf("waiting on %s for a turn to change user %q", s.target.Address(), user)
 	err := s.exec(ctx, s.server.takeTurnSQL(turnName(user)))
