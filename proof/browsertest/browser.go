@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -62,7 +63,10 @@ frame.addEventListener("load", async () => {
 // console has anything to say. Without a Chromium the test is not run, which is said.
 func Look(t *testing.T, site http.Handler, path string, width int, script string) map[string]any {
 	t.Helper()
-	program := installed(t)
+	program := chromium()
+	if program == "" {
+		t.Skip("NOT RUN: there is no Chromium that works: install chromium or google-chrome to have the pages looked at")
+	}
 	said, ended := map[string]any{}, make(chan struct{})
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
@@ -73,9 +77,9 @@ func Look(t *testing.T, site http.Handler, path string, width int, script string
 	if *shots != "" {
 		shot = filepath.Join(*shots, fmt.Sprintf("%s-%d.png", strings.ReplaceAll(t.Name(), "/", "-"), width))
 	}
-	cmd := exec.CommandContext(ctx, program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+	cmd := exec.CommandContext(ctx, program, append(flags,
 		"--user-data-dir="+filepath.Join(dir, "profile"), "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-		"--enable-logging=stderr", "--log-level=0", "--hide-scrollbars", fmt.Sprintf("--window-size=%d,1500", max(width, 500)), "--screenshot="+shot, server.URL+"/browsertest/page")
+		"--enable-logging=stderr", "--log-level=0", "--hide-scrollbars", fmt.Sprintf("--window-size=%d,1500", max(width, 500)), "--screenshot="+shot, server.URL+"/browsertest/page")...)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.WaitDelay = 5 * time.Second
@@ -98,17 +102,27 @@ func Look(t *testing.T, site http.Handler, path string, width int, script string
 	return said
 }
 
-// installed finds a Chromium.
-func installed(t *testing.T) string {
-	t.Helper()
+// flags are what Chromium needs to run anywhere.
+var flags = []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"}
+
+// chromium finds a Chromium that shows pages here: one that is there may still be confined
+// to directories of its own, or lack a library. It is "" if there is none.
+var chromium = sync.OnceValue(func() string {
+	profile, err := os.MkdirTemp("", "browsertest")
+	if err != nil {
+		return ""
+	}
+	defer os.RemoveAll(profile)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			return found
+		dom, _ := exec.CommandContext(ctx, name, append(flags, "--user-data-dir="+profile, "--dump-dom", "data:text/html,<p>it works</p>")...).Output()
+		if bytes.Contains(dom, []byte("it works")) {
+			return name
 		}
 	}
-	t.Skip("NOT RUN: there is no Chromium: install chromium or google-chrome to have the pages looked at")
 	return ""
-}
+})
 
 // serve has the frame beside the site, and closes ended once the frame has told in said.
 func serve(ctx context.Context, site http.Handler, frame string, said map[string]any, ended chan struct{}) http.Handler {
