@@ -21,7 +21,7 @@ var versionPattern = pattern.New(`^(\d+)\.(\d+)\.(\d+)`)
 func parseVersion(text string) (dialect, error) {
 	d := dialect{mariadb: strings.Contains(strings.ToLower(text), "mariadb")}
 	if d.mariadb {
-		text = strings.TrimPrefix(text, "5.5.5-") // for replicas that know MySQL only
+		text = strings.TrimPrefix(text, "5.5.5-") // a prefix for replicas that know only MySQL
 	}
 	m := versionPattern().FindStringSubmatch(text)
 	if m == nil {
@@ -56,13 +56,14 @@ func (d dialect) from(major, minor, patch int) bool {
 	return true
 }
 
-// ownByAlter: an account changes its own password by ALTER USER with the
-// password in clear, which the server keeps out of its logs. Otherwise by SET
-// PASSWORD with a hash. Source: MySQL 5.7 reference manual, "SET PASSWORD
-// Statement"; MariaDB refuses ALTER USER without CREATE USER.
+// ownByAlter reports whether an account changes its own password by ALTER USER with the
+// password in clear, which the server keeps out of its logs. Otherwise it uses SET
+// PASSWORD with a hash. Source: MySQL 5.7 reference manual, "SET PASSWORD Statement";
+// MariaDB refuses ALTER USER without CREATE USER.
 func (d dialect) ownByAlter() bool { return d.mysqlFrom(5, 7, 6) }
 
-// showsCreateUser: SHOW CREATE USER and ALTER USER with options exist.
+// showsCreateUser reports whether the server has SHOW CREATE USER and ALTER USER with
+// options.
 func (d dialect) showsCreateUser() bool {
 	if d.mariadb {
 		return d.from(10, 2, 0)
@@ -70,17 +71,17 @@ func (d dialect) showsCreateUser() bool {
 	return d.from(5, 7, 6)
 }
 
-// marks: accounts have attributes.
+// marks reports whether accounts have attributes, which can hold a mark.
 func (d dialect) marks() bool { return d.mysqlFrom(8, 0, 21) }
 
-// keepsTwo: an account may have a second password. Source: MySQL reference manual,
-// "Password Management", "Dual Password Support".
+// keepsTwo reports whether an account can have a second password. Source: MySQL reference
+// manual, "Password Management", "Dual Password Support".
 func (d dialect) keepsTwo() bool { return d.mysqlFrom(8, 0, 14) }
 
-// replaces: ALTER USER knows REPLACE 'current password'.
+// replaces reports whether ALTER USER supports REPLACE 'current password'.
 func (d dialect) replaces() bool { return d.mysqlFrom(8, 0, 13) }
 
-// expires: accounts have an age limit for passwords.
+// expires reports whether accounts have a maximum password age.
 func (d dialect) expires() bool {
 	if d.mariadb {
 		return d.from(10, 4, 3)
@@ -88,5 +89,5 @@ func (d dialect) expires() bool {
 	return d.from(5, 7, 6)
 }
 
-// locksOut: accounts have a limit of failed logins of their own.
+// locksOut reports whether accounts have their own limit on failed logins.
 func (d dialect) locksOut() bool { return d.mysqlFrom(8, 0, 19) }

@@ -12,8 +12,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Error numbers that are treated one by one. Source: MySQL 8.4 error message
-// reference; MariaDB error codes.
+// Error numbers that are handled individually. Source: MySQL 8.4 error message reference;
+// MariaDB error codes.
 const (
 	errNoSuchSchema           = 1049
 	errNoSuchTable            = 1146
@@ -43,7 +43,7 @@ func number(err error) uint16 {
 	return 0
 }
 
-// fault classifies a login that did not succeed on an open connection.
+// fault classifies a failed login on an open connection.
 func (w *wire) fault(t netfault.Target, err error) error {
 	op := "logging in to " + t.String()
 	if _, ok := errors.AsType[*driverpkg.MySQLError](err); ok {
@@ -60,19 +60,18 @@ func (w *wire) fault(t netfault.Target, err error) error {
 			"Change the account to caching_sha2_password (MySQL), or to ed25519 or mysql_native_password (MariaDB); accounts with IAM, PAM or LDAP have no password to rotate")
 	}
 	if w.switches > 1 {
-		// MariaDB does so when an account has two passwords and the first is
-		// refused. The driver follows no further.
+		// MariaDB asks for a second plugin when an account has two and the first has
+		// refused the password. The driver switches only once.
 		return fault.Wrap(err, fault.LoginRefused, op+": the credentials are not accepted, and the server asks for another way to authenticate",
 			"The password in this version of the secret is not the account's. If it is, give the account one way to log in (ALTER USER ... IDENTIFIED VIA)")
 	}
-	if w.err == nil && errors.Is(err, driverpkg.ErrInvalidConn) { // the driver's word for a connection that has ended
+	if w.err == nil && errors.Is(err, driverpkg.ErrInvalidConn) { // how the driver reports a closed connection
 		err = errors.Join(err, driver.ErrBadConn)
 	}
 	return t.BrokenFault(err, op, "")
 }
 
-// loginRefusal classifies an error that the server sends instead of letting us
-// in.
+// loginRefusal classifies an error that the server sends in answer to a login.
 func loginRefusal(err error, op string, encrypted bool) error {
 	answer := func(code fault.Code, what, hint string) error {
 		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (error %d)", op, what, number(err)), hint)
@@ -85,7 +84,7 @@ func loginRefusal(err error, op string, encrypted bool) error {
 			hint += `, or the account requires TLS (then set "ssl" to true in the secret or remove it)`
 		}
 		return answer(fault.LoginRefused, "the credentials are not accepted", hint)
-	case 1130: // whoever it is, and whatever the password
+	case 1130: // the host is not allowed, whatever the user and password
 		return disabled("no account may log in from our address", "Create the user for the function's subnets, such as 'user'@'10.0.%'")
 	case 3118, 4151:
 		return disabled("the account is locked (ACCOUNT LOCK)", hintLocked)
@@ -114,7 +113,7 @@ func loginRefusal(err error, op string, encrypted bool) error {
 	return answer(fault.DatabaseError, "the server refused", hintLook)
 }
 
-// effect says what a statement does when it reaches the server.
+// effect is what a statement changes when it reaches the server.
 type effect int
 
 const (
@@ -170,7 +169,8 @@ func (s *session) fault(err error, op string, does effect) error {
 		return answer(fault.DatabaseError, "what the right is for does not exist any more", "REVOKE the right from the original")
 	case 1205, 1213, errStatementTimeout:
 		if does == changing && s.server.mariadb {
-			// Seen on 10.11: what waited for the commit had changed the account.
+			// Observed on 10.11: a statement that was waiting for the commit had changed
+			// the account.
 			return answer(fault.OutcomeUnknown, "somebody holds a lock, and the server gave up and may or may not have made the change",
 				"Tumbler finds out by logging in. "+hintLock)
 		}
@@ -184,8 +184,8 @@ func (s *session) fault(err error, op string, does effect) error {
 	return answer(fault.DatabaseError, "the server refused", hintLook)
 }
 
-// unavailable reports whether an error is of a server that will do better
-// later: shutting down, out of connections, memory or threads.
+// unavailable reports whether an error is temporary: the server is shutting down or is
+// out of connections, memory or threads.
 func unavailable(n uint16) bool {
 	switch n {
 	case 1037, 1038, 1040, 1041, 1053, 1135, 1203, 1226, 3168, 3169:

@@ -18,43 +18,43 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// The authentication plugins whose hashes are known here.
+// The authentication plugins whose hashes this package computes.
 const (
 	nativePassword = "mysql_native_password"
 	ed25519Plugin  = "ed25519"
 	cachingSHA2    = "caching_sha2_password"
 )
 
-// nativeHash is what mysql_native_password stores: "*" and the hexadecimal
-// SHA-1 of the SHA-1. Source: MySQL internals manual, "Native Authentication".
+// nativeHash returns what mysql_native_password stores: "*" and the hexadecimal SHA-1 of
+// the SHA-1. Source: MySQL internals manual, "Native Authentication".
 func nativeHash(password redact.String) string {
 	once := sha1.Sum([]byte(password.Reveal()))
 	twice := sha1.Sum(once[:])
 	return "*" + strings.ToUpper(hex.EncodeToString(twice[:]))
 }
 
-// ed25519Hash is what MariaDB's ed25519 plugin stores: the public key whose
-// private key is the SHA-512 of the password, in base64 without padding.
-// Source: MariaDB knowledge base, "Authentication Plugin - ed25519".
+// ed25519Hash returns what MariaDB's ed25519 plugin stores: the public key whose private
+// key is the SHA-512 of the password, in base64 without padding. Source: MariaDB
+// knowledge base, "Authentication Plugin - ed25519".
 func ed25519Hash(password redact.String) string {
 	digest := sha512.Sum512([]byte(password.Reveal()))
 	scalar, err := edwards25519.NewScalar().SetBytesWithClamping(digest[:32])
 	if err != nil {
-		panic(err) // only for another length than 32 bytes
+		panic(err) // only if the length is not 32 bytes
 	}
 	point := edwards25519.NewIdentityPoint().ScalarBaseMult(scalar)
 	return base64.RawStdEncoding.EncodeToString(point.Bytes())
 }
 
-// cachingSHA2Hash is what caching_sha2_password stores: "$A$", thousands of rounds
-// in hexadecimal, "$", a salt of 20 bytes, neither "$" nor NUL, and the SHA-256
-// crypt. Source: MySQL reference manual, "Caching SHA-2 Pluggable
-// Authentication", and Drepper, "Unix crypt using SHA-256 and SHA-512".
+// cachingSHA2Hash returns what caching_sha2_password stores: "$A$", thousands of rounds
+// in hexadecimal, "$", a salt of 20 bytes that are neither "$" nor NUL, and the SHA-256
+// crypt. Sources: MySQL reference manual, "Caching SHA-2 Pluggable Authentication";
+// Drepper, "Unix crypt using SHA-256 and SHA-512".
 func cachingSHA2Hash(password redact.String, salt string, rounds int) string {
 	return fmt.Sprintf("$A$%03X$%s%s", rounds, salt, sha256Crypt(password.Reveal(), salt, rounds*1000))
 }
 
-// sha256Hash is what sha256_password stores: "$5$", a salt, "$" and the SHA-256
+// sha256Hash returns what sha256_password stores: "$5$", a salt, "$" and the SHA-256
 // crypt. Source: MySQL reference manual, "SHA-256 Pluggable Authentication".
 func sha256Hash(password redact.String, salt string) string {
 	return "$5$" + salt + "$" + sha256Crypt(password.Reveal(), salt, 5000)
@@ -73,9 +73,8 @@ func parseCachingSHA2(stored string) (rounds int, salt string, ok bool) {
 	return int(n), parts[3][:20], true
 }
 
-// hashFor returns what the plugin stores for the password. It costs as much to
-// try as the hash that is stored now, if any: the server's administrator chose
-// how much that is.
+// hashFor returns what the plugin stores for the password. It uses as many rounds as the
+// stored hash now, if any, since the server's administrator chose that number.
 func hashFor(plugin string, password redact.String, now string) (string, bool) {
 	switch plugin {
 	case nativePassword:
@@ -94,7 +93,7 @@ func hashFor(plugin string, password redact.String, now string) (string, bool) {
 	return "", false
 }
 
-// matches reports whether stored, which is the plugin's, is of the password.
+// matches reports whether stored is the plugin's hash of the password.
 func matches(plugin, stored string, password redact.String) bool {
 	if password.IsEmpty() || stored == "" {
 		return false
@@ -119,7 +118,7 @@ func matches(plugin, stored string, password redact.String) bool {
 	return subtle.ConstantTimeCompare([]byte(want), []byte(stored)) == 1
 }
 
-// sha256Crypt is the digest of SHA-256 crypt, without salt and prefix.
+// sha256Crypt returns the digest of SHA-256 crypt, without salt and prefix.
 func sha256Crypt(password, salt string, rounds int) string {
 	key, seasoning := []byte(password), []byte(salt)
 	b := sha256.New()
@@ -175,13 +174,12 @@ func sha256Crypt(password, salt string, rounds int) string {
 	return crypt64(digest)
 }
 
-// repeat returns n bytes of text, over and over.
+// repeat returns n bytes of text, repeated as often as needed.
 func repeat(text []byte, n int) []byte {
 	return bytes.Repeat(text, n/len(text)+1)[:n]
 }
 
-// crypt64 encodes a SHA-256 digest as crypt does: an alphabet and an order of
-// bytes of its own.
+// crypt64 encodes a SHA-256 digest as crypt does, with its own alphabet and byte order.
 func crypt64(d []byte) string {
 	const alphabet = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	var out strings.Builder

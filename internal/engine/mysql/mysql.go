@@ -2,39 +2,39 @@
 //
 // # Passwords and the server's logs
 //
-// MariaDB and MySQL before 5.7.6 write statements to the general log as they
-// get them, so they are given what they would store (a hash) and never a
-// password. Later versions of MySQL let an account change its own password only
-// by a statement with the password in clear, and keep it out of their logs
-// themselves ("Passwords and Logging", MySQL reference manual); for every other
+// MariaDB and MySQL before 5.7.6 write statements to the general log unchanged. They are
+// therefore given the hash that they would store, never the password. Later versions of
+// MySQL let an account change its own password only by a statement with the password in
+// clear, and keep it out of their logs themselves (MySQL reference manual, "Passwords and
+// Logging"). For all other accounts they, too, are given a hash.
 // account they, too, get a hash.
 //
 // # Accounts
 //
-// An account is a user name and a host pattern, and a secret names the user
-// only. The session's own account is the one that the server chose for it
-// (CURRENT_USER). Changing or cloning another user means all accounts of that
-// name: the clone gets one account for each of the original's.
+// An account is a user name and a host pattern, but a secret names only the user. The
+// session's own account is the one that the server chose for it (CURRENT_USER). Changing
+// or cloning another user means all accounts of that name: the clone has one account for
+// each of the original's.
 //
-// caching_sha2_password keeps in memory what it needs to check a password without
-// the hash, and forgets it when the password is changed, whoever changes it and
-// whether or not that client still lives (tried on 9.7.4: the old password was
-// refused before the new one had been used). It has been reported otherwise of
-// that version, so callers who want to be certain log in with both.
+// caching_sha2_password caches what it needs to check a password without the hash. It
+// clears the cache when the password is changed, whichever session changes it and even if
+// that client has gone (tried on 9.7.4: the old password was refused before the new one
+// had been used). Since there are reports of the opposite for that version, callers that
+// need certainty log in with both passwords.
 //
-// # Whose clone is it
+// # Proving that a clone belongs to the secret
 //
-// An account that has the clone's name is the secret's own if the caller says so
-// (a version of the secret has named it), if it has the secret's mark (an
-// attribute of the account, from MySQL 8.0.21 on; MariaDB and older versions
-// have no place for one), or if it already has the very password that it is to
-// get. The last is what makes an interrupted first rotation good: CREATE USER
-// sets the password of the version that is AWSPENDING, which nobody else knows,
-// and the next attempt finds it there.
+// An account with the clone's name belongs to the secret in three cases: the caller says
+// so (a version of the secret has named it), it has the secret's mark (an attribute of
+// the account, from MySQL 8.0.21 on; MariaDB and older versions cannot store one), or it
+// already has the password that it is about to be given. The last case repairs an
+// interrupted first rotation: CREATE USER sets the password of AWSPENDING, which only
+// this secret has, and the next attempt finds it there.
 //
-// Where there is no place for a mark, an older version's password shows whose the pair
-// is, as well as a login with it would: every account of the user that is to be changed
-// has to have it, by its hash. It saves the login, and half of the statements.
+// On servers that cannot store a mark, the password of an older version proves that the
+// pair belongs to the secret, as a login with it would: every account of the user that is
+// to be changed must have that password's hash. This saves the login and half of the
+// statements.
 package mysql
 
 import (
@@ -55,17 +55,17 @@ import (
 )
 
 const (
-	// lockTimeout is how many seconds a statement may wait for one lock. MySQL
-	// has no bound for all that a statement does: ALTER USER takes the locks of
-	// backups, of the tables, of their rows and of the commit one by one, and to
-	// wait for four of them has to stay below [engine.LateBound].
+	// lockTimeout is how many seconds a statement may wait for one lock. MySQL has no
+	// limit for a whole statement: ALTER USER takes the locks of backups, of the tables,
+	// of their rows and of the commit in turn. Four such waits must stay below
+	// [engine.LateBound].
 	lockTimeout = 2
 
-	// statementTimeout is how many seconds a statement may take, locks included,
-	// where the server (MariaDB) keeps such a bound.
+	// statementTimeout is how many seconds a statement may take on MariaDB, which has
+	// such a limit. It includes waits for locks.
 	statementTimeout = int(engine.LockTimeout / time.Second)
 
-	// answerTimeout is how long we wait for an answer.
+	// answerTimeout is how long the client waits for an answer.
 	answerTimeout = engine.LateBound
 
 	// closeTimeout bounds Close.
@@ -74,14 +74,14 @@ const (
 
 // Engine logs in to MySQL, Aurora MySQL and MariaDB. Its zero value is ready.
 type Engine struct {
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the authorities trusted for certificates that AWS has not issued.
+	// Optional: by default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 
-	// Plaintext lets a password go to the server in clear where the server
-	// does not accept a hash: MariaDB with a password policy
-	// (strict_password_validation). The server's general log, if it is on, then
-	// shows it, unless the session may switch its logging off. Optional.
+	// Plaintext allows sending a password in clear where the server does not accept a
+	// hash: MariaDB with a password policy (strict_password_validation). The general log,
+	// if it is on, then shows the password, unless the session may switch off its own
+	// logging. Optional.
 	Plaintext bool
 }
 
@@ -92,8 +92,8 @@ func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
 	return netfault.Reach(ctx, e.Roots, doc)
 }
 
-// Connect implements [engine.Engine]. It opens one TCP connection and makes one
-// attempt to log in, whatever happens.
+// Connect implements [engine.Engine]. It opens one TCP connection and never makes more
+// than one attempt to log in.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
 	defer cancel()
@@ -108,11 +108,11 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	cfg.Net, cfg.Addr = "tcp", t.Address()
 	cfg.User, cfg.Passwd, cfg.DBName = doc.Username, doc.Password.Reveal(), doc.DBName
 	cfg.Logger = &driverpkg.NopLogger{}
-	cfg.MaxAllowedPacket = 1 << 20 // ours are small, and the driver need not ask
+	cfg.MaxAllowedPacket = 1 << 20 // our packets are small, and with a limit the driver need not ask the server for its own
 	cfg.ConnectionAttributes = "program_name:tumbler"
 	if doc.SSL == nil || *doc.SSL {
 		w.tls = rdsroots.TLS(e.Roots, doc.Host)
-		cfg.Net = "unix" // to the driver: nobody listens
+		cfg.Net = "unix" // any other network: nothing listens
 	}
 	cfg.DialFunc = func(ctx context.Context, _, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
@@ -126,10 +126,10 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	if err != nil {
 		return nil, w.fault(t, err)
 	}
-	// Not database/sql: it logs in again when a connection breaks.
+	// Not database/sql, which logs in again when a connection breaks.
 	conn, err := connector.Connect(ctx)
 	if err != nil {
-		err = errors.Join(ctx.Err(), err) // the driver may hide that time is up
+		err = errors.Join(ctx.Err(), err) // the driver may hide that the deadline has passed
 		if w.Conn == nil {
 			return nil, t.DialFault(err)
 		}
@@ -143,9 +143,9 @@ func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Ses
 	return s, nil
 }
 
-// identity asks for the version and the account. It belongs to the login: a
-// server may let an account in whose password has expired, and refuse every
-// statement but that for a new one.
+// identity asks for the version and the account. It is part of the login, because a
+// server may admit an account with an expired password and then refuse every statement
+// except the one that sets a new password.
 func (s *session) identity(ctx context.Context) (*server, error) {
 	op := "asking " + s.target.String() + " for its version"
 	rows, err := s.query(ctx, identitySQL)
@@ -170,14 +170,14 @@ type session struct {
 	conn      driver.Conn
 	raw       net.Conn // what conn runs over, below TLS
 	target    netfault.Target
-	password  redact.String // the one that logged in
+	password  redact.String // the password used to log in
 	plaintext bool
 	encrypted bool
-	readable  bool // others may read what is sent, and nobody has said that they may
+	readable  bool // others could read what is sent, and the secret does not allow that
 
 	server   *server
 	prepared bool      // prepareSQL has been run
-	original *original // what the last EnsureClone has read, if any
+	original *original // what the last EnsureClone has read; nil: nothing
 }
 
 // Encrypted implements [engine.Encrypted].
@@ -188,7 +188,7 @@ var _ engine.HashProver = (*session)(nil)
 // ProvesByHash implements [engine.HashProver].
 func (s *session) ProvesByHash() bool { return !s.server.marks() }
 
-// server is what the session knows of the server.
+// server is what the session knows about the server.
 type server struct {
 	dialect
 	self account // the account that the server chose for the session
@@ -208,8 +208,8 @@ func (s *session) Close() {
 	_ = s.conn.Close()
 }
 
-// prepare makes quoting the same whatever sql_mode the server or the account has,
-// once, before the first statement of which that matters.
+// prepare makes quoting independent of the sql_mode of the server and the account. It
+// runs once, before the first statement that depends on it.
 func (s *session) prepare(ctx context.Context) (*server, error) {
 	if !s.prepared {
 		if err := s.exec(ctx, s.server.prepareSQL()); err != nil {

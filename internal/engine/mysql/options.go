@@ -6,31 +6,30 @@ import (
 	"strings"
 )
 
-// accountOptions is what an account has besides its rights. Locks, password
-// histories and marks are not among it: they are not a clone's business.
+// accountOptions is what an account has besides its rights. Password histories and marks
+// are left out, because they are not copied to a clone.
 type accountOptions struct {
-	factors []factor // how to log in; hashes only where the server shows them
+	factors []factor // how to log in; the hashes only where the server shows them
 	require string   // "NONE", "SSL", "X509" or conditions on the certificate
 	limits  map[string]string
 	expire  string // "DEFAULT", "NEVER" or "INTERVAL n DAY"
 	lockout map[string]string
-	current string // whether to change its password takes the present one: "", "DEFAULT", "OPTIONAL" or "REQUIRED"
-	roles   rights // active roles, where SHOW CREATE USER has them
-	locked  bool   // ACCOUNT LOCK, which is no clone's business
+	current string // whether a change of its password needs the current one: "", "DEFAULT", "OPTIONAL" or "REQUIRED"
+	roles   rights // active roles, on servers that show them in SHOW CREATE USER
+	locked  bool   // ACCOUNT LOCK, which is not copied to a clone
 }
 
-// The limits that every server has, in the order of the grammar; MariaDB has one
-// more.
+// The limits that every server has, in the order of the grammar. MariaDB has one more.
 var limitNames = []string{"MAX_QUERIES_PER_HOUR", "MAX_UPDATES_PER_HOUR", "MAX_CONNECTIONS_PER_HOUR", "MAX_USER_CONNECTIONS"}
 
 const (
 	statementTime  = "MAX_STATEMENT_TIME"
 	failedAttempts = "FAILED_LOGIN_ATTEMPTS"
 	lockTime       = "PASSWORD_LOCK_TIME"
-	required       = "REQUIRED" // of PASSWORD REQUIRE CURRENT, where the grammar has no word
+	required       = "REQUIRED" // for PASSWORD REQUIRE CURRENT, for which the grammar has no such word
 )
 
-// list returns the options that are not the default, in a canonical form.
+// list returns the options that differ from the default, in a canonical form.
 func (o accountOptions) list() []string {
 	var lines []string
 	if o.require != "" && o.require != "NONE" {
@@ -50,7 +49,7 @@ func (o accountOptions) list() []string {
 	return lines
 }
 
-// grantTail consumes what follows the account in a line of SHOW GRANTS.
+// grantTail parses what follows the account in a line of SHOW GRANTS.
 func (s *scanner) grantTail() (o accountOptions, grantable bool, err error) {
 	for s.rest != "" {
 		switch {
@@ -134,7 +133,7 @@ func (s *scanner) createClause(o *accountOptions) (err error) {
 		name := s.word()
 		o.lockout[name] = s.word()
 	case s.take("ATTRIBUTE "), s.take("COMMENT "):
-		s.rest = "" // the last clause, and nobody quotes it in the same way
+		s.rest = "" // always the last clause; its quoting differs between versions
 	default:
 		err = errSyntax
 	}
@@ -219,7 +218,7 @@ func (s *scanner) limit(o *accountOptions) error {
 	return nil
 }
 
-// expiry: nothing (it has expired by hand) | DEFAULT | NEVER | INTERVAL n DAY.
+// expiry: nothing (expired by hand) | DEFAULT | NEVER | INTERVAL n DAY.
 func (s *scanner) expiry() string {
 	switch {
 	case s.take("INTERVAL "):

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// errSyntax says that a server's answer could not be taken apart. A right that
-// is not understood must not be lost silently.
+// errSyntax means that a server's answer could not be parsed. A right must not be lost
+// silently because it was not understood.
 var errSyntax = errors.New("mysql: not understood")
 
-// scanner takes apart what SHOW GRANTS and SHOW CREATE USER show in a session
-// that prepareSQL has prepared.
+// scanner parses the answers to SHOW GRANTS and SHOW CREATE USER in a session prepared by
+// prepareSQL.
 type scanner struct{ rest string }
 
-// take consumes a prefix, if it is there.
+// take consumes a prefix and reports whether it was there.
 func (s *scanner) take(prefix string) bool {
 	rest, ok := strings.CutPrefix(s.rest, prefix)
 	if ok {
@@ -22,7 +22,7 @@ func (s *scanner) take(prefix string) bool {
 	return ok
 }
 
-// until consumes what comes before one of the characters, or all.
+// until consumes the text up to one of the characters, or all of it.
 func (s *scanner) until(any string) string {
 	n := strings.IndexAny(s.rest, any)
 	if n < 0 {
@@ -33,9 +33,9 @@ func (s *scanner) until(any string) string {
 	return head
 }
 
-// quoted consumes a quoted name or string and returns what it means. A quote
-// within is doubled; in strings it may have a backslash before it, too, which
-// some versions write whatever the sql_mode.
+// quoted consumes a quoted name or string and returns its value. A quote inside is
+// doubled; in a string it may be escaped by a backslash instead, which some versions
+// write whatever the sql_mode.
 func (s *scanner) quoted(quote byte) (string, bool) {
 	if s.rest == "" || s.rest[0] != quote {
 		return "", false
@@ -82,8 +82,8 @@ func (s *scanner) value() (string, bool) {
 	return s.word(), true
 }
 
-// grantee consumes the account in any of the ways in which servers show one:
-// MySQL 5.6 does not even escape it.
+// grantee consumes the account in any of the forms in which servers show it. MySQL 5.6
+// does not even escape it.
 func (s *scanner) grantee(a account) bool {
 	for _, form := range []string{
 		identifier(a.user) + "@" + identifier(a.host),

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Names of privileges that mean more than themselves.
+// Names of privileges that include or affect others.
 const (
 	allPrivileges = "ALL PRIVILEGES"
 	grantOption   = "GRANT OPTION"
@@ -15,8 +15,8 @@ const (
 
 const withGrantOption = " WITH " + grantOption
 
-// grantSQL gives privileges on one thing, which is quoted. Source: MySQL reference
-// manual, "GRANT Statement"; so are those of the next four.
+// grantSQL grants privileges on one object, which is quoted. Source for this and the next
+// four: MySQL reference manual, "GRANT Statement".
 func grantSQL(a account, names []string, on string, grantable bool) string {
 	sql := "GRANT " + strings.Join(names, ", ") + " ON " + on + " TO " + a.sql()
 	if grantable {
@@ -25,7 +25,7 @@ func grantSQL(a account, names []string, on string, grantable bool) string {
 	return sql
 }
 
-// revokeSQL takes them.
+// revokeSQL revokes privileges.
 func revokeSQL(a account, names []string, on string) string {
 	return "REVOKE " + strings.Join(names, ", ") + " ON " + on + " FROM " + a.sql()
 }
@@ -46,14 +46,14 @@ func grantProxySQL(a account, on string, grantable bool) string {
 
 func revokeProxySQL(a account, on string) string { return revokeSQL(a, []string{"PROXY"}, on) }
 
-// revokeRoleAdminSQL leaves the role itself. MySQL has no statement for that.
-// Source: MariaDB documentation, "REVOKE".
+// revokeRoleAdminSQL revokes the admin option and keeps the role. MySQL has no statement
+// for that. Source: MariaDB documentation, "REVOKE".
 func revokeRoleAdminSQL(a account, role string) string {
 	return "REVOKE ADMIN OPTION FOR " + role + " FROM " + a.sql()
 }
 
-// defaultRoleSQL sets which roles every session of the account has. Sources: MySQL
-// reference manual and MariaDB documentation, "SET DEFAULT ROLE".
+// defaultRoleSQL sets the roles that are active in every session of the account. Sources:
+// MySQL reference manual and MariaDB documentation, "SET DEFAULT ROLE".
 func (d dialect) defaultRoleSQL(a account, roles string) string {
 	word := " TO "
 	if d.mariadb {
@@ -62,7 +62,7 @@ func (d dialect) defaultRoleSQL(a account, roles string) string {
 	return "SET DEFAULT ROLE " + roles + word + a.sql()
 }
 
-// optionsSQL sets the options of an account, also those that are the default. Sources:
+// optionsSQL sets the options of an account, including those at their default. Sources:
 // MySQL 5.6 reference manual, "GRANT Syntax"; MySQL reference manual and MariaDB
 // documentation, "ALTER USER".
 func (d dialect) optionsSQL(a account, o accountOptions) string {
@@ -102,6 +102,6 @@ func (d dialect) optionClauses(o accountOptions) string {
 	return sql
 }
 
-// neverExpiresSQL is for MySQL 9.7, which does not go from an interval to the default
-// at once.
+// neverExpiresSQL is for MySQL 9.7, which cannot switch from an interval to the default
+// directly.
 func neverExpiresSQL(a account) string { return "ALTER USER " + a.sql() + " PASSWORD EXPIRE NEVER" }

@@ -13,46 +13,45 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// errReadable ends a login in which the server, without TLS, asks for a password
-// that it, or somebody in between, could read.
+// errReadable ends a login without TLS in which the server asks for the password in a
+// form that it, or an attacker in its place, could read.
 var errReadable = errors.New("mysql: the server asks for a password that can be read")
 
-// wire is what the driver speaks on. Until the login is over it follows the
-// packets, and does what the driver does not let us do:
+// wire is the connection that the driver uses. Until the login is complete it inspects
+// the packets and adds what the driver cannot do:
 //
-//   - It negotiates TLS itself, below the driver, which so sees none.
-//   - It ends a login without TLS in which the server asks for the password in a
-//     form that can be read: encrypted by a key that the server has just sent
-//     (caching_sha2_password without an entry in the server's memory,
-//     sha256_password). A stranger who takes the server's place has a key, too.
-//   - It hands a challenge of ed25519 over whole. The driver (1.10) takes one that
-//     ends in a zero byte, one in 256, for one with a terminator.
-//   - It has read the server's greeting before the driver does, which takes the
-//     length of that for granted.
+//   - TLS is negotiated here; the driver does not know of it.
+//   - A login without TLS ends when the server asks for the password encrypted with a key
+//     that it has just sent (caching_sha2_password if the server has no cached entry,
+//     sha256_password). An attacker in the server's place could send its own key.
+//   - An ed25519 challenge reaches the driver complete. The driver (1.10) mistakes a zero
+//     byte at the end, which one challenge in 256 has, for a terminator.
+//   - The greeting is read and checked here, because the driver takes its length for
+//     granted.
 //
 // Source: MySQL internals, "Connection Phase".
 type wire struct {
 	net.Conn               // the TCP connection
-	stream   io.ReadWriter // what is spoken on: Conn, or TLS on it
+	stream   io.ReadWriter // what packets are sent on: Conn, or TLS over it
 
 	ctx      context.Context // of the login
-	tls      *tls.Config     // nil: not wanted
-	fallback bool            // without TLS if the server has none
+	tls      *tls.Config     // nil: no TLS
+	fallback bool            // continue without TLS if the server has none
 	password redact.String
 
 	encrypted bool
 	greeted   bool
-	over      bool   // the login is
-	plugin    string // that the server asked for
-	switches  int    // how often it did
-	shift     byte   // packets that the driver does not know of
-	pending   []byte // of a packet, for the driver
+	over      bool   // the login is complete
+	plugin    string // that the server asked for last
+	switches  int    // how often the server has asked for another plugin
+	shift     byte   // number of packets sent that the driver does not know of
+	pending   []byte // rest of a packet that the driver has not read
 	err       error  // why the login was ended here
 }
 
 const (
 	packetHeader = 4
-	// maxLoginPacket is far above any packet of a login.
+	// maxLoginPacket is far larger than any packet of a login.
 	maxLoginPacket = 64 << 10
 
 	capabilitySSL = 1 << 11
@@ -64,7 +63,7 @@ const (
 	clientEd25519 = "client_ed25519"
 )
 
-// Read gives the driver one packet of the login after the other.
+// Read returns one packet of the login at a time to the driver.
 func (w *wire) Read(b []byte) (int, error) {
 	if w.over && len(w.pending) == 0 {
 		return w.stream.Read(b)
@@ -79,7 +78,7 @@ func (w *wire) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// end notes why the login ends.
+// end records the first reason for ending the login.
 func (w *wire) end(err error) error {
 	if w.err == nil {
 		w.err = err
@@ -87,7 +86,7 @@ func (w *wire) end(err error) error {
 	return err
 }
 
-// next reads a packet of the server's.
+// next reads a packet from the server.
 func (w *wire) next() error {
 	var header [packetHeader]byte
 	if _, err := io.ReadFull(w.stream, header[:]); err != nil {
@@ -114,7 +113,7 @@ func packet(sequence byte, body []byte) []byte {
 	return append([]byte{byte(n), byte(n >> 8), byte(n >> 16), sequence}, body...)
 }
 
-// inspect returns a packet as the driver is to see it.
+// inspect returns a packet in the form meant for the driver.
 func (w *wire) inspect(body []byte) ([]byte, error) {
 	if body[0] == packetError {
 		return body, nil
@@ -130,14 +129,14 @@ func (w *wire) inspect(body []byte) ([]byte, error) {
 		w.switches++
 		plugin, challenge, found := bytes.Cut(body[1:], []byte{0})
 		if !found {
-			return body, nil // that of before MySQL 4.1, which the driver refuses
+			return body, nil // the form used before MySQL 4.1, which the driver refuses
 		}
 		w.plugin = string(plugin)
 		if w.plugin == sha256Plugin && w.guarded() {
 			return nil, errReadable
 		}
 		if w.plugin == clientEd25519 && bytes.HasSuffix(challenge, []byte{0}) {
-			body = append(body, 0) // for the driver to cut off
+			body = append(body, 0) // the driver cuts this byte off
 		}
 	case packetMore:
 		if w.guarded() && (len(body) != 2 || body[1] != fastSuccess) {
@@ -147,10 +146,10 @@ func (w *wire) inspect(body []byte) ([]byte, error) {
 	return body, nil
 }
 
-// guarded: nothing that can be read may be sent.
+// guarded reports whether a password must not be sent in a readable form.
 func (w *wire) guarded() bool { return !w.encrypted && w.fallback }
 
-// greeting checks the server's first packet and decides about TLS.
+// greeting checks the server's first packet and decides on TLS.
 func (w *wire) greeting(body []byte) ([]byte, error) {
 	_, rest, found := bytes.Cut(body[1:], []byte{0}) // the version
 	const (
@@ -169,7 +168,8 @@ func (w *wire) greeting(body []byte) ([]byte, error) {
 		return nil, errNoTLS
 	}
 	if name := rest[plugin:]; w.encrypted && bytes.HasPrefix(name, []byte(sha256Plugin)) {
-		// Let the server ask for it, if it is the account's.
+		// The driver would use this plugin at once. With another name the server asks for
+		// it later, if the account uses it.
 		body = append(body[:len(body)-len(name)], nativePassword+"\x00"...)
 	}
 	return body, nil
@@ -177,7 +177,7 @@ func (w *wire) greeting(body []byte) ([]byte, error) {
 
 var errNoTLS = errors.New("mysql: the server has no TLS")
 
-// Write takes one packet of the login after the other from the driver.
+// Write takes one packet of the login at a time from the driver.
 func (w *wire) Write(b []byte) (int, error) {
 	if w.over {
 		return w.stream.Write(b)
@@ -193,7 +193,7 @@ func (w *wire) Write(b []byte) (int, error) {
 		}
 	}
 	if w.plugin == sha256Plugin && w.encrypted && bytes.Equal(body, []byte{1}) {
-		body = append([]byte(w.password.Reveal()), 0) // it asks for a key, there being no TLS that it knows of
+		body = append([]byte(w.password.Reveal()), 0) // the driver asks for a key because it does not know of the TLS
 	}
 	if _, err := w.stream.Write(packet(sequence+w.shift, body)); err != nil {
 		return 0, w.end(err)
@@ -201,8 +201,8 @@ func (w *wire) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// secure asks for TLS, by the first part of the answer to the greeting, and
-// negotiates it. It returns the answer.
+// secure requests TLS with the first part of the answer to the greeting and negotiates
+// it. It returns that answer for sending over TLS.
 func (w *wire) secure(sequence byte, body []byte) ([]byte, error) {
 	const request = 32
 	if len(body) < request {
