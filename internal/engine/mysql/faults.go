@@ -169,8 +169,7 @@ func (s *session) fault(err error, op string, does effect) error {
 		return answer(fault.DatabaseError, "what the right is for does not exist any more", "REVOKE the right from the original")
 	case 1205, 1213, errStatementTimeout:
 		if does == changing && s.server.mariadb {
-			// Observed on 10.11: a statement that was waiting for the commit had changed
-			// the account.
+			// Seen on 10.11: a statement that waited for the commit had changed the account.
 			return answer(fault.OutcomeUnknown, "somebody holds a lock, and the server gave up and may or may not have made the change",
 				"Tumbler finds out by logging in. "+hintLock)
 		}
