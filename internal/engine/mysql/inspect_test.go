@@ -72,6 +72,39 @@ func TestForetellsClone(t *testing.T) {
 	})
 }
 
+// A superuser with EXECUTE on a schema and the grant option may pass on rights on the
+// schema's routines; without the option, or on another schema, it may not.
+func TestForetellsRoutinesOfASchema(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		s.Exec("CREATE DATABASE IF NOT EXISTS routines", "DROP PROCEDURE IF EXISTS routines.p", "DROP FUNCTION IF EXISTS routines.f",
+			"CREATE PROCEDURE routines.p() SELECT 1", "CREATE FUNCTION routines.f() RETURNS INT DETERMINISTIC RETURN 1")
+		for name, tc := range map[string]struct {
+			grant string
+			may   bool
+		}{
+			"with the option":    {"GRANT SELECT, EXECUTE ON routines.* TO ? WITH GRANT OPTION", true},
+			"without the option": {"GRANT SELECT, EXECUTE ON routines.* TO ?", false},
+			"another schema":     {"GRANT SELECT, EXECUTE ON elsewhere.* TO ? WITH GRANT OPTION", false},
+		} {
+			t.Run(name, func(t *testing.T) {
+				user, _ := s.user(t)
+				s.Exec("GRANT EXECUTE ON PROCEDURE routines.p TO "+at(user), "GRANT EXECUTE ON FUNCTION routines.f TO "+at(user))
+				super, password := "r"+s.Name()[:11], dbtest.Password()
+				s.createUser(super, password)
+				t.Cleanup(func() { s.DropUser(t, super) })
+				s.Exec("GRANT CREATE USER ON *.* TO "+at(super), "GRANT SELECT ON mysql.* TO "+at(super), strings.ReplaceAll(tc.grant, "?", at(super)))
+				session := s.open(t, s.Document(super, password))
+				request := engine.CloneRequest{Original: user, Clone: user + "_clone", Password: dbtest.Password(), Mark: mark}
+				_, foretold := session.(engine.Inspector).CanRotate(t.Context(), engine.InspectRequest{Clone: &request})
+				_, err := session.EnsureClone(t.Context(), request)
+				if fault.CodeOf(foretold) != fault.CodeOf(err) || (err == nil) != tc.may {
+					t.Errorf("foretold %v, got %v", foretold, err)
+				}
+			})
+		}
+	})
+}
+
 // CanRotate foretells SetPassword by oneself and by a superuser.
 func TestForetellsSetPassword(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
