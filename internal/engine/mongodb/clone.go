@@ -37,8 +37,8 @@ func (a *account) mark() string {
 	return mark
 }
 
-// Privileges implements [engine.Session]. What a user of DocumentDB may do is
-// the sum of its roles.
+// Privileges implements [engine.Session]. A DocumentDB user's privileges are those of its
+// roles.
 func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
 	op := fmt.Sprintf("reading the roles of user %q on %s", user, s.target)
 	a, err := s.account(ctx, user)
@@ -53,11 +53,10 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 
 // EnsureClone implements [engine.Session].
 //
-// A clone is the secret's own if r.Proven says so, if its custom data has the
-// mark, or if it accepts r.Password, which nobody but this secret knows: that is
-// how an interrupted creation is recognised on servers that keep no custom data.
-// Roles come before the password: when they cannot be brought level the clone
-// keeps the password that it had.
+// A clone belongs to the secret if r.Proven says so, if its custom data has the mark, or
+// if it accepts r.Password, which only this secret has. The last case recognises an
+// interrupted creation on servers without custom data. Roles are changed before the
+// password: if they cannot be brought level, the clone keeps its old password.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	op := fmt.Sprintf("making user %q level with %q on %s", r.Clone, r.Original, s.target)
 	for _, name := range []string{r.Original, r.Clone} {
@@ -109,9 +108,9 @@ func (s *session) create(ctx context.Context, op string, r engine.CloneRequest, 
 	return s.verified(ctx, op, r, result)
 }
 
-// mayBeTheMark reports whether a refused createUser is worth repeating without
-// custom data, which servers that know none refuse in different ways. A refused
-// command has changed nothing.
+// mayBeTheMark reports whether a refused createUser is worth repeating without custom
+// data. Servers without custom data refuse it with different codes. A refused command has
+// changed nothing.
 func mayBeTheMark(code int32) bool {
 	switch code {
 	case codeUnauthorized, codeRoleNotFound, codeNotPrimary, codeNotPrimaryOld, codeNotPrimaryNoSecond, codeRecovering,
@@ -122,7 +121,7 @@ func mayBeTheMark(code int32) bool {
 	return true
 }
 
-// ours returns AccountNotOurs unless the existing clone is provably the secret's.
+// ours returns AccountNotOurs unless the existing clone provably belongs to the secret.
 func (s *session) ours(ctx context.Context, op string, r engine.CloneRequest, clone *account) error {
 	if r.Proven || (r.Mark != "" && clone.mark() == r.Mark) {
 		return nil
@@ -179,7 +178,7 @@ func (s *session) level(ctx context.Context, op string, r engine.CloneRequest, o
 	return s.verified(ctx, op, r, result)
 }
 
-// verified completes a result with what both accounts may do now.
+// verified completes a result with the current privileges of both accounts.
 func (s *session) verified(ctx context.Context, op string, r engine.CloneRequest, result engine.CloneResult) (engine.CloneResult, error) {
 	original, err := s.Privileges(ctx, r.Original)
 	if err != nil {
@@ -197,7 +196,7 @@ func (s *session) verified(ctx context.Context, op string, r engine.CloneRequest
 	return result, nil
 }
 
-// account returns a user, nil if there is none.
+// account returns a user, or nil if there is none.
 func (s *session) account(ctx context.Context, user string) (*account, error) {
 	answer, err := s.run(ctx, usersInfoCommand(user))
 	if err != nil {
@@ -207,7 +206,7 @@ func (s *session) account(ctx context.Context, user string) (*account, error) {
 		Users []account `bson:"users"`
 	}
 	if err := bson.Unmarshal(answer, &found); err != nil {
-		return nil, netfault.ErrAnswer // what bson says may quote the answer
+		return nil, netfault.ErrAnswer // bson's error may quote the answer
 	}
 	if len(found.Users) == 0 {
 		return nil, nil
@@ -220,7 +219,7 @@ func noSuchUser(op string) error {
 		"Correct the user name in the secret; DocumentDB keeps users in the database admin")
 }
 
-// privileges renders roles as [engine.Session.Privileges] promises.
+// privileges lists roles in the form of [engine.Session.Privileges].
 func privileges(roles []role) []string {
 	list := []string{}
 	for _, r := range roles {
@@ -230,7 +229,7 @@ func privileges(roles []role) []string {
 	return slices.Compact(list)
 }
 
-// without returns the roles of a that b has not.
+// without returns the roles of a that are not in b.
 func without(a, b []role) []role {
 	var rest []role
 	for _, r := range a {

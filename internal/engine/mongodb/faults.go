@@ -13,7 +13,7 @@ import (
 
 const hintCode = "Look the code up in MongoDB's documentation (\"Error Codes\")"
 
-// Codes that servers answer with. Source: MongoDB manual, "Error Codes".
+// Error codes of the servers. Source: MongoDB manual, "Error Codes".
 const (
 	codeBadValue             = 2
 	codeFailedToParse        = 9
@@ -44,8 +44,8 @@ const (
 	codeUserExists           = 51003
 )
 
-// unknownField reports whether a refusal may be of a field that the server does
-// not know.
+// unknownField reports whether a refusal may mean that the server does not support a
+// field.
 func unknownField(code int32) bool {
 	switch code {
 	case codeFailedToParse, codeCommandNotSupported, codeNotImplemented, codeNotSupported, codeUnknownField:
@@ -54,7 +54,7 @@ func unknownField(code int32) bool {
 	return false
 }
 
-// maxName is the longest user name that AWS's rotation accepts for DocumentDB.
+// maxName is the longest user name that AWS's rotation functions accept for DocumentDB.
 const maxName = 128
 
 func checkName(what, name string) error {
@@ -73,7 +73,7 @@ func emptyPassword(op string) error {
 	return fault.New(fault.PasswordRejected, op+": the new password is empty", "Store a version with a password")
 }
 
-// greetingFault classifies a server that did not answer our greeting.
+// greetingFault classifies the failure of a greeting.
 func greetingFault(t netfault.Target, err error, encrypted bool) error {
 	op, hint := "greeting "+t.Address(), ""
 	if refused, ok := errors.AsType[refusal](err); ok {
@@ -127,7 +127,7 @@ func loginFault(t netfault.Target, err error) error {
 	return answer(fault.DatabaseError, "the server refused", hintCode)
 }
 
-// effect says what a command does when it reaches the server.
+// effect is what a command changes when it reaches the server.
 type effect int
 
 const (
@@ -154,7 +154,7 @@ func commandFault(err error, op string, does effect) error {
 		return answer(fault.DatabaseReadOnly, "this instance does not take writes",
 			`Put the cluster endpoint into "host" of the secret, not the reader endpoint or that of an instance. If it is, a failover is under way: try again`)
 	case codeInterrupted, codeStateChange, codeShutdown, codeSteppedDown, codeWriteConcern, codeMaxTimeExpired, codeExceededTimeLimit:
-		// The command may have got as far as to make the change.
+		// The server may have made the change before it ended the command.
 		return netfault.EndedFault(err, fmt.Sprintf("%s: the server broke it off (code %d)", op, refused.code), does != reading)
 	case codeRecovering:
 		return answer(fault.DatabaseUnavailable, "the server is not ready", netfault.HintBusy)

@@ -14,32 +14,31 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// The mechanisms that we log in by. DocumentDB has SCRAM-SHA-1.
+// The login mechanisms that Tumbler supports. DocumentDB has SCRAM-SHA-1.
 const (
 	scramSHA1   = "SCRAM-SHA-1"
 	scramSHA256 = "SCRAM-SHA-256"
 )
 
-// minIterations is the least work per guess that a server may ask us to protect
-// the password with. Source: MongoDB specifications, "Authentication".
+// minIterations is the lowest SCRAM iteration count that is accepted from a server.
+// Source: MongoDB specifications, "Authentication".
 const minIterations = 4096
 
-// maxSteps bounds a conversation; SCRAM takes two steps and at times an empty
-// one after that.
+// maxSteps limits a conversation. SCRAM takes two steps, sometimes followed by an empty
+// one.
 const maxSteps = 4
 
 var (
-	// errUnproven says that the server did not show that it knows the password.
+	// errUnproven means that the server did not prove that it knows the password.
 	errUnproven = errors.New("the server did not prove that it knows the password")
 
-	// errPrepare says that the password cannot be normalised for SCRAM.
+	// errPrepare means that the password cannot be normalised for SCRAM.
 	errPrepare = errors.New("the password has characters that SCRAM does not allow")
 )
 
-// mechanism chooses how to log in, by what the server said in its greeting. A
-// server that does not say (because it does not know the question, or the
-// user) gets SCRAM-SHA-1. Source: MongoDB specifications, "Authentication",
-// "Defaults".
+// mechanism chooses how to log in from the server's answer to the greeting. If the answer
+// lists no mechanisms, because the server does not know the field or the user, it chooses
+// SCRAM-SHA-1. Source: MongoDB specifications, "Authentication", "Defaults".
 func mechanism(greeting bson.Raw) string {
 	if names, ok := greeting.Lookup("saslSupportedMechs").ArrayOK(); ok {
 		values, err := names.Values()
@@ -99,7 +98,7 @@ func login(ctx context.Context, w *wire, mechanism, user string, password redact
 	return netfault.ErrAnswer
 }
 
-// scramClient prepares the password as the mechanism wants it. Source: MongoDB
+// scramClient prepares the password as the mechanism requires. Source: MongoDB
 // specifications, "Authentication".
 func scramClient(mechanism, user string, password redact.String) (*scram.Client, error) {
 	if mechanism == scramSHA256 {

@@ -1,17 +1,17 @@
 // Package mongodb rotates passwords of Amazon DocumentDB users (engine "mongo").
 //
-// It speaks MongoDB's wire protocol itself and takes only BSON from MongoDB's
-// driver. A rotation needs one connection, one login and a handful of commands;
-// the driver brings pools, monitors and retries, which make the number of
-// logins hard to promise, and it refuses servers as old as DocumentDB 4.0
-// (docs of mongo-driver v2.10: MongoDB 4.4 or later).
+// It implements MongoDB's wire protocol itself and uses only BSON from MongoDB's driver.
+// A rotation needs one connection, one login and a few commands. The driver adds pools,
+// monitors and retries, which make it hard to guarantee the number of logins, and it does
+// not support servers as old as DocumentDB 4.0 (mongo-driver v2.10 documentation: MongoDB
+// 4.4 or later).
 //
-// The server gets new passwords in clear, inside of TLS: createUser and
-// updateUser take no hash that would be worth less than the password
-// (digestPassword false takes the MD5 that SCRAM-SHA-1 logs in with). What
-// DocumentDB's auditing, which is off by default, keeps of such a command could
-// not be tried; its profiler keeps queries and writes of documents only (Amazon
-// DocumentDB developer guide, "Profiling Amazon DocumentDB operations").
+// The server receives new passwords in clear, inside TLS: createUser and updateUser
+// accept no hash that would be safer to disclose than the password (with digestPassword
+// false they take the MD5 that SCRAM-SHA-1 logs in with). What DocumentDB's auditing,
+// which is off by default, records of such a command could not be tried. Its profiler
+// records only queries and writes of documents (Amazon DocumentDB developer guide,
+// "Profiling Amazon DocumentDB operations").
 package mongodb
 
 import (
@@ -29,23 +29,22 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/secretdoc"
 )
 
-// answerTimeout is how long we wait for the answer to a command. None of ours
-// takes more than milliseconds.
+// answerTimeout is how long the client waits for the answer to a command, which normally
+// takes milliseconds.
 const answerTimeout = 12 * time.Second
 
-// Engine logs in to DocumentDB clusters and to MongoDB servers. Its zero value
-// is ready.
+// Engine logs in to DocumentDB clusters and to MongoDB servers. Its zero value is ready.
 type Engine struct {
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the authorities trusted for certificates that AWS has not issued.
+	// Optional: by default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 
 var _ engine.Engine = Engine{}
 
-// Connect implements [engine.Engine]. It talks to the secret's host and to none
-// that the server names, makes one attempt to log in, whatever happens, and no
-// second connection unless the server has no TLS (see dial).
+// Connect implements [engine.Engine]. It connects only to the secret's host, never to
+// hosts that the server names. It never makes more than one attempt to log in, and opens
+// a second connection only if the server has no TLS (see dial).
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	return e.connect(ctx, netfault.Target{
 		Host: doc.Host, Port: doc.Port, User: doc.Username,
@@ -82,7 +81,7 @@ type session struct {
 	target netfault.Target
 	ssl    *bool
 
-	unbounded bool // the server does not take a bound with commands on users
+	unbounded bool // the server does not support maxTimeMS on commands about users
 }
 
 // Probe implements [engine.Session].
@@ -93,8 +92,7 @@ func (s *session) Probe(ctx context.Context) error {
 	return nil
 }
 
-// SetPassword implements [engine.Session]. The user's roles and custom data stay
-// as they are.
+// SetPassword implements [engine.Session]. The user's roles and custom data are kept.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	op := fmt.Sprintf("setting the password of user %q on %s", user, s.target)
 	if err := checkName("user", user); err != nil {
@@ -112,9 +110,9 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	return nil
 }
 
-// mayBeRead refuses to send a password to a server that says that it has no TLS,
-// unless the secret says that there is to be none: SCRAM keeps the one that logs in
-// from the eyes of others, the commands do not.
+// mayBeRead refuses to send a new password to a server that claims to have no TLS, unless
+// the secret says that there is none. SCRAM protects the password of a login on such a
+// connection, but the commands that set a password do not.
 func (s *session) mayBeRead() error {
 	if s.ssl != nil || s.Encrypted() {
 		return nil
@@ -125,19 +123,19 @@ func (s *session) mayBeRead() error {
 // Encrypted implements [engine.Encrypted].
 func (s *session) Encrypted() bool { return s.wire.conn != s.wire.raw }
 
-// run runs one command on the database admin, where DocumentDB keeps all users
-// (developer guide, "Managing Amazon DocumentDB users"). An error is a refusal
-// if the server answered.
+// run runs one command on the database admin, where DocumentDB keeps all users (developer
+// guide, "Managing Amazon DocumentDB users"). The error is a refusal if the server
+// answered.
 func (s *session) run(ctx context.Context, command bson.D) (bson.Raw, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	return s.wire.run(ctx, command)
 }
 
-// change runs a command that changes a user. The server itself bounds how long it
-// is at it (MongoDB manual, "maxTimeMS"), also when we are gone. One that does not
-// know such a bound with these commands has refused and not changed anything, and
-// is asked without.
+// change runs a command that changes a user. The server limits its duration (MongoDB
+// manual, "maxTimeMS"), even after the client has gone. A server that does not support
+// the limit for these commands refuses without changing anything, and the command is sent
+// again without it.
 func (s *session) change(ctx context.Context, command bson.D) (bson.Raw, error) {
 	if s.unbounded {
 		return s.run(ctx, command)
@@ -151,5 +149,5 @@ func (s *session) change(ctx context.Context, command bson.D) (bson.Raw, error) 
 	return answer, err
 }
 
-// Close implements [engine.Session]. The protocol has no farewell.
+// Close implements [engine.Session]. The protocol has no message for ending a session.
 func (s *session) Close() { s.wire.close() }

@@ -9,21 +9,21 @@ import (
 // adminDB is the database that every command goes to.
 const adminDB = "admin"
 
-// markKey is the key of a clone's custom data that holds the secret's ARN.
+// markKey is the key in a clone's custom data that holds the secret's ARN.
 const markKey = "tumblerSecret"
 
-// The commands, as MongoDB's manual and the Amazon DocumentDB developer guide
-// ("Supported MongoDB APIs, operations, and data types") have them. The first
-// element names the command.
+// The commands follow MongoDB's manual and the Amazon DocumentDB developer guide
+// ("Supported MongoDB APIs, operations, and data types"). The first element names the
+// command.
 
-// helloCommand greets the server and asks how the user may log in. It is the old
-// spelling, which every version of DocumentDB knows, as drivers send it.
+// helloCommand greets the server and asks how the user may log in. It uses the old name
+// of the command, as drivers do, because every version of DocumentDB supports it.
 func helloCommand(user string) bson.D {
 	return bson.D{
 		{Key: "isMaster", Value: 1},
 		{Key: "helloOk", Value: true},
 		{Key: "saslSupportedMechs", Value: adminDB + "." + user},
-		// The server's log and currentOp show who we are.
+		// Shown in the server's log and in currentOp.
 		{Key: "client", Value: bson.D{
 			{Key: "application", Value: bson.D{{Key: "name", Value: "tumbler"}}},
 			{Key: "driver", Value: bson.D{{Key: "name", Value: "tumbler"}, {Key: "version", Value: "1"}}},
@@ -38,7 +38,7 @@ func saslStartCommand(mechanism string, payload []byte) bson.D {
 		{Key: "mechanism", Value: mechanism},
 		{Key: "payload", Value: payload},
 		{Key: "autoAuthorize", Value: 1},
-		// Saves the empty exchange at the end where the server knows it.
+		// Saves the empty exchange at the end on servers that support this option.
 		{Key: "options", Value: bson.D{{Key: "skipEmptyExchange", Value: true}}},
 	}
 }
@@ -57,14 +57,14 @@ func setPasswordCommand(user string, password redact.String) bson.D {
 	return bson.D{{Key: "updateUser", Value: user}, {Key: "pwd", Value: password.Reveal()}}
 }
 
-// usersInfoCommand asks for one user. With its database, since a name alone means the
-// database that the command is sent to. Source: MongoDB manual, "usersInfo", of which
-// DocumentDB serves these two keys.
+// usersInfoCommand asks for one user. It names the user's database, because otherwise the
+// server assumes the database that the command is sent to. Source: MongoDB manual,
+// "usersInfo"; DocumentDB supports these two keys.
 func usersInfoCommand(user string) bson.D {
 	return bson.D{{Key: "usersInfo", Value: bson.D{{Key: "user", Value: user}, {Key: "db", Value: adminDB}}}}
 }
 
-// createUserCommand creates a user, marked unless mark is empty.
+// createUserCommand creates a user, with a mark unless mark is empty.
 func createUserCommand(user string, password redact.String, roles []role, mark string) bson.D {
 	command := bson.D{
 		{Key: "createUser", Value: user},

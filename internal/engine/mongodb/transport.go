@@ -14,17 +14,16 @@ import (
 
 // dial opens a connection, with TLS as ssl says, and greets the server on it.
 //
-// MongoDB's protocol does not negotiate TLS: a server expects it on its port or
-// it does not. What counts as the server's word that it has none, when ssl is
-// nil, is that it ends the connection (or answers with bytes that are no TLS)
-// before TLS has begun, and that it then answers an unencrypted greeting on a
-// second connection. A certificate that does not verify, a TLS alert and a
-// silence are never that: nothing is sent unencrypted after them.
+// MongoDB's protocol does not negotiate TLS: a port either expects it or does not. If ssl
+// is nil, dial concludes that the server has no TLS only if the server ends the
+// connection (or answers with bytes that are not TLS) before TLS has begun, and then
+// answers an unencrypted greeting on a second connection. After an invalid certificate, a
+// TLS alert or no answer at all, nothing is sent unencrypted.
 //
-// Such a server does not just wait for the rest of our ClientHello, which it
-// takes for a message: read as a message's length the first four bytes of a
-// ClientHello of 768 bytes or more are above what the protocol allows
-// (48,000,000 bytes). Go's has key shares that make it longer than that.
+// A server without TLS does not wait for more data after our ClientHello. It reads the
+// first four bytes as the length of a message, and for a ClientHello of 768 bytes or more
+// that length exceeds the protocol's limit (48,000,000 bytes). The key shares make Go's
+// ClientHello longer than that.
 func (e Engine) dial(ctx context.Context, t netfault.Target, ssl *bool) (*wire, bson.Raw, error) {
 	if ssl != nil && !*ssl {
 		return plain(ctx, t)
@@ -44,8 +43,8 @@ func (e Engine) dial(ctx context.Context, t netfault.Target, ssl *bool) (*wire, 
 	w, greeting, plainErr := plain(ctx, t)
 	switch {
 	case plainErr != nil:
-		// Not a word about TLS, then: the server is in trouble, or is no such
-		// server.
+		// The server did not answer the greeting without TLS either: it is in trouble, or
+		// it is not a MongoDB server.
 		return nil, nil, noAnswerFault(t, err)
 	case ssl == nil:
 		return w, greeting, nil
@@ -54,7 +53,7 @@ func (e Engine) dial(ctx context.Context, t netfault.Target, ssl *bool) (*wire, 
 	return nil, nil, t.NoTLSFault(err, `Switch TLS on (DocumentDB: parameter "tls" of the cluster's parameter group)`)
 }
 
-// plain greets the server without TLS. Nothing in the greeting is secret.
+// plain greets the server without TLS. The greeting contains no secret.
 func plain(ctx context.Context, t netfault.Target) (*wire, bson.Raw, error) {
 	raw, err := t.Dial(ctx)
 	if err != nil {
@@ -69,8 +68,8 @@ func plain(ctx context.Context, t netfault.Target) (*wire, bson.Raw, error) {
 	return w, greeting, nil
 }
 
-// encrypted opens a connection and verifies the server's certificate and its
-// name. The error is errNoTLS if the server may not speak TLS at all.
+// encrypted opens a connection and verifies the server's certificate and name. The error
+// is errNoTLS if the server may not support TLS at all.
 func (e Engine) encrypted(ctx context.Context, t netfault.Target) (*wire, error) {
 	raw, err := t.Dial(ctx)
 	if err != nil {
@@ -91,7 +90,7 @@ func (e Engine) encrypted(ctx context.Context, t netfault.Target) (*wire, error)
 
 var errNoTLS = errors.New("the server did not answer in TLS")
 
-// listener notices whether the other side has said anything.
+// listener records whether the other side has sent anything.
 type listener struct {
 	net.Conn
 	anything bool

@@ -14,31 +14,31 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/netfault"
 )
 
-// The parts of MongoDB's wire protocol that a rotation needs. Source: MongoDB
-// manual, "MongoDB Wire Protocol".
+// The parts of MongoDB's wire protocol that a rotation needs. Source: MongoDB manual,
+// "MongoDB Wire Protocol".
 const (
 	opReply = 1
-	opQuery = 2004 // only to greet, as drivers do: old servers know no other way
+	opQuery = 2004 // only for the greeting, as in drivers: old servers accept nothing else
 	opMsg   = 2013
 
 	headerSize = 16
 
-	// maxAnswer is far above any answer to our commands (users with all their
-	// roles), and guards against taking another protocol's bytes for a length.
+	// maxAnswer is far larger than any answer to our commands, such as users with all
+	// their roles. It keeps bytes of another protocol from being taken for a length.
 	maxAnswer = 8 << 20
 )
 
-// refusal is a server's refusal of a command. Its text is left out on purpose:
-// it may quote the command.
+// refusal is a server's refusal of a command. It omits the server's text, which may quote
+// the command.
 type refusal struct{ code int32 }
 
 func (r refusal) Error() string { return fmt.Sprintf("refused with code %d", r.code) }
 
 // wire sends commands over one connection.
 type wire struct {
-	conn net.Conn // what to speak on
-	raw  net.Conn // the TCP connection below it
-	last int32    // id of the last request
+	conn net.Conn // what messages are sent on
+	raw  net.Conn // the TCP connection below conn
+	last int32    // ID of the last request
 }
 
 func (w *wire) close() { _ = w.raw.Close() }
@@ -57,14 +57,14 @@ func (w *wire) hello(ctx context.Context, user string) (bson.Raw, error) {
 	return w.exchange(ctx, opQuery, append(query, body...))
 }
 
-// run runs a command on the database admin. Its answer is one that says ok; an
-// error is a refusal if there was an answer.
+// run runs a command on the database admin and returns its answer if that says ok. The
+// error is a refusal if the server answered otherwise.
 func (w *wire) run(ctx context.Context, command bson.D) (bson.Raw, error) {
 	body, err := bson.Marshal(append(command[:len(command):len(command)], bson.E{Key: "$db", Value: adminDB}))
 	if err != nil {
 		return nil, errors.Join(netfault.ErrNotSent, err)
 	}
-	// No flags, one section of kind 0: the body.
+	// No flags, then one section of kind 0: the body.
 	return w.exchange(ctx, opMsg, append([]byte{0, 0, 0, 0, 0}, body...))
 }
 
@@ -81,7 +81,7 @@ func (w *wire) exchange(ctx context.Context, code int32, payload []byte) (bson.R
 	binary.LittleEndian.PutUint32(message[4:], uint32(w.last))
 	binary.LittleEndian.PutUint32(message[12:], uint32(code))
 	if _, err := w.conn.Write(append(message, payload...)); err != nil {
-		// A command that is cut off is not carried out.
+		// The server does not execute an incomplete command.
 		return nil, errors.Join(netfault.ErrNotSent, ctx.Err(), err)
 	}
 	answer, err := w.read()
@@ -114,11 +114,11 @@ func document(code uint32, body []byte) (bson.Raw, error) {
 	var skip int
 	switch {
 	case code == opReply:
-		skip = 4 + 8 + 4 + 4 // flags, cursor, from, count
+		skip = 4 + 8 + 4 + 4 // flags, cursor ID, starting position, number of documents
 	case code == opMsg && len(body) > 4 && body[4] == 0:
 		skip = 4 + 1 // flags, kind of section
 		if body[0]&1 != 0 {
-			body = body[:max(skip, len(body)-4)] // a checksum at the end
+			body = body[:max(skip, len(body)-4)] // checksum at the end
 		}
 	default:
 		return nil, netfault.ErrAnswer
@@ -133,7 +133,7 @@ func document(code uint32, body []byte) (bson.Raw, error) {
 	return raw, nil
 }
 
-// check returns the refusal in an answer, if it is one.
+// check returns the refusal that an answer contains, if any.
 func check(answer bson.Raw) error {
 	if ok, isNumber := answer.Lookup("ok").AsInt64OK(); isNumber && ok == 1 {
 		return nil
