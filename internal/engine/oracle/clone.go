@@ -11,14 +11,12 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// cloneSuffix is what AWS's own rotation function puts at the end of a clone's
-// name.
+// cloneSuffix is the suffix that AWS's own rotation function gives to a clone's name.
 const cloneSuffix = "_CLONE"
 
-// Privileges implements [engine.Session]. It lists what was granted to the
-// account itself: roles, system privileges, privileges on objects and quotas. In
-// Oracle an account owns the schema of its name; privileges on the account's own
-// objects, and on those of its clone or original, are left out.
+// Privileges implements [engine.Session]. It lists what was granted to the account
+// directly: roles, system privileges, object privileges and quotas. It omits privileges
+// on objects in the account's own schema and in the schema of its clone or original.
 func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
 	name, err := parseName("user", user)
 	if err != nil {
@@ -45,20 +43,20 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 
 // EnsureClone implements [engine.Session].
 //
-// Oracle keeps no mark on a user. A clone is the secret's own if r.Proven says
-// so, or if it was made within a day and accepts r.Password, which nobody but
-// this secret knows: that is how an interrupted creation is recognised. Old
-// accounts are not tried, since a refused login counts towards their lockout.
+// Oracle cannot store a mark on a user. A clone belongs to the secret if r.Proven says
+// so, or if it was created within the last day and accepts r.Password, which only this
+// secret has. The latter recognises an interrupted creation. Older accounts are not
+// tried, since a refused login counts towards their lockout.
 //
-// The clone gets the original's tablespaces, profile, quotas, roles (with admin
-// option and default roles), system privileges and privileges on objects. It
-// does not get what the original owns: names without a schema would mean other
-// objects to the clone. So an original that owns objects is not cloned; a clone
-// that exists already, and the privileges it was given by hand on its original's
-// objects, are left to work as they do.
+// The clone gets the original's tablespaces, profile, quotas, roles (with admin option
+// and default roles), system privileges and object privileges. It does not get access to
+// the original's own objects: a name without a schema would mean a different object to
+// the clone. An original that owns objects is therefore not cloned. If the clone exists
+// already, it is used, and privileges on its original's objects that were granted by hand
+// are left unchanged.
 //
-// The password comes last: when the rights cannot be brought level the clone
-// keeps the one that it had.
+// The password is set last: if the rights cannot be brought level, the clone keeps its
+// old password.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	c, err := s.cloning(r)
 	if err != nil {
@@ -85,7 +83,7 @@ func (s *session) cloning(r engine.CloneRequest) (*cloning, error) {
 	}, nil
 }
 
-// cloning is one EnsureClone.
+// cloning is one call of EnsureClone.
 type cloning struct {
 	*session
 	op              string
@@ -93,10 +91,10 @@ type cloning struct {
 	request         engine.CloneRequest
 	result          engine.CloneResult
 
-	dry bool // notes what it would change, and changes nothing
+	dry bool // records what it would change, without changing it
 }
 
-// exec runs a statement that changes something, unless it is only noted.
+// exec runs a statement that changes something. In a dry run it does nothing.
 func (c *cloning) exec(ctx context.Context, sql string) error {
 	if c.dry {
 		return nil
@@ -121,7 +119,7 @@ func (c *cloning) ensure(ctx context.Context) error {
 			return err
 		}
 	}
-	// All is read before anything is changed.
+	// Everything is read before the first change.
 	want, have, err := c.both(ctx)
 	if err != nil {
 		return err
@@ -173,7 +171,7 @@ func (c *cloning) create(ctx context.Context, original account) error {
 	return nil
 }
 
-// ours returns AccountNotOurs unless the existing clone is provably the secret's.
+// ours returns AccountNotOurs unless the existing clone provably belongs to the secret.
 func (c *cloning) ours(ctx context.Context, clone account) error {
 	if c.request.Proven {
 		return nil
@@ -194,8 +192,8 @@ func (c *cloning) level(ctx context.Context, want, have rights) error {
 	if err := c.levelQuotas(ctx, want.quotas, have.quotas); err != nil {
 		return err
 	}
-	// Revoking comes first: it takes away more than it should at times, which
-	// the grants make good.
+	// Each kind is revoked before it is granted: a revoke may take away more than
+	// intended, and the grants restore it.
 	for _, step := range []func() error{
 		func() error { return levelGrants(ctx, c, want.system, have.system) },
 		func() error { return levelGrants(ctx, c, want.objects, have.objects) },
@@ -268,20 +266,20 @@ type grant interface {
 	comparable
 	fmt.Stringer
 
-	// group names what one revoke takes away together.
+	// group identifies what a single revoke takes away together.
 	group() string
 
-	// covers reports whether who has this has the other, too.
+	// covers reports whether this grant includes the other.
 	covers(other any) bool
 
 	grantSQL(to identifier) string
 	revokeSQL(from identifier) string
 }
 
-// levelGrants revokes and grants by difference. An option cannot be revoked by
-// itself: what has one too many is revoked and granted anew.
+// levelGrants revokes and grants the differences. An option cannot be revoked by itself:
+// a grant with an option too many is revoked and granted again.
 func levelGrants[G grant](ctx context.Context, c *cloning, want, have []G) error {
-	kept := map[string]bool{} // groups of which nothing has to be revoked
+	kept := map[string]bool{} // groups that need no revoke
 	for _, h := range have {
 		covered := slices.ContainsFunc(want, func(w G) bool { return w.covers(h) })
 		if before, seen := kept[h.group()]; !seen || before {
@@ -331,8 +329,8 @@ func (c *cloning) grantOrRevoke(ctx context.Context, g statements, granting bool
 	}
 	err := c.exec(ctx, sql)
 	if p, ok := g.(objectGrant); ok && p.owner == "SYS" && p.kind != "DIRECTORY" && (codeIs(err, codePrivilege) || codeIs(err, codeNoTable)) {
-		// On RDS this is the only way; elsewhere it does not exist, and the
-		// first refusal is the one to tell.
+		// On RDS this procedure is the only way. Elsewhere it does not exist, and the
+		// first refusal is reported.
 		sql = p.rdsRevokeSQL(c.clone)
 		if granting {
 			sql = p.rdsGrantSQL(c.clone)
@@ -347,7 +345,7 @@ func (c *cloning) grantOrRevoke(ctx context.Context, g statements, granting bool
 	return nil
 }
 
-// change runs a statement and notes what it changed.
+// change runs a statement and records the changes.
 func (c *cloning) change(ctx context.Context, sql string, told ...string) error {
 	if err := c.exec(ctx, sql); err != nil {
 		return statementFault(err, c.op, changing)
@@ -358,7 +356,7 @@ func (c *cloning) change(ctx context.Context, sql string, told ...string) error 
 
 func (r roleGrant) group() string { return r.role }
 
-// covers compares without default roles, which are no part of a grant.
+// covers ignores whether a role is default, which is not part of a grant.
 func (r roleGrant) covers(other any) bool {
 	o := other.(roleGrant)
 	return r.role == o.role && (r.admin || !o.admin)
@@ -386,8 +384,8 @@ func (p objectGrant) covers(other any) bool {
 	return p.plain() == o.plain() && (p.grantable || !o.grantable) && (p.hierarchy || !o.hierarchy)
 }
 
-// granted is what roles an account has once those of another are granted to it: new ones
-// are default unless the account's default roles are a list.
+// granted returns the roles that an account will have once it has been granted those of
+// another. New roles become default unless the account has a list of default roles.
 func granted(want, have []roleGrant) []roleGrant {
 	list := !slices.Equal(defaultRoles(have), defaultRoles(asDefault(have)))
 	roles := asDefault(want)
@@ -406,7 +404,7 @@ func asDefault(roles []roleGrant) []roleGrant {
 	return roles
 }
 
-// defaultRoles returns the names of those roles that are default, in order.
+// defaultRoles returns the names of the roles that are default, in order.
 func defaultRoles(roles []roleGrant) []string {
 	names := []string{}
 	for _, r := range roles {
@@ -418,7 +416,7 @@ func defaultRoles(roles []roleGrant) []string {
 	return names
 }
 
-// account returns an account, nil if there is none.
+// account returns an account, or nil if there is none.
 func (s *session) account(ctx context.Context, user identifier) (*account, error) {
 	rows, err := s.query(ctx, accountSQL, string(user))
 	if err != nil || len(rows) == 0 {
@@ -431,7 +429,7 @@ func (s *session) account(ctx context.Context, user identifier) (*account, error
 	return &account{row[0], row[1], row[2], row[3], yes(row[4])}, nil
 }
 
-// errDictionary says that a view holds what it should not.
+// errDictionary means that a dictionary view contains an unexpected value.
 var errDictionary = errors.New("the data dictionary was not understood")
 
 func noSuchUser(op string, user identifier) error {

@@ -23,16 +23,16 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// go-ora is used below database/sql, which logs in again by itself, and in its
-// second version: the third reconnects by itself, too.
+// go-ora is used without database/sql, which logs in again by itself. Version 3 is not
+// used because it reconnects by itself, too.
 
-// refusal is an error of the database or its listener. Its text is left out on
-// purpose: it may quote the statement.
+// refusal is an error of the database or its listener. It omits the server's text, which
+// may quote the statement.
 type refusal struct{ code int }
 
 func (r refusal) Error() string { return fmt.Sprintf("ORA-%05d", r.code) }
 
-// errElsewhere says that the listener wants to pass us on to another host.
+// errElsewhere means that the listener redirects the client to another host.
 var errElsewhere = errors.New("the listener redirects to another host")
 
 // connection is a logged-in connection of go-ora.
@@ -41,23 +41,23 @@ type connection struct {
 	line *line
 }
 
-// line is the TCP connection that go-ora speaks on. We end it by closing it:
-// go-ora overrides deadlines and, asked to stop, waits for the server.
+// line is the TCP connection that go-ora uses. A call is ended by closing it: go-ora
+// overrides deadlines and, when asked to stop, waits for the server.
 type line struct {
 	conn  atomic.Pointer[net.Conn]
-	clear atomic.Bool // lockTimeoutSQL was to be read on it
+	clear atomic.Bool // lockTimeoutSQL has crossed the network unencrypted
 }
 
-// overheard is the connection as others on the network hear it.
+// overheard watches what is sent on the connection, as an eavesdropper would see it.
 type overheard struct {
 	net.Conn
 	line *line
-	last []byte // the end of what was sent before
+	last []byte // the end of the previous write
 }
 
-// Write looks for a statement that is sent before any that holds a password, and that is
-// short enough to be in one piece: with it in clear, so would the password be. A server
-// may choose a character set in which each has two bytes.
+// Write looks for a statement that is sent before any statement with a password and is
+// short enough not to be split. If it can be read, so could the password. The server may
+// choose a character set with two bytes per character.
 func (o *overheard) Write(p []byte) (int, error) {
 	heard := bytes.ReplaceAll(append(o.last, p...), []byte{0}, nil)
 	if bytes.Contains(heard, []byte(lockTimeoutSQL)) {
@@ -100,7 +100,7 @@ func (e Engine) login(ctx context.Context, t target, password redact.String) (_ 
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "preparing the connection to "+t.Address(), "")
 	}
-	// go-ora gets no deadline: it would wait for the server to agree.
+	// go-ora gets no deadline: on one it would wait for the server's confirmation.
 	err = guarded(func() error { return conn.OpenWithContext(context.WithoutCancel(ctx)) })
 	if err == nil && ctx.Err() == nil {
 		return &connection{conn: conn, line: l}, nil
@@ -112,9 +112,9 @@ func (e Engine) login(ctx context.Context, t target, password redact.String) (_ 
 	return nil, t.loginFault(errors.Join(ctx.Err(), dialErr, clean(err)))
 }
 
-// dial connects to the secret's host. A listener may pass the client on to
-// another port, as that of a shared server, but not to another host: the
-// password is for this one.
+// dial connects to the secret's host. A listener may redirect the client to another port,
+// such as that of a shared server, but not to another host: the password is meant for
+// this one.
 func (t target) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -126,10 +126,10 @@ func (t target) dial(ctx context.Context, network, address string) (net.Conn, er
 	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(t.Host, port))
 }
 
-// tlsName is the host's name as certificates have it: without a trailing dot.
+// tlsName is the host's name as certificates contain it: without a trailing dot.
 func (t target) tlsName() string { return strings.TrimSuffix(t.Host, ".") }
 
-// config is what go-ora makes of a connection string, without one: it would need
+// config builds what go-ora would build from a connection string. A string would need
 // escapes, and errors would quote it.
 func (t target) config(password redact.String) *configurations.ConnectionConfig {
 	protocol := "tcp"
@@ -143,18 +143,18 @@ func (t target) config(password redact.String) *configurations.ConnectionConfig 
 	if t.guarded {
 		cfg.EncServiceLevel = requested
 	}
-	cfg.Timeout = time.Minute // a backstop; see line
+	cfg.Timeout = time.Minute // only in case closing the line does not end the call
 	cfg.TransportDataUnitSize, cfg.SessionDataUnitSize = 0x200000, 0x200000
-	cfg.Location = "UTC" // go-ora would ask the server with a query
+	cfg.Location = "UTC" // otherwise go-ora queries the server for it
 	cfg.Territory, cfg.Language = "AMERICA", "AMERICAN"
-	// What the server shows about us in v$session.
+	// Shown in the server's v$session.
 	cfg.ProgramName, cfg.ProgramPath, cfg.DriverName = "tumbler", "tumbler", "tumbler"
 	cfg.OSUserName, cfg.HostName, cfg.PID = "tumbler", "tumbler", os.Getpid()
 	return cfg
 }
 
-// requested asks for native network encryption where the server can do it, which servers
-// do unless they are told not to (SQLNET.ENCRYPTION_SERVER, by default ACCEPTED).
+// requested asks for native network encryption if the server supports it. Servers do by
+// default (SQLNET.ENCRYPTION_SERVER = ACCEPTED).
 const requested = 2
 
 func (c *connection) exec(ctx context.Context, sql string) error {
@@ -194,7 +194,7 @@ func (c *connection) query(ctx context.Context, sql string, args ...string) (lis
 	return list, err
 }
 
-// run calls the driver, and ends the connection when ctx is over.
+// run calls the driver, and closes the connection when ctx ends.
 func (c *connection) run(ctx context.Context, call func() error) error {
 	if err := ctx.Err(); err != nil {
 		return errors.Join(netfault.ErrNotSent, err)
@@ -214,18 +214,18 @@ func (c *connection) close(ctx context.Context) {
 	c.line.close()
 }
 
-// guarded makes an error of a panic: the driver takes what it reads from the
-// network for granted.
+// guarded turns a panic into an error: the driver does not validate what it reads from
+// the network.
 func guarded(call func() error) (err error) {
 	defer func() {
-		if recover() != nil { // its value may hold anything
+		if recover() != nil { // the panic's value may contain a secret
 			err = netfault.ErrAnswer
 		}
 	}()
 	return call()
 }
 
-// clean replaces an error of the database by its number.
+// clean replaces a database error by its number.
 func clean(err error) error {
 	if refused, ok := errors.AsType[*network.OracleError](err); ok {
 		return refusal{refused.ErrCode}

@@ -11,8 +11,8 @@ import (
 
 const hintCode = "Look the ORA number up in Oracle's documentation (\"Database Error Messages\")"
 
-// Numbers that are asked for in more than one place. Source: Oracle Database
-// Error Messages.
+// Error numbers that are used in more than one place. Source: Oracle Database Error
+// Messages.
 const (
 	codeNoTable         = 942
 	codePrivilege       = 1031
@@ -24,7 +24,7 @@ const (
 	codeWrongOld        = 28008
 )
 
-// loginFault classifies a refused or broken login. Nothing was changed.
+// loginFault classifies a refused or broken login, which changes nothing.
 func (t target) loginFault(err error) error {
 	op := fmt.Sprintf("logging in to %s (service %q)", t, t.service)
 	refused, ok := errors.AsType[refusal](err)
@@ -61,7 +61,7 @@ func (t target) loginRefused(refused refusal, op string) error {
 			"As an administrator give the user the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY, "+
 				"and a profile whose PASSWORD_LIFE_TIME is longer than the rotation's interval")
 	case codeExpiresSoon, codeExpiresIn:
-		// Oracle lets the user in and warns it; the driver goes on after a warning.
+		// Oracle admits the user with a warning; the driver continues after a warning.
 		return answer(fault.DatabaseError, "the password was accepted and expires soon, and the driver took the warning for a refusal",
 			"As an administrator give the user the password that AWSCURRENT has once more: ALTER USER ... IDENTIFIED BY. Please report this with the server's version")
 	case codeNoCreateSession:
@@ -85,7 +85,7 @@ func (t target) loginRefused(refused refusal, op string) error {
 	return answer(fault.DatabaseError, "the server refused", hintCode)
 }
 
-// effect says what a statement does when it reaches the server.
+// effect is what a statement changes when it reaches the server.
 type effect int
 
 const (
@@ -118,7 +118,7 @@ func statementFault(err error, op string, does effect) error {
 	case 16000, 16092, 16224:
 		return answer(fault.DatabaseReadOnly, "the database is read-only", `Put the primary's endpoint into "host" of the secret, not a replica's`)
 	case 28, 1012, 1014, 1033, 1034, 1089, 1090, 1092, 1013, 2396, 2399, 3113, 3114, 3135, 12537, 12547, 12571, 25408:
-		// The statement may have got as far as its implicit commit.
+		// The implicit commit may have happened already.
 		return netfault.EndedFault(err, fmt.Sprintf("%s: the server ended the session (%s)", op, refused), does != reading)
 	case 1918:
 		return answer(fault.DatabaseError, "there is no such user", "Correct the user name in the secret")
@@ -144,9 +144,9 @@ func statementFault(err error, op string, does effect) error {
 	return answer(fault.DatabaseError, "the server refused", hintCode)
 }
 
-// passwordRefused reports whether a number, in answer to a new password, is that
-// of a profile's limits or of its verification function, which may raise numbers
-// of its own.
+// passwordRefused reports whether an error number, in answer to a new password, comes
+// from a profile's limits or from its verification function. Verification functions may
+// raise their own numbers.
 func passwordRefused(code int) bool {
 	switch code {
 	case 988, 28003, 28007, codeWrongOld, 28218, 28219, 28220, codeReplaceMissing, 1017:

@@ -12,9 +12,10 @@ import (
 
 var _ engine.Inspector = (*session)(nil)
 
-// CanRotate implements [engine.Inspector]. It goes the way of ChangePassword and of
-// EnsureClone, and leaves their changes out. Everybody may change the own password ("ALTER
-// USER", Prerequisites). Whether the session could grant each right only granting tells.
+// CanRotate implements [engine.Inspector]. It follows the steps of ChangePassword and
+// EnsureClone without making their changes. Every user may change its own password
+// ("ALTER USER", Prerequisites). Whether the session may grant each right is only known
+// once it tries.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (found engine.Inspection, err error) {
 	op := "looking at what a rotation would change on " + s.target.String()
 	rows, err := s.query(ctx, privilegesSQL)
@@ -52,7 +53,7 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (found
 	return found, nil
 }
 
-// needs is PrivilegeMissing unless the session has all of the privileges.
+// needs returns PrivilegeMissing unless the session has all of the privileges.
 func (s *session) needs(op string, has []string, all ...string) error {
 	missing := slices.DeleteFunc(all, func(p string) bool { return slices.Contains(has, p) })
 	if len(missing) == 0 {
@@ -62,7 +63,7 @@ func (s *session) needs(op string, has []string, all ...string) error {
 		fmt.Sprintf("GRANT %s TO %s, or name another superuser's secret", strings.Join(missing, ", "), s.user.quoted()))
 }
 
-// canSet foretells ChangePassword.
+// canSet reports the faults that ChangePassword would return.
 func (s *session) canSet(ctx context.Context, op string, r engine.InspectRequest, has []string) (notes []string, err error) {
 	user, err := parseName("user", r.SetPassword)
 	if err != nil {

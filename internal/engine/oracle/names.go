@@ -9,17 +9,17 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// maxName is the longest name Oracle knows, in bytes. Before 12.2 it was 30,
-// which the server says itself. Source: Oracle Database SQL Language Reference,
-// "Database Object Naming Rules".
+// maxName is the longest name that Oracle allows, in bytes. Before 12.2 the limit was 30,
+// which the server enforces. Source: Oracle Database SQL Language Reference, "Database
+// Object Naming Rules".
 const maxName = 128
 
-// identifier is a name as the dictionary has it.
+// identifier is a name as stored in the data dictionary.
 type identifier string
 
-// parseName reads a user name as Oracle's clients and DBMS_ASSERT.ENQUOTE_NAME
-// do, which AWS's own rotation function calls: in upper case, unless it stands
-// in double quotes.
+// parseName interprets a user name as Oracle's clients and DBMS_ASSERT.ENQUOTE_NAME do:
+// it is converted to upper case unless it is in double quotes. AWS's own rotation
+// function calls ENQUOTE_NAME.
 func parseName(what, name string) (identifier, error) {
 	inner, isQuoted := strings.CutPrefix(name, `"`)
 	if isQuoted {
@@ -39,23 +39,22 @@ func parseName(what, name string) (identifier, error) {
 	return identifier(inner), nil
 }
 
-// quoted returns the name as it stands in a statement. Oracle has no escape for
-// a double quote in a name and admits none: what is between two is a name,
-// whatever it is. [parseName] has seen to it that there is none, and names from
-// the dictionary cannot have one; should one have it all the same, the doubled
-// quote makes the statement fail rather than mean something else.
+// quoted returns the name for use in a statement. Oracle names cannot contain a double
+// quote, and there is no escape for one. [parseName] rejects such names and the
+// dictionary has none. If one did appear, the doubled quote would make the statement fail
+// rather than change its meaning.
 func (i identifier) quoted() string {
 	return `"` + strings.ReplaceAll(strings.ReplaceAll(string(i), `"`, `""`), "\x00", "") + `"`
 }
 
-// String is for messages.
+// String returns the name for messages.
 func (i identifier) String() string { return string(i) }
 
 // literal returns text as an SQL literal.
 func literal(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// quotable reports whether a password can stand in a statement: Oracle has no
-// escape for a double quote there either.
+// quotable reports whether a password can be used in a statement. Oracle has no escape
+// for a double quote in a password either.
 func quotable(password redact.String) bool {
 	return !password.IsEmpty() && !strings.ContainsAny(password.Reveal(), "\"\x00")
 }
@@ -71,8 +70,8 @@ func checkPassword(op string, password redact.String) error {
 	return nil
 }
 
-// validService reports whether a name can stand in a connect descriptor, whose
-// syntax has parentheses and no escapes.
+// validService reports whether a name can be used in a connect descriptor, whose syntax
+// has parentheses and no escapes.
 func validService(name string) bool {
 	for _, r := range name {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-$#", r)) {
@@ -82,8 +81,8 @@ func validService(name string) bool {
 	return name != ""
 }
 
-// keyword reports whether text from the dictionary can stand in a statement as
-// it is: the name of a privilege or of a type of object.
+// keyword reports whether text from the dictionary can be used unquoted in a statement:
+// the name of a privilege or of an object type.
 func keyword(text string) bool {
 	for i, r := range text {
 		if !(r >= 'A' && r <= 'Z' || i > 0 && (r >= '0' && r <= '9' || r == '_' || r == ' ')) {

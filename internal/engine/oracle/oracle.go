@@ -1,17 +1,16 @@
 // Package oracle rotates passwords of Oracle Database users.
 //
-// Oracle gets the new password in the text of ALTER USER. Its hash form
-// (IDENTIFIED BY VALUES) is not documented, differs from release to release and
-// passes by the profile's password verification, so it is not used. Oracle masks
-// passwords in the SQL text that it keeps for auditing (Oracle Database Security
-// Guide, on audit records). On the way the statement is protected by TLS where
-// "ssl" is true, and by native network encryption where the server asks for it
-// (RDS: option NATIVE_NETWORK_ENCRYPTION) or, where "ssl" is absent, can do it; where
-// neither is, no password is set unless "ssl" is false. As AWS's own rotation functions
-// do, TLS is not tried by itself.
+// Oracle receives the new password in the text of ALTER USER. The hash form (IDENTIFIED
+// BY VALUES) is not used: it is undocumented, differs between releases and bypasses the
+// profile's password verification. Oracle masks passwords in the SQL text of audit
+// records (Oracle Database Security Guide). The statement is protected in transit by TLS
+// where "ssl" is true, and by native network encryption where the server requires it
+// (RDS: option NATIVE_NETWORK_ENCRYPTION) or, if "ssl" is absent, supports it. Without
+// either, no password is set unless "ssl" is false. As in AWS's own rotation functions,
+// TLS is not tried unless "ssl" is true.
 //
-// No Oracle server has been at hand: what is sent is tested, not what a server
-// makes of it.
+// No Oracle server was available. The tests check what is sent, not how a real server
+// answers.
 package oracle
 
 import (
@@ -29,7 +28,7 @@ import (
 )
 
 const (
-	// answerTimeout is how long we wait for the answer to a statement. DDL on a
+	// answerTimeout is how long the client waits for the answer to a statement. DDL on a
 	// user may wait for a lock.
 	answerTimeout = 12 * time.Second
 
@@ -39,17 +38,16 @@ const (
 
 // Engine logs in to Oracle databases. Its zero value is ready.
 type Engine struct {
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the authorities trusted for certificates that AWS has not issued.
+	// Optional: by default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 
 var _ engine.Engine = Engine{}
 
-// Connect implements [engine.Engine]. It opens one TCP connection (a second one
-// to the same host if the listener passes it on) and makes one attempt to log
-// in, whatever happens. TLS is used when the document's ssl is true, and not
-// tried otherwise.
+// Connect implements [engine.Engine]. It opens one TCP connection, or a second one to the
+// same host if the listener redirects it, and never makes more than one attempt to log
+// in. It uses TLS only if the document's ssl is true.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	return e.connect(ctx, newTarget(doc), doc.Password)
 }
@@ -91,9 +89,8 @@ func (e Engine) prove(ctx context.Context, t target, user identifier, password r
 	return accepted(err)
 }
 
-// accepted tells from the result of a login whether the password is right. It is
-// checked before the account's expiry and its privilege to log in are, and after
-// its lock.
+// accepted decides from the result of a login whether the password is right. Oracle
+// checks it before the account's expiry and its privilege to log in, and after its lock.
 func accepted(err error) (bool, error) {
 	switch codeOf(err) {
 	case codeNoCreateSession, codePasswordExpired, codeExpiresIn, codeExpiresSoon:
@@ -105,12 +102,12 @@ func accepted(err error) (bool, error) {
 	return err == nil, err
 }
 
-// target says where a session goes, for messages.
+// target is where a session connects to, for messages.
 type target struct {
 	netfault.Target
 	service string
 	tls     bool
-	guarded bool // the secret does not say that there may be no encryption
+	guarded bool // the secret does not allow an unencrypted connection
 }
 
 func newTarget(doc secretdoc.Document) target {
@@ -128,7 +125,7 @@ type executor interface {
 	// query returns all rows of a query, as text; NULL is "".
 	query(ctx context.Context, sql string, args ...string) ([][]string, error)
 
-	// readable reports whether a statement has crossed the network in clear.
+	// readable reports whether a statement has been sent unencrypted.
 	readable() bool
 
 	close(ctx context.Context)
@@ -139,8 +136,8 @@ type session struct {
 	db       executor
 	target   target
 	user     identifier
-	password redact.String // the user's own, as far as we know; see setPassword
-	bounded  bool          // the server keeps lockTimeoutSQL for the session
+	password redact.String // the user's own, as far as known; see alter
+	bounded  bool          // the server has accepted lockTimeoutSQL for the session
 
 	// prove reports whether an account accepts a password.
 	prove func(ctx context.Context, user identifier, password redact.String) (bool, error)
@@ -161,7 +158,7 @@ func (s *session) exec(ctx context.Context, sql string) error {
 	if !s.bounded {
 		if err := s.db.exec(ctx, lockTimeoutSQL); err != nil {
 			if codeOf(err) == 0 {
-				err = errors.Join(netfault.ErrNotSent, err) // the change itself, that is
+				err = errors.Join(netfault.ErrNotSent, err) // the change itself was not sent
 			}
 			return err
 		}
@@ -186,7 +183,7 @@ func (s *session) Close() {
 	s.db.close(ctx)
 }
 
-// codeOf returns the number of an Oracle error, 0 if it is none.
+// codeOf returns the number of an Oracle error, or 0 if it is another error.
 func codeOf(err error) int {
 	if refused, ok := errors.AsType[refusal](err); ok {
 		return refused.code

@@ -22,11 +22,12 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 // Namesakes implements [engine.PasswordChanger].
 func (s *session) Namesakes() bool { return false }
 
-// ChangePassword implements [engine.PasswordChanger]. The second password is that of the
-// profile's PASSWORD_ROLLOVER_TIME, which is counted from the first change on. Of several
-// changes in one period the server keeps the password before the first and the newest one.
-// So with KeepPrevious a period that has not ended is ended first. Source: Oracle Database
-// Security Guide, "Gradual Database Password Rollover for Applications".
+// ChangePassword implements [engine.PasswordChanger]. With KeepPrevious, the old password
+// remains valid for the profile's PASSWORD_ROLLOVER_TIME, which starts with the first
+// change. If the password changes again in that period, the server accepts the oldest and
+// the newest password. With KeepPrevious, a running period is therefore ended first.
+// Source: Oracle Database Security Guide, "Gradual Database Password Rollover for
+// Applications".
 func (s *session) ChangePassword(ctx context.Context, c engine.PasswordChange) (accounts int, err error) {
 	name, err := parseName("user", c.User)
 	if err != nil {
@@ -55,8 +56,8 @@ func disabled(op string, user identifier, status string) error {
 		fmt.Sprintf("ALTER USER %s ACCOUNT UNLOCK, after finding out why. Nothing was changed", user.quoted()))
 }
 
-// setPassword sets a password, the only one from then on, as far as the session may see
-// to that. more follows in the same statement.
+// setPassword sets a password and, if the session may, ends a rollover period so that no
+// other password is accepted. more is appended to the statement.
 func (s *session) setPassword(ctx context.Context, op string, user identifier, password redact.String, more string) error {
 	if err := checkPassword(op, password); err != nil {
 		return err
@@ -68,15 +69,16 @@ func (s *session) setPassword(ctx context.Context, op string, user identifier, p
 	if err == nil && now.running() {
 		err = s.exec(ctx, endRolloverSQL(user))
 	}
-	if err == nil || hidden(err) { // preflight says it
+	if err == nil || hidden(err) { // preflight mentions it
 		return nil
 	}
 	f := fault.From(statementFault(err, op+", and ending the rollover period of the one before", changingPassword))
 	return fault.Wrap(err, fault.OutcomeUnknown, f.Op, f.Hint)
 }
 
-// setKeeping sets a password and keeps the one before. An attempt whose answer was lost
-// may have set it: REPLACE tells, without a login that would count as a failed one.
+// setKeeping sets a password and keeps the previous one. An earlier attempt whose answer
+// was lost may have set it already. REPLACE shows this without a login that could count
+// as failed.
 func (s *session) setKeeping(ctx context.Context, op string, user identifier, password redact.String) error {
 	r, err := s.rollover(ctx, user)
 	if err != nil {
@@ -101,7 +103,7 @@ func (s *session) setKeeping(ctx context.Context, op string, user identifier, pa
 	return nil
 }
 
-// isSet reports whether a password is one of the two that the server accepts now.
+// isSet reports whether a password is one of the two that the server accepts.
 func (s *session) isSet(ctx context.Context, op string, user identifier, password redact.String) (bool, error) {
 	if user == s.user {
 		err := s.exec(ctx, setPasswordSQL(user, password, password))
@@ -111,7 +113,7 @@ func (s *session) isSet(ctx context.Context, op string, user identifier, passwor
 			return true, nil
 		case code == codeWrongOld:
 			return false, nil
-		case !passwordRefused(code): // as that it was used before: the login tells
+		case !passwordRefused(code): // for a refusal because of the password's reuse, a login decides
 			return false, statementFault(err, op, changingPassword)
 		}
 	}
@@ -122,8 +124,8 @@ func (s *session) isSet(ctx context.Context, op string, user identifier, passwor
 func (s *session) alter(ctx context.Context, user identifier, password redact.String, more string) error {
 	err := s.exec(ctx, setPasswordSQL(user, password, redact.String{})+more)
 	if codeIs(err, codeReplaceMissing) && user == s.user && quotable(s.password) {
-		// The profile has a verification function, and the user may not change
-		// its password without the old one. Nothing was changed.
+		// The profile has a verification function, and the user may change its password
+		// only by giving the old one. Nothing was changed.
 		err = s.exec(ctx, setPasswordSQL(user, password, s.password)+more)
 	}
 	if err == nil && user == s.user {
@@ -132,13 +134,13 @@ func (s *session) alter(ctx context.Context, user identifier, password redact.St
 	return err
 }
 
-// rollover is how an account stands with its password before.
+// rollover is the state of an account's previous password.
 type rollover struct {
 	status string // such as "OPEN & IN ROLLOVER"
 	days   string // the profile's PASSWORD_ROLLOVER_TIME; "" before 19.12
 }
 
-// rollover reads it.
+// rollover reads the state of an account's previous password.
 func (s *session) rollover(ctx context.Context, user identifier) (rollover, error) {
 	sql, args := rolloverSQL, []string{string(user)}
 	if user == s.user {
@@ -158,13 +160,13 @@ func (r rollover) running() bool { return strings.Contains(r.status, "IN ROLLOVE
 
 func (r rollover) locked() bool { return account{status: r.status}.locked() }
 
-// twoPasswords reports whether the profile has the server keep the password before.
+// twoPasswords reports whether the profile keeps the previous password valid for a time.
 func (r rollover) twoPasswords() bool {
 	days, err := strconv.ParseFloat(strings.TrimSpace(r.days), 64)
 	return err == nil && days > 0
 }
 
-// keeps is InvalidRequest where the server keeps one password only.
+// keeps returns InvalidRequest if the server keeps only one password.
 func (r rollover) keeps(op string) error {
 	if r.twoPasswords() {
 		return nil
@@ -179,5 +181,5 @@ func stillRunning(op string, user identifier) error {
 		fmt.Sprintf("Have the profile's PASSWORD_ROLLOVER_TIME end before the next rotation, or GRANT ALTER USER TO %s, which may then end it. Nothing was changed", user.quoted()))
 }
 
-// hidden reports whether the session may not see or do something.
+// hidden reports whether the session lacks the privilege to see or do something.
 func hidden(err error) bool { return codeIs(err, codePrivilege) || codeIs(err, codeNoTable) }

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// account is what an account is, apart from what it may do.
+// account is a user's attributes, without its rights.
 type account struct {
 	status                                          string
 	defaultTablespace, temporaryTablespace, profile string
-	young                                           bool // made within a day
+	young                                           bool // created within the last day
 }
 
-// locked reports whether nobody can log in as the account whatever the password.
+// locked reports whether the account is locked, so that no password is accepted.
 func (a account) locked() bool { return strings.Contains(a.status, "LOCKED") }
 
-// rights are what was granted to an account itself.
+// rights are what was granted to an account directly.
 type rights struct {
 	roles   []roleGrant
 	system  []systemGrant
@@ -44,7 +44,7 @@ type objectGrant struct {
 	hierarchy           bool
 }
 
-// unlimited is a quota's max_bytes without a limit.
+// unlimited is the max_bytes of a quota without a limit.
 const unlimited = "-1"
 
 type quota struct{ tablespace, bytes string }
@@ -72,9 +72,8 @@ func (q quota) String() string {
 	return fmt.Sprintf("quota of %s bytes on tablespace %q", q.bytes, q.tablespace)
 }
 
-// privileges renders rights as [engine.Session.Privileges] promises. What an
-// account has on the objects of its own schema, or a clone on its original's, is
-// not part of it; see EnsureClone.
+// privileges lists rights in the form of [engine.Session.Privileges]. See EnsureClone for
+// why objects in the schemas of the pair are left out.
 func (r rights) privileges() []string {
 	list := []string{}
 	for _, g := range r.roles {
@@ -101,7 +100,7 @@ func (r rights) without(owners ...identifier) rights {
 	return r
 }
 
-// rights reads what was granted to an account.
+// rights reads what was granted to an account directly.
 func (s *session) rights(ctx context.Context, from dictionary, user identifier) (r rights, err error) {
 	read := func(sql string, each func(row []string)) {
 		if err != nil {
@@ -127,7 +126,7 @@ func (s *session) rights(ctx context.Context, from dictionary, user identifier) 
 	if err != nil {
 		return rights{}, err
 	}
-	// Privileges become part of statements as they are.
+	// The names of privileges are put into statements unquoted.
 	for _, g := range r.system {
 		if !keyword(g.privilege) {
 			return rights{}, errDictionary
