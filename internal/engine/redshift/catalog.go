@@ -15,24 +15,24 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// user is what the server knows about a user.
+// user is a user's entry in the server's catalogs.
 type user struct {
 	Name       string
 	CreateDB   bool
 	Superuser  bool
-	ValidUntil string // empty: for ever
+	ValidUntil string // empty: no expiry
 	Limit      string // on connections
-	Syslog     string // access to the system log; empty: not known
+	Syslog     string // access to the system log; empty: unknown
 	Timeout    string // of sessions, in seconds; 0: none
 	Groups     map[string]bool
-	Roles      map[string]bool // and whether the user may pass them on
+	Roles      map[string]bool // by name; whether the user may grant the role to others
 	Settings   map[string]string
 	Rights     pggrant.Rights
 }
 
 var errViews = errors.New("what the server says about its users was not understood")
 
-// users reads users by name. Those that do not exist are not in it.
+// users reads users by name. The result leaves out those that do not exist.
 func (s *session) users(ctx context.Context, names ...string) (map[string]*user, error) {
 	asked := []string{usersSQL(names...), groupsSQL(names...), s.views.about(names...), s.views.roles(names...)}
 	results, err := s.Read(ctx, slices.Concat(utcSQL, asked, s.views.rights(names...))...)
@@ -78,7 +78,7 @@ func (s *session) users(ctx context.Context, names ...string) (map[string]*user,
 	return found, nil
 }
 
-// validity is empty for a password that is valid for ever.
+// validity returns "" for a password that never expires.
 func validity(until string) string {
 	if until == "infinity" {
 		return ""
@@ -86,14 +86,14 @@ func validity(until string) string {
 	return until
 }
 
-// expired reports whether the user's password was valid once. The time is in
-// UTC; one that is not understood is left to the server.
+// expired reports whether the user's password has expired. The time is in UTC. If it
+// cannot be parsed, the server decides.
 func (u *user) expired(now time.Time) bool {
 	until, err := time.Parse("2006-01-02 15:04:05.999999-07", u.ValidUntil)
 	return err == nil && until.Before(now)
 }
 
-// settings splits lines of name=value. A value may have several lines.
+// settings splits lines of name=value. A value may span several lines.
 func settings(lines string) map[string]string {
 	found := map[string]string{}
 	last := ""
@@ -108,8 +108,8 @@ func settings(lines string) map[string]string {
 	return found
 }
 
-// Privileges implements [engine.Session]. Rights on objects are those of the
-// session's database, attributes, groups and roles those of the whole cluster.
+// Privileges implements [engine.Session]. Rights on objects are those in the session's
+// database; attributes, groups and roles apply to the whole cluster.
 func (s *session) Privileges(ctx context.Context, name string) ([]string, error) {
 	op := fmt.Sprintf("listing the rights of user %q on %s", name, s.Target)
 	if err := s.dialect.CheckName("user", name); err != nil {

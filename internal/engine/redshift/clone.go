@@ -11,26 +11,25 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// EnsureClone implements [engine.Session]. It takes a round trip to read what
-// there is, one to change it in one transaction, and one to read it again; only
-// the first when nothing is to be changed.
+// EnsureClone implements [engine.Session]. It takes one round trip to read the current
+// state, one to change it in a single transaction, and one to read it again. If nothing
+// has to be changed, only the first is needed.
 //
-// Users of Redshift cannot act as one another. The clone is put into the
-// original's groups and given its roles, attributes and settings and, in the
-// session's database, its own rights on relations, columns, schemas, functions
-// and languages, on the database itself, and default privileges. What one of the
-// two owns it keeps, and the other is granted what an owner may do, short of
-// altering and dropping it. Not covered: other databases, data shares, machine
-// learning models, and rights on all objects of a schema or database
-// (privilege_scope).
+// Redshift users cannot act as one another. The clone is therefore added to the
+// original's groups and given its roles, attributes and settings. In the session's
+// database it also gets the original's direct rights on relations, columns, schemas,
+// functions and languages, on the database itself, and its default privileges. Each user
+// keeps the objects that it owns, and the other one is granted an owner's rights on them,
+// except altering and dropping. Not covered: other databases, data shares, machine
+// learning models, and rights on all objects of a schema or database (privilege_scope).
 //
 // VALID UNTIL is copied, too; see package postgres.
 //
-// Redshift keeps no comment on a user, nor anything else that could serve as a
-// mark. (Redshift documentation, "COMMENT": on tables, columns, constraints,
-// databases and views.) A clone is the secret's own when r.Proven says so, or
-// when it takes r.Password, which nobody but this secret knows: so a call that
-// was cut off after its transaction is made good by the next one.
+// Redshift cannot store a comment on a user or anything else that could serve as a mark
+// (Redshift documentation, "COMMENT": on tables, columns, constraints, databases and
+// views). A clone belongs to the secret if r.Proven says so, or if it accepts r.Password,
+// which only this secret has. After a call that was interrupted once its transaction had
+// committed, the next call can thus continue.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	if r.Database != "" && r.Database != s.Target.Database {
 		doc := s.doc
@@ -79,8 +78,7 @@ func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engin
 	return result, nil
 }
 
-// fit checks that the accounts are what they have to be before anything is
-// changed.
+// fit refuses unsuitable accounts before anything is changed.
 func (s *session) fit(ctx context.Context, op string, r engine.CloneRequest, original, clone *user) error {
 	switch {
 	case original == nil:
@@ -96,7 +94,7 @@ func (s *session) fit(ctx context.Context, op string, r engine.CloneRequest, ori
 	return s.prove(ctx, op, r)
 }
 
-// prove returns AccountNotOurs unless the clone takes the new password already.
+// prove returns AccountNotOurs unless the clone already accepts the new password.
 func (s *session) prove(ctx context.Context, op string, r engine.CloneRequest) error {
 	err := error(fault.New(fault.LoginRefused, "", ""))
 	if !r.Password.IsEmpty() {
@@ -113,7 +111,7 @@ func (s *session) prove(ctx context.Context, op string, r engine.CloneRequest) e
 		"Find out whose it is. Drop or rename it, or rotate a user of another name. Nothing was changed")
 }
 
-// equal returns what both users may do, which has to be the same.
+// equal returns the privileges of both users, which must be the same.
 func equal(op string, original, clone *user) ([]string, error) {
 	if original == nil || clone == nil {
 		return nil, fault.New(fault.DatabaseUnavailable, op+": a user has gone meanwhile", "Somebody may be changing users at the same moment: try again")

@@ -6,7 +6,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// leveling lists what brings a clone level with its original.
+// leveling lists the steps that bring a clone level with its original.
 type leveling struct {
 	*views
 	original *user
@@ -22,7 +22,7 @@ func (l *leveling) add(sql, done string) {
 
 func (l *leveling) alter(option string) { l.add(alterUserSQL(l.clone, option), option) }
 
-// plan lists the steps. clone is nil when there is none yet.
+// plan lists the steps. clone is nil if it does not exist.
 func (l *leveling) plan(r engine.CloneRequest, clone *user) {
 	if !r.Password.IsEmpty() {
 		step := pgwire.Step{SQL: setPasswordSQL(r.Clone, pgwire.MD5(r.Clone, r.Password)), Hint: hintSuperuser, Kind: pgwire.Changing}

@@ -1,23 +1,21 @@
-// Package redshift rotates passwords of Amazon Redshift users, of provisioned
-// clusters and of serverless workgroups.
+// Package redshift rotates passwords of Amazon Redshift users on provisioned clusters and
+// serverless workgroups.
 //
-// Redshift speaks PostgreSQL's protocol, and package pgwire does what both have
-// in common: login, TLS, faults. A password is never sent: the server is given
-// the md5 hash that it would store. (Redshift documentation, "CREATE USER": the
-// password may be given as an md5 hash. It knows SHA-256 hashes, too, but then
-// asks clients for a kind of login, number 13, that only Amazon's own drivers
-// know.)
+// Redshift uses PostgreSQL's protocol, and package pgwire implements what the two share:
+// login, TLS and faults. Passwords are never sent: the server is given the md5 hash that
+// it would store (Redshift documentation, "CREATE USER"). It also accepts SHA-256 hashes,
+// but then requires a login method, number 13, that only Amazon's own drivers support.
 //
-// The md5 hash is of the password and the user's name. Redshift folds most names to
+// The md5 hash covers the password and the user's name. Redshift folds most names to
 // lower case, quoted or not, but "the case of a username enclosed in double quotation
-// marks is always preserved" (Redshift documentation, "enable_case_sensitive_identifier"),
-// and every name is quoted here: the name in the secret is the one that is stored.
+// marks is always preserved" (Redshift documentation,
+// "enable_case_sensitive_identifier"). Every name is quoted here, so the stored name is
+// the one in the secret.
 //
-// What is particular to Redshift (its views about users, roles and rights, and
-// some words of its statements) stands in [views]. The tests put PostgreSQL's in
-// their place and run all else on PostgreSQL with md5 passwords; the statements
-// of Redshift's own views are only compared with golden ones. No Redshift server
-// was at hand.
+// What differs from PostgreSQL (views of users, roles and rights, and some keywords) is
+// in [views]. The tests replace these by PostgreSQL's and run everything else on
+// PostgreSQL with md5 passwords. The statements on Redshift's own views are only compared
+// with golden files, because no Redshift server was available.
 package redshift
 
 import (
@@ -37,8 +35,8 @@ import (
 
 // Engine logs in to Amazon Redshift. Its zero value is ready.
 type Engine struct {
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the authorities trusted for certificates that AWS has not issued.
+	// Optional: by default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 
 	views *views // nil: Redshift's
@@ -62,8 +60,8 @@ var hints = pgwire.Hints{
 		"Set it once by hand, in clear text or as an md5 hash: ALTER USER ... PASSWORD",
 }
 
-// Connect implements [engine.Engine]. It opens one TCP connection and makes one
-// attempt to log in, whatever happens.
+// Connect implements [engine.Engine]. It opens one TCP connection and never makes more
+// than one attempt to log in.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	s := &session{engine: e, doc: doc, views: e.views}
 	if s.views == nil {
@@ -93,8 +91,8 @@ type session struct {
 	views   *views
 }
 
-// SetPassword implements [engine.Session]. Another's password is not set when its
-// validity is over, or when it is disabled and the session's user may know that.
+// SetPassword implements [engine.Session]. It refuses to set another user's password if
+// that has expired or, where the session may see this, is disabled.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	op := fmt.Sprintf("setting the password of user %q on %s", user, s.Target)
 	if err := s.dialect.CheckName("user", user); err != nil {
@@ -112,14 +110,14 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 	return err
 }
 
-// enabled returns AccountDisabled for a user that may not log in by its password.
+// enabled returns AccountDisabled for a user whose password is disabled.
 func (s *session) enabled(ctx context.Context, op, name string) error {
 	results, err := s.Read(ctx, append(slices.Clone(utcSQL), validitySQL(name))...)
 	if err != nil {
 		return s.StatementFault(err, op, pgwire.Reading)
 	}
 	rows := results[len(results)-1]
-	if len(rows) != 1 || len(rows[0]) != 2 { // there is no such user, as the change itself will say
+	if len(rows) != 1 || len(rows[0]) != 2 { // no such user: the change itself will report it
 		return nil
 	}
 	row := rows[0]

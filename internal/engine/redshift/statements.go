@@ -6,12 +6,12 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// utcSQL makes times read the same whatever the session's settings are, and only
-// for the transaction that it is part of.
+// utcSQL makes times independent of the session's settings, for the current transaction
+// only.
 var utcSQL = []string{"SET LOCAL timezone TO 'UTC'", "SET LOCAL datestyle TO 'ISO'"}
 
-// usersSQL, groupsSQL, superuserSQL and disabledSQL ask catalogs that Redshift and
-// PostgreSQL have in common.
+// usersSQL, groupsSQL, superuserSQL and disabledSQL query catalogs that Redshift and
+// PostgreSQL share.
 
 func usersSQL(users ...string) string {
 	return pgwire.Operators("SELECT u.usename, u.usecreatedb, u.usesuper, u.valuntil, pg_catalog.array_to_string(u.useconfig, pg_catalog.chr(10)) "+
@@ -23,20 +23,21 @@ func groupsSQL(users ...string) string {
 		oneOf("u.usename", users)
 }
 
-// validitySQL asks whether the session's user is a superuser, and until when a
-// user's password is valid.
+// validitySQL asks whether the session's user is a superuser, and when a user's password
+// expires.
 func validitySQL(user string) string {
 	return pgwire.Operators("SELECT (SELECT m.usesuper FROM pg_catalog.pg_user m WHERE m.usename {=} current_user), "+
 		"(SELECT u.valuntil FROM pg_catalog.pg_user u WHERE u.usename {=} ") + pgwire.Literal(user) + ")"
 }
 
-// disabledSQL lists the user if it has no password (PASSWORD DISABLE). Only
-// superusers may ask.
+// disabledSQL returns the user if its password is disabled (PASSWORD DISABLE). Only
+// superusers may query it.
 func disabledSQL(user string) string {
 	return pgwire.Operators("SELECT s.usename FROM pg_catalog.pg_shadow s WHERE s.passwd IS NULL AND s.usename {=} ") + pgwire.Literal(user)
 }
 
-// oneOf is a condition. IN would look its operator up along the path.
+// oneOf is a condition. IN is not used because it looks its operator up in the search
+// path.
 func oneOf(column string, names []string) string {
 	var each []string
 	for _, name := range names {
@@ -68,7 +69,7 @@ func setSQL(user, name, value string) string {
 
 func resetSQL(user, name string) string { return alterUserSQL(user, "RESET "+pgwire.SettingName(name)) }
 
-// settingDone says the same to people, without the user.
+// settingDone describes the same change for people, without the user.
 func settingDone(verb, name string) string { return verb + " " + name }
 
 func groupSQL(group, verb, user string) string {
@@ -87,8 +88,8 @@ func revokeRoleSQL(option, role, user string) string {
 	return "REVOKE " + option + "ROLE " + roleName(role) + " FROM " + pgwire.Identifier(user)
 }
 
-// roleName quotes a role's name. Those that Redshift itself defines, such as
-// sys:monitor, are written without quotes.
+// roleName quotes a role's name. Roles defined by Redshift itself, such as sys:monitor,
+// are written without quotes.
 func roleName(role string) string {
 	if rest, ok := strings.CutPrefix(role, "sys:"); ok && strings.Trim(rest, "abcdefghijklmnopqrstuvwxyz_") == "" {
 		return role

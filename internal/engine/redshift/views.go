@@ -6,29 +6,28 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// views are the questions to which Redshift and PostgreSQL have different
-// answers. A question with several statements is not one of a UNION because
-// Redshift runs its views in different places, which a single statement must not
-// mix.
+// views are the queries that differ between Redshift and PostgreSQL. A query with several
+// statements does not use UNION, because Redshift's views run in different places and
+// cannot be combined in one statement.
 type views struct {
-	// about asks for name, connection limit, access to the system log and
-	// session time-out in seconds (0: none).
+	// about asks for name, connection limit, access to the system log and session timeout
+	// in seconds (0: none).
 	about func(users ...string) string
 
-	// roles asks for user, role and whether it may be passed on.
+	// roles asks for user, role and whether the user may grant the role to others.
 	roles func(users ...string) string
 
 	// rights asks for [pggrant.Columns].
 	rights func(users ...string) []string
 
-	superuser string // the attribute's name
-	unlimited string // what is set where there is no connection limit
+	superuser string // name of the attribute
+	unlimited string // value for no connection limit
 }
 
-// redshiftViews are Redshift's. Their operators are not spelt out: Redshift knows no
-// operators but its own (its documentation lists no CREATE OPERATOR), and which
-// of its views take the longer form could not be tried. Source: Redshift documentation, "SVV metadata
-// views": every user sees what is its own in them, a superuser sees all.
+// redshiftViews are Redshift's. Operators are not schema-qualified: Redshift has no
+// user-defined operators (its documentation lists no CREATE OPERATOR), and which of its
+// views accept the qualified form could not be tried. Source: Redshift documentation,
+// "SVV metadata views": users see what concerns them, superusers see everything.
 var redshiftViews = views{
 	about: func(users ...string) string {
 		return "SELECT user_name, connection_limit, syslog_access, session_timeout FROM pg_catalog.svv_user_info WHERE user_name IN (" + quoted(users...) + ")"
@@ -41,9 +40,8 @@ var redshiftViews = views{
 	unlimited: "UNLIMITED",
 }
 
-// redshiftRights lists rights given to users themselves in the current database.
-// Rights on all objects of a kind in a schema or database (privilege_scope) are
-// not among them.
+// redshiftRights lists rights granted directly to users in the current database, except
+// those on all objects of a kind in a schema or database (privilege_scope).
 func redshiftRights(names ...string) []string {
 	users := quoted(names...)
 	given := func(columns, view, more string) string {
@@ -73,7 +71,7 @@ const (
 	tablesOnly = "(c.relkind {=} 'r' OR c.relkind {=} 'v') AND pg_catalog.substring(n.nspname, 1, 3) {<>} 'pg_'"
 )
 
-// owned lists what owning an object amounts to.
+// owned lists the rights that come with owning an object.
 func owned(users []string, columns, from, only string, privileges ...string) string {
 	var each []string
 	for _, p := range privileges {
@@ -83,7 +81,7 @@ func owned(users []string, columns, from, only string, privileges ...string) str
 		"WHERE "+only+" AND ") + oneOf("u.usename", users)
 }
 
-// quoted renders names as a list of literals.
+// quoted returns names as a list of literals.
 func quoted(names ...string) string {
 	var literals []string
 	for _, name := range names {
