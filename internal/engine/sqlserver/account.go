@@ -9,23 +9,23 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// account is a login, or a user of a contained database.
+// account is a login or a user of a contained database.
 type account struct {
 	name     string
 	database string // of a contained user; empty: a login
 }
 
-// master is the database that holds the logins.
+// master is the ID of the database that holds the logins.
 const master = 1
 
-// authContained is a user's authentication type when its password is in the
+// authContained is the authentication type of a user whose password is stored in the
 // database (sys.database_principals).
 const authContained = 2
 
-// find looks an account up; nil is none. A name may be both a login and, in
-// several databases, a contained user: the session's own is the one that logged
-// in; of another account the one that a login to the current database would
-// reach comes first, as the server does it itself.
+// find looks an account up and returns nil if there is none. The same name may belong to
+// a login and to contained users of several databases. For the session's own name, it
+// returns the account that logged in. For another name it prefers, as the server does,
+// the account that a login to the current database would use.
 func (s *session) find(ctx context.Context, user string) (*account, error) {
 	var id int64
 	var sees sql.NullInt64
@@ -60,7 +60,7 @@ func (s *session) find(ctx context.Context, user string) (*account, error) {
 	return s.findContained(ctx, databases, user)
 }
 
-// findContained looks through all contained databases.
+// findContained looks for the user in all contained databases.
 func (s *session) findContained(ctx context.Context, databases []database, user string) (*account, error) {
 	var found *account
 	for _, d := range databases {
@@ -83,8 +83,8 @@ func (s *session) findContained(ctx context.Context, databases []database, user 
 	return found, nil
 }
 
-// contained looks for a user with a password in one database, and makes that
-// the current one.
+// contained looks for a user with a password in one database, and makes that database the
+// current one.
 func (s *session) contained(ctx context.Context, database, name string) (*account, error) {
 	if err := s.use(ctx, database); err != nil {
 		return nil, err
@@ -119,8 +119,8 @@ func (s *session) databases(ctx context.Context) ([]database, error) {
 	return list, err
 }
 
-// closed tells which databases the session cannot look into. What an account may do
-// in there nobody can level or compare.
+// closed lists the databases that the session cannot open. An account's rights in these
+// can be neither compared nor brought level.
 func (s *session) closed(ctx context.Context) (notes []string, err error) {
 	err = s.query(ctx, "listing the databases", func(rows *sql.Rows) error {
 		var name string
@@ -135,12 +135,12 @@ func (s *session) closed(ctx context.Context) (notes []string, err error) {
 type login struct {
 	id       int64
 	sid      []byte
-	password bool // it is a login with one, not a Windows account, a role, ...
+	password bool // a login with a password, not a Windows account or a role
 	disabled bool
 	settings tsql.LoginSettings
 }
 
-// login describes a server principal; nil is none.
+// login reads a server principal and returns nil if there is none.
 func (s *session) login(ctx context.Context, name string) (*login, error) {
 	var found *login
 	err := s.query(ctx, fmt.Sprintf("looking up login %q", name), func(rows *sql.Rows) error {
@@ -174,11 +174,11 @@ type user struct {
 // isOwner reports whether the user is dbo, the database's owner.
 func (u *user) isOwner() bool { return u.id == 1 }
 
-// users describes those users of the current database that have one of the
-// security identifiers or names.
+// users reads the users of the current database that have one of the security identifiers
+// or names.
 func (s *session) users(ctx context.Context, sid, otherSID []byte, name, otherName string) ([]*user, error) {
 	if sid == nil {
-		sid, otherSID = []byte{}, []byte{} // no user has it
+		sid, otherSID = []byte{}, []byte{} // matches no user
 	}
 	var list []*user
 	err := s.query(ctx, "looking up database users", func(rows *sql.Rows) error {
@@ -187,7 +187,7 @@ func (s *session) users(ctx context.Context, sid, otherSID []byte, name, otherNa
 		err := rows.Scan(&u.id, &u.name, &u.sid, &u.authentication, &schema, &language, &mark)
 		u.schema, u.language, u.mark = schema.String, language.String, mark.String
 		if u.schema == "" {
-			u.schema = "dbo" // what the server takes for it
+			u.schema = "dbo" // the server's default
 		}
 		list = append(list, &u)
 		return err

@@ -13,18 +13,18 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// cloneSID is the security identifier of a secret's clone. A login has no place
-// for a note, but its identifier can be chosen when it is created, and only
-// then: this one tells that Tumbler made the login for this secret.
+// cloneSID is the security identifier of a secret's clone. A login cannot store a note,
+// but its identifier can be chosen on creation and not changed afterwards. This
+// identifier shows that Tumbler created the login for this secret.
 func cloneSID(mark, clone string) []byte {
 	sum := sha256.Sum256([]byte("tumbler clone\x00" + mark + "\x00" + clone))
-	return sum[:16] // CREATE LOGIN: a SID is a GUID's 16 bytes
+	return sum[:16] // a SID has the 16 bytes of a GUID; source: "CREATE LOGIN"
 }
 
-// EnsureClone makes and levels a clone; see the package comment. Whatever is to
-// be refused is refused before the first change. A new login's password is set
-// with it; of one that exists it is changed last, so that applications that
-// still have the old one lose it only when the new one can do all it should.
+// EnsureClone creates a clone or brings it level; see the package comment. It refuses
+// what cannot be done before the first change. A new login is created with its password.
+// The password of an existing login is changed last, so that applications using the old
+// password lose it only once the clone has all its rights.
 func (s *session) EnsureClone(ctx context.Context, r engine.CloneRequest) (engine.CloneResult, error) {
 	if err := fitPassword(r.Clone, r.Password); err != nil {
 		return engine.CloneResult{}, err
@@ -54,7 +54,7 @@ type cloning struct {
 	request engine.CloneRequest
 	result  engine.CloneResult
 
-	dry bool // notes what it would change, and changes nothing
+	dry bool // records what it would change, without changing it
 }
 
 // place is a database in which the original or its clone has a user.
@@ -93,7 +93,7 @@ func (c *cloning) login(ctx context.Context) error {
 	if c.result.Notes, err = c.closed(ctx); err != nil {
 		return err
 	}
-	if err := c.use(ctx, tsql.Master); err != nil { // out of the last tenant's
+	if err := c.use(ctx, tsql.Master); err != nil { // away from the last tenant's database
 		return err
 	}
 	fresh := clone == nil
@@ -102,7 +102,7 @@ func (c *cloning) login(ctx context.Context) error {
 	}
 	err = c.level(ctx, leveling{server: true, original: c.request.Original, clone: c.request.Clone}, "", func(ctx context.Context) (rights, rights, error) {
 		have, lack, err := c.rights(ctx, tsql.ServerRights(), original.id, clone.id)
-		return have, lack.withBirth(clone.id, right{class: classServer, permission: "CONNECT SQL"}), err
+		return have, lack.withInitial(clone.id, right{class: classServer, permission: "CONNECT SQL"}), err
 	})
 	if err != nil {
 		return err
@@ -120,8 +120,8 @@ func (c *cloning) login(ctx context.Context) error {
 	return c.setPassword(ctx, account{name: c.request.Clone}, c.request.Password, noPassword)
 }
 
-// mayLogin is PrivilegeMissing unless the session may do to the clone's login what is to be
-// done, and sees what it is to be made level with.
+// mayLogin returns PrivilegeMissing unless the session may change or create the clone's
+// login as needed and sees the server roles that the clone is to have.
 func (c *cloning) mayLogin(ctx context.Context, original, clone *login) error {
 	var err error
 	switch {
@@ -136,8 +136,8 @@ func (c *cloning) mayLogin(ctx context.Context, original, clone *login) error {
 	return c.seesServer(ctx)
 }
 
-// places finds all users concerned, and refuses a user that has the clone's
-// name and belongs to somebody else.
+// places finds all users of the two logins. It refuses a user that has the clone's name
+// but belongs to another login.
 func (c *cloning) places(ctx context.Context, original, clone []byte) ([]place, error) {
 	databases, err := c.databases(ctx)
 	if err != nil {
@@ -163,7 +163,7 @@ func (c *cloning) places(ctx context.Context, original, clone []byte) ([]place, 
 	return places, nil
 }
 
-// place finds the users of the current database.
+// place finds the users in the current database.
 func (c *cloning) place(ctx context.Context, database string, original, clone []byte) (place, error) {
 	p := place{database: database}
 	users, err := c.users(ctx, original, clone, c.request.Clone, c.request.Clone)
@@ -191,7 +191,7 @@ func (c *cloning) place(ctx context.Context, database string, original, clone []
 	return p, nil
 }
 
-// ensureLogin makes the login or brings its settings level.
+// ensureLogin creates the login or brings its settings level.
 func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid []byte) (*login, error) {
 	name := c.request.Clone
 	if clone == nil {
@@ -218,7 +218,7 @@ func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid [
 		}
 	}
 	if c.dry {
-		return &login{id: unborn, sid: sid, settings: original.settings}, nil
+		return &login{id: planned, sid: sid, settings: original.settings}, nil
 	}
 	clone, err := c.session.login(ctx, name)
 	if err == nil && clone == nil {
@@ -227,7 +227,7 @@ func (c *cloning) ensureLogin(ctx context.Context, original, clone *login, sid [
 	return clone, err
 }
 
-// levelPlace brings the clone's user of one database level.
+// levelPlace brings the clone's user in one database level.
 func (c *cloning) levelPlace(ctx context.Context, p place, originalSID, cloneSID []byte) error {
 	if err := c.use(ctx, p.database); err != nil {
 		return err
@@ -244,7 +244,7 @@ func (c *cloning) levelPlace(ctx context.Context, p place, originalSID, cloneSID
 			return err
 		}
 		if c.dry {
-			p.clone = &user{id: unborn, name: name}
+			p.clone = &user{id: planned, name: name}
 			break
 		}
 		again, err := c.place(ctx, p.database, originalSID, cloneSID)
@@ -270,12 +270,12 @@ func (c *cloning) levelUsers(ctx context.Context, p place) error {
 		if p.original.isOwner() {
 			original = original.ofOwner()
 		}
-		return original, clone.withBirth(p.clone.id, right{class: classDatabase, permission: "CONNECT"}), err
+		return original, clone.withInitial(p.clone.id, right{class: classDatabase, permission: "CONNECT"}), err
 	}, "default schema "+tsql.Name(p.original.schema))
 }
 
-// level compares, changes, and compares again, so that a statement that the
-// server took without doing what it says does not pass unnoticed.
+// level compares, makes changes, and compares again, to notice a statement that the
+// server accepted without effect.
 func (c *cloning) level(ctx context.Context, l leveling, database string, read func(context.Context) (rights, rights, error), about ...string) error {
 	original, clone, err := read(ctx)
 	if err != nil {
@@ -309,7 +309,7 @@ func (c *cloning) level(ctx context.Context, l leveling, database string, read f
 	return nil
 }
 
-// change sends statements that hold no secret, and notes them.
+// change sends statements that contain no secret, and records them.
 func (c *cloning) change(ctx context.Context, database string, statements []string) error {
 	for _, text := range statements {
 		if err := c.commit(ctx, fmt.Sprintf("bringing the clone's rights level (%s%s)", prefix(database), text), text); err != nil {
@@ -320,19 +320,20 @@ func (c *cloning) change(ctx context.Context, database string, statements []stri
 	return nil
 }
 
-// unborn is the number of an account that is only noted to be made.
-const unborn = -1
+// planned stands for the ID of an account that a dry run would create.
+const planned = -1
 
-// withBirth adds what the server itself grants to a new account, if it is unborn.
-func (rs rights) withBirth(id int64, r right) rights {
-	if id == unborn {
+// withInitial adds the right that the server grants to every new account, if the account
+// is only planned.
+func (rs rights) withInitial(id int64, r right) rights {
+	if id == planned {
 		r.state = tsql.Grant
 		rs.add(r)
 	}
 	return rs
 }
 
-// commit sends a statement that changes something, unless it is only noted.
+// commit sends a statement that changes something, except in a dry run.
 func (c *cloning) commit(ctx context.Context, op, text string) error {
 	if c.dry {
 		return nil

@@ -11,11 +11,11 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// noPassword is what a superuser gives for the old one.
+// noPassword stands for the old password where a superuser need not give one.
 var noPassword redact.String
 
-// contained makes and levels the clone of a user that lives, with its password,
-// in one database: all it may do is there.
+// contained creates the clone of a contained user or brings it level. Such a user has its
+// password and all its rights in one database.
 func (c *cloning) contained(ctx context.Context, database string) error {
 	if err := c.use(ctx, database); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (c *cloning) createContained(ctx context.Context, p place) (place, error) {
 	c.result.Created = true
 	c.changed(p.database, tsql.UserCreated(name))
 	if c.dry {
-		p.clone = &user{id: unborn, name: name, schema: p.original.schema, language: p.original.language}
+		p.clone = &user{id: planned, name: name, schema: p.original.schema, language: p.original.language}
 		return p, nil
 	}
 	p, err = c.containedPlace(ctx, p.database)
@@ -92,12 +92,12 @@ func (c *cloning) createContained(ctx context.Context, p place) (place, error) {
 	return p, err
 }
 
-// containedPlace finds both users by their names.
+// containedPlace finds both users by name.
 func (c *cloning) containedPlace(ctx context.Context, database string) (place, error) {
 	p := place{database: database}
 	users, err := c.users(ctx, nil, nil, c.request.Original, c.request.Clone)
 	for _, u := range users {
-		if strings.EqualFold(u.name, c.request.Clone) { // as most servers compare names
+		if strings.EqualFold(u.name, c.request.Clone) { // most servers ignore case in names
 			p.clone = u
 		} else {
 			p.original = u

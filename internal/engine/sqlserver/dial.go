@@ -9,27 +9,27 @@ import (
 	"sync"
 )
 
-// Answers of the server to the question of encryption ([MS-TDS] 2.2.6.5,
-// "PRELOGIN", option ENCRYPTION).
+// The server's possible answers about encryption ([MS-TDS] 2.2.6.5, "PRELOGIN", option
+// ENCRYPTION).
 const (
 	encryptUnknown      = -1
 	encryptNotSupported = 2
 )
 
-// errSecondDial ends a connection attempt that would log in twice: the driver
-// follows a server that routes it elsewhere, and a refused login there would
-// count towards a lockout once more.
+// errSecondDial ends an attempt that would log in twice. If the server redirects the
+// client, the driver follows, and a refused login there would count towards a lockout
+// again.
 var errSecondDial = errors.New("the server routes to another one")
 
-// dialer makes one TCP connection and observes it. It resolves names itself,
-// within the context's deadline, which the driver does not.
+// dialer makes one TCP connection and observes it. It resolves the host's name within the
+// context's deadline, which the driver does not do.
 type dialer struct{ wire *wire }
 
 // HostName makes the driver leave name resolution to DialContext.
 func (d *dialer) HostName() string { return "" }
 
-// DialContext connects. The deadline covers the whole login: the driver's TLS
-// handshake knows no context.
+// DialContext connects. It sets a deadline for the whole login, because the driver's TLS
+// handshake ignores the context.
 func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	if d.wire.Conn != nil {
 		return nil, errSecondDial
@@ -46,21 +46,21 @@ func (d *dialer) DialContext(ctx context.Context, network, addr string) (net.Con
 	return d.wire, nil
 }
 
-// wire is a TCP connection that remembers the server's first packet and whether
-// the network failed: the driver's errors tell neither.
+// wire is a TCP connection that records the server's first packet and whether the network
+// failed. The driver's errors reveal neither.
 type wire struct {
 	net.Conn
-	unreached error // why there is no Conn
+	unreached error // why connecting failed
 
 	mu     sync.Mutex
-	first  []byte // of the server's first packet
+	first  []byte // the beginning of the server's first packet
 	failed bool
-	late   bool // by the deadline
+	late   bool // the deadline has passed
 }
 
 const headerLength = 8
 
-// firstPacketLimit is more than any PRELOGIN answer.
+// firstPacketLimit is larger than any PRELOGIN answer.
 const firstPacketLimit = 512
 
 func (w *wire) Read(b []byte) (int, error) {
@@ -99,7 +99,7 @@ func (w *wire) lost() bool {
 	return w.failed
 }
 
-// encryption is what the server's PRELOGIN answered, or encryptUnknown.
+// encryption returns the server's answer in PRELOGIN, or encryptUnknown.
 func (w *wire) encryption() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

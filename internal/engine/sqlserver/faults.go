@@ -13,22 +13,22 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// attempt is a login under way: whom to name in errors, and how far it got.
+// attempt is a login in progress, with what its errors need to say.
 type attempt struct {
 	netfault.Target
 	database    string
 	wire        *wire
-	handshaken  bool  // TLS stands
+	handshaken  bool  // TLS is established
 	certificate error // why the certificate was refused
 }
 
-// errNoEncryption is the cause when the server itself says that it has none.
+// errNoEncryption means that the server itself claims to have no encryption.
 var errNoEncryption = errors.New("the server has no encryption")
 
-// unencrypted reports whether the server itself said that it has no encryption.
+// unencrypted reports whether the server itself claimed to have no encryption.
 func unencrypted(err error) bool { return errors.Is(err, errNoEncryption) }
 
-// fault tells why a login failed.
+// fault classifies a failed login.
 func (a *attempt) fault(ctx context.Context, err error) error {
 	at, op := a.Address(), "logging in to "+a.String()
 	numbers := numbersOf(err)
@@ -55,12 +55,12 @@ func (a *attempt) fault(ctx context.Context, err error) error {
 	return a.ClosedFault(err, op, "")
 }
 
-// refused explains the server's own answer to a login.
+// refused classifies the server's own refusal of a login.
 func (a *attempt) refused(at string, err error, numbers []int32) error {
 	who := fmt.Sprintf("%s refuses user %q", at, a.User)
 	for _, n := range numbers {
 		switch n {
-		case 4060, 4064: // cannot open database requested by the login; ... default database
+		case 4060, 4064: // cannot open the requested database; cannot open the default database
 			return fault.Wrap(err, fault.DatabaseError,
 				fmt.Sprintf("%s knows no database %q that user %q may open", at, a.database, a.User),
 				"Correct the secret's dbname, or make the user in that database. The password was not the reason")
@@ -84,7 +84,7 @@ func (a *attempt) refused(at string, err error, numbers []int32) error {
 				"Let the trigger pass application "+application+"; the password was not the reason")
 		}
 	}
-	// After another error 18456 only says that the login has failed with it.
+	// After another error, 18456 only repeats that the login has failed.
 	others := slices.DeleteFunc(slices.Clone(numbers), func(n int32) bool { return n == 18456 })
 	if len(others) == 0 {
 		return fault.Wrap(err, fault.LoginRefused, who,
@@ -93,8 +93,8 @@ func (a *attempt) refused(at string, err error, numbers []int32) error {
 	return statementFault(err, others, "logging in to "+at)
 }
 
-// statementFault explains the server's refusal of a statement. Sources: SQL
-// Server documentation, "Database Engine events and errors", by number.
+// statementFault classifies the server's refusal of a statement. Source: SQL Server
+// documentation, "Database Engine events and errors", by number.
 func statementFault(err error, numbers []int32, op string) error {
 	hint := fmt.Sprintf("Look up SQL Server error %d in its documentation", numbers[len(numbers)-1])
 	for _, n := range numbers {
@@ -132,8 +132,8 @@ func statementFault(err error, numbers []int32, op string) error {
 	return fault.Wrap(err, fault.DatabaseError, op+" failed", hint)
 }
 
-// numbersOf lists the numbers of the server's errors, first to last; none when
-// the server did not answer.
+// numbersOf lists the numbers of the server's errors in order. It is empty if the server
+// did not answer.
 func numbersOf(err error) []int32 {
 	e, ok := errors.AsType[mssql.Error](err)
 	if !ok || e.Number == 0 && len(e.All) == 0 {

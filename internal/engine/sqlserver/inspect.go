@@ -13,10 +13,10 @@ import (
 
 var _ engine.Inspector = (*session)(nil)
 
-// CanRotate implements [engine.Inspector]. It goes the way of SetPassword and of
-// EnsureClone, and leaves their changes out. An account may always change its own
-// password (SQL Server documentation, "ALTER LOGIN", "ALTER USER"). Whether the session
-// could grant each right only granting tells.
+// CanRotate implements [engine.Inspector]. It follows the steps of SetPassword and
+// EnsureClone without making their changes. An account may always change its own password
+// (SQL Server documentation, "ALTER LOGIN", "ALTER USER"). Whether the session may grant
+// each right is only known once it tries.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (found engine.Inspection, err error) {
 	if r.SetPassword != "" && r.SetPassword != s.target.User {
 		if err := s.mayChange(ctx, r.SetPassword); err != nil {
@@ -40,7 +40,7 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (found
 	return engine.Inspection{Changes: c.result.Changes, Notes: c.result.Notes}, nil
 }
 
-// mayChange is PrivilegeMissing unless the session may change another account.
+// mayChange returns PrivilegeMissing unless the session may change another account.
 func (s *session) mayChange(ctx context.Context, name string) error {
 	a, err := s.find(ctx, name)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *session) mayChange(ctx context.Context, name string) error {
 	return err
 }
 
-// mayAlterLogin is PrivilegeMissing unless the session may change another login.
+// mayAlterLogin returns PrivilegeMissing unless the session may change another login.
 func (s *session) mayAlterLogin(ctx context.Context, login string) error {
 	var alters, powerful, controls sql.NullInt64
 	err := s.query(ctx, "asking what the session may do", func(rows *sql.Rows) error {
@@ -79,7 +79,7 @@ func (s *session) mayAlterLogin(ctx context.Context, login string) error {
 	return nil
 }
 
-// mayCreateLogin is PrivilegeMissing unless the session may make logins.
+// mayCreateLogin returns PrivilegeMissing unless the session may create logins.
 func (s *session) mayCreateLogin(login string) error {
 	if s.seesLogins {
 		return nil
@@ -87,8 +87,8 @@ func (s *session) mayCreateLogin(login string) error {
 	return s.missing(tsql.AlterAnyLogin, "", fmt.Sprintf("which making %q takes", login))
 }
 
-// seesServer is PrivilegeMissing unless the session sees which server roles others are in.
-// One that does not would take the original for one that is in none.
+// seesServer returns PrivilegeMissing unless the session sees which server roles other
+// logins are in. Without that right, the original would seem to be in none.
 func (s *session) seesServer(ctx context.Context) error {
 	var sees sql.NullInt64
 	err := s.query(ctx, "asking what the session may see", func(rows *sql.Rows) error { return rows.Scan(&sees) }, tsql.SeesServer)
@@ -101,15 +101,16 @@ func (s *session) seesServer(ctx context.Context) error {
 // permitted is what the session may do with other users of a database.
 type permitted struct{ changes, sees bool }
 
-// inDatabase asks it of the current one.
+// inDatabase asks for the permissions in the current database.
 func (s *session) inDatabase(ctx context.Context) (permitted, error) {
 	var changes, sees sql.NullInt64
 	err := s.query(ctx, "asking what the session may do", func(rows *sql.Rows) error { return rows.Scan(&changes, &sees) }, tsql.InDatabase)
 	return permitted{changes.Int64 == 1, sees.Int64 == 1}, err
 }
 
-// mayLevel is PrivilegeMissing unless the session sees what others may do in the current
-// database and, where the clone's user is to be made, changed or dropped, may do that.
+// mayLevel returns PrivilegeMissing unless the session sees the rights of others in the
+// current database and, if the clone's user has to be created, changed or dropped, may do
+// so.
 func (c *cloning) mayLevel(ctx context.Context, p place) error {
 	in, err := c.inDatabase(ctx)
 	changes := p.original == nil || p.clone == nil || p.clone.schema != p.original.schema
@@ -133,7 +134,8 @@ func (s *session) missing(permission, database, why string) error {
 		"Grant it, or name another superuser's secret")
 }
 
-// triggers tells beforehand of what a tenant can have run as the superuser.
+// triggers warns of DDL triggers, which a tenant can make run with the superuser's
+// rights.
 func (c *cloning) triggers(ctx context.Context, database string) error {
 	if !c.dry {
 		return nil

@@ -7,29 +7,29 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 )
 
-// step is one statement that brings a clone's rights nearer to the original's.
+// step is one statement that brings a clone's rights closer to the original's.
 type step struct {
 	order int
 	text  string
 }
 
-// The order of the steps: a refusal comes before the grant that it restricts,
-// and nothing is taken away before all is given, because applications that have
-// the clone's credentials still work with it.
+// The order of the steps. A DENY comes before the grant that it restricts. Rights are
+// taken away only after all others were granted, because applications may be using the
+// clone.
 const (
 	orderDeny = iota
 	orderGrant
 	orderTake
 )
 
-// leveling makes the statements for the server or for one database.
+// leveling builds the statements for the server or for one database.
 type leveling struct {
 	server          bool
-	original, clone string // names there
+	original, clone string // names on the server or in the database
 }
 
-// steps lists the statements, and the classes of what cannot be copied. What
-// the clone owns it keeps; the original gets CONTROL of it.
+// steps lists the statements, and the classes of rights that cannot be copied. The clone
+// keeps what it owns, and the original is granted CONTROL of it.
 func (l leveling) steps(original, clone rights) (steps []step, missing []string) {
 	keys := map[string]bool{}
 	for key := range original {
@@ -87,14 +87,15 @@ func (l leveling) step(want right, wanted bool, have right, had bool) step {
 	return step{orderGrant, text}
 }
 
-// owns reports whether the account owns what a right is on: the server grants
-// nothing more to it.
+// owns reports whether the account owns the securable of a right. The server grants an
+// owner no further rights on it.
 func (rs rights) owns(r right) bool {
 	c, ok := rs[right{class: r.class, id: r.id, permission: control}.key()]
 	return ok && !r.everywhere() && c.state == tsql.Owner && r.plain() != tsql.Deny
 }
 
-// on is the securable; for a right on the account itself that account.
+// on returns the securable of a right. For a right on the account itself that is the
+// given account.
 func (l leveling) on(r right, account string) tsql.Securable {
 	if r.self {
 		r.on.Name = account

@@ -8,11 +8,11 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 )
 
-// Privileges lists an account's settings, memberships, permissions and what it
-// owns. Databases that the account may not open by a permission of its own are
-// left out, because it could not list them itself, and so are those that the
-// session may not open. Things go by their numbers, because an account does not
-// see the names of all that it is denied.
+// Privileges lists an account's settings, memberships and permissions, and what it owns.
+// It leaves out databases that the session cannot open, and those that the account cannot
+// open by a permission of its own, because the account itself could not list them.
+// Objects are listed by ID, because an account may not see the names of objects that it
+// is denied.
 func (s *session) Privileges(ctx context.Context, name string) ([]string, error) {
 	a, err := s.find(ctx, name)
 	if err != nil {
@@ -51,8 +51,8 @@ func (s *session) Privileges(ctx context.Context, name string) ([]string, error)
 	return list, nil
 }
 
-// userPrivileges lists those of a user by its security identifier or, when that
-// is nil, of a contained user by its name.
+// userPrivileges lists the privileges of a user, found by its security identifier. If
+// that is nil it finds a contained user by name.
 func (s *session) userPrivileges(ctx context.Context, database string, sid []byte, name string) ([]string, error) {
 	if err := s.use(ctx, database); err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (s *session) userPrivileges(ctx context.Context, database string, sid []byt
 	return nil, nil
 }
 
-// describe lists a login's settings that decide where it lands.
+// describe lists the settings of a login that affect where it connects to.
 func (l *login) describe() []string {
 	return []string{
 		"default database " + tsql.Name(l.settings.Database),
@@ -85,8 +85,8 @@ func (l *login) describe() []string {
 	}
 }
 
-// describe lists rights on the server or in a database, and what else there is
-// to say about the account there.
+// describe lists rights on the server or in a database, and other facts about the account
+// there.
 func describe(database string, rs rights, about []string) []string {
 	if database == "" {
 		return rs.list("server: ")

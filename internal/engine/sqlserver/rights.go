@@ -11,7 +11,7 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/sqlserver/tsql"
 )
 
-// right is a role membership, a permission, or the ownership of something.
+// right is a role membership, a permission, or the ownership of an object.
 type right struct {
 	class      string
 	state      tsql.State
@@ -21,8 +21,7 @@ type right struct {
 	self       bool // on the account itself
 }
 
-// rights are an account's on the server or in one database, by what they are a
-// right to.
+// rights are an account's rights on the server or in one database, by key.
 type rights map[string]right
 
 const (
@@ -31,8 +30,8 @@ const (
 	control       = "CONTROL"
 )
 
-// key is the same for both accounts. Roles go by name: all that members see of
-// them.
+// key identifies what a right is to, independently of the account. Roles are identified
+// by name, because members see nothing else of them.
 func (r right) key() string {
 	if r.state == tsql.Member {
 		return "ROLE " + r.on.Name
@@ -43,13 +42,13 @@ func (r right) key() string {
 // everywhere reports whether the right is on the whole server or database.
 func (r right) everywhere() bool { return r.class == classServer || r.class == classDatabase }
 
-// copyable reports whether a statement can be made of it.
+// copyable reports whether a statement can grant the right.
 func (r right) copyable() bool {
 	return r.state != tsql.Revoke && (r.everywhere() || r.on.Kind != "" && r.on.Name != "")
 }
 
-// String describes the right without the account's name. It goes by numbers
-// where an account itself may not see the name of what it is denied.
+// String describes the right without the account's name. It uses IDs where the account
+// may not see the name of an object that it is denied.
 func (r right) String() string {
 	if r.state == tsql.Member {
 		return "role " + tsql.Name(r.on.Name)
@@ -67,8 +66,8 @@ func (r right) String() string {
 	return text
 }
 
-// plain takes ownership, and CONTROL with a grant option, as CONTROL: who has
-// it may grant everything on the securable anyway.
+// plain returns the state, with ownership and CONTROL with grant option reduced to
+// CONTROL, which allows granting everything on the securable anyway.
 func (r right) plain() tsql.State {
 	if r.state == tsql.Owner || r.permission == control && !r.everywhere() && r.state == tsql.GrantWithOption {
 		return tsql.Grant
@@ -76,22 +75,21 @@ func (r right) plain() tsql.State {
 	return r.state
 }
 
-// rank orders what may stand side by side when several accounts granted it; the
-// highest counts.
+// rank orders the states that the same right may have from several grantors. The highest
+// counts.
 func rank(s tsql.State) int {
 	return slices.Index([]tsql.State{tsql.Revoke, tsql.Grant, tsql.GrantWithOption, tsql.Owner, tsql.Deny}, s)
 }
 
-// add takes a right in; of several to the same the strongest stays.
+// add adds a right. Of several rights with the same key it keeps the strongest.
 func (rs rights) add(r right) {
 	if have, ok := rs[r.key()]; !ok || rank(r.state) > rank(have.state) {
 		rs[r.key()] = r
 	}
 }
 
-// dropImplied removes grants on what the account has CONTROL of: to an owner
-// the server does not grant them at all, so that comparing them would never
-// come out even.
+// dropImplied removes grants on securables that the account has CONTROL of. The server
+// does not grant these to an owner, so owner and non-owner would always differ.
 func (rs rights) dropImplied() {
 	for key, r := range rs {
 		if r.everywhere() || r.permission == control || r.state != tsql.Grant && r.state != tsql.GrantWithOption {
@@ -103,7 +101,7 @@ func (rs rights) dropImplied() {
 	}
 }
 
-// mayConnect reports whether an account may open the database by itself.
+// mayConnect reports whether the account itself has the right to open the database.
 func (rs rights) mayConnect() bool {
 	r, ok := rs[right{class: classDatabase, permission: "CONNECT"}.key()]
 	return ok && r.plain() != tsql.Deny
@@ -119,8 +117,8 @@ func (rs rights) list(prefix string) []string {
 	return list
 }
 
-// ofOwner is what a clone of dbo shall have: dbo owns most of a database and is
-// subject to no permission, and db_owner is what comes nearest to it.
+// ofOwner returns the rights for a clone of dbo. dbo owns most of a database and is
+// exempt from permission checks; db_owner comes closest to it.
 func (rs rights) ofOwner() rights {
 	owner := rights{}
 	owner.add(right{class: "ROLE", state: tsql.Member, on: tsql.Securable{Kind: "ROLE", Name: "db_owner"}})
@@ -133,8 +131,8 @@ func (rs rights) ofOwner() rights {
 	return owner
 }
 
-// rights reads those of two principals of the server or the current database.
-// Both may be the same.
+// rights reads the rights of two principals of the server or the current database. They
+// may be the same principal.
 func (s *session) rights(ctx context.Context, query string, one, other int64) (rights, rights, error) {
 	first, second := rights{}, rights{}
 	err := s.query(ctx, "reading permissions", func(rows *sql.Rows) error {

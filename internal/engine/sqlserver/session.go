@@ -20,18 +20,20 @@ import (
 
 // session is one logged-in connection.
 type session struct {
-	db     *sql.DB // of exactly one connection
+	db     *sql.DB // limited to one connection
 	conn   *sql.Conn
 	wire   *wire
 	target netfault.Target
 
-	encrypted bool // all of it, with a certificate that was verified
+	encrypted bool // the whole session, with a verified certificate
 
-	// password is the one just used to log in: who changes his own has to give it.
+	// password is the one used to log in. The session must give it to change its own
+	// password.
 	password redact.String
-	// seesLogins tells that a login which is not found does not exist.
+	// seesLogins is set if the session sees all logins, so that one it cannot find does
+	// not exist.
 	seesLogins bool
-	// bounded tells that the server keeps [tsql.LockTimeout] for the session.
+	// bounded is set once the session has [tsql.LockTimeout].
 	bounded bool
 }
 
@@ -40,8 +42,8 @@ func (s *session) Encrypted() bool { return s.encrypted }
 
 var _ engine.Session = (*session)(nil)
 
-// grace is how long the driver may take to end a statement whose context has
-// ended, and Close to say goodbye.
+// grace is how long the driver may take to end a statement after its context has ended,
+// and how long Close may take.
 const grace = time.Second
 
 // Probe runs a harmless query.
@@ -49,10 +51,10 @@ func (s *session) Probe(ctx context.Context) error {
 	return s.query(ctx, "running a query", func(*sql.Rows) error { return nil }, tsql.Probe)
 }
 
-// SetPassword changes a login's password, or that of a user of a contained
-// database. The session's own user proves itself with the password it has; for
-// another one the session needs ALTER on that login, which ALTER ANY LOGIN implies, or ALTER
-// ANY USER in the user's database. A locked account stays locked.
+// SetPassword changes the password of a login or of a user of a contained database. For
+// the session's own user, it gives the current password. For another account the session
+// needs ALTER on that login, which ALTER ANY LOGIN implies, or ALTER ANY USER in the
+// user's database. A locked account stays locked.
 func (s *session) SetPassword(ctx context.Context, user string, password redact.String) error {
 	if password.IsEmpty() {
 		return fault.New(fault.PasswordRejected, fmt.Sprintf("the new password of %q is empty", user), "Set the rotation's password options")
@@ -83,7 +85,7 @@ func (s *session) SetPassword(ctx context.Context, user string, password redact.
 func (s *session) setPassword(ctx context.Context, a account, password, old redact.String) error {
 	op := fmt.Sprintf("changing the password of %q", a.name)
 	if a.database == "" {
-		if a.name != s.target.User { // from where it has looked, which may be a tenant's
+		if a.name != s.target.User { // find may have left the session in a tenant's database
 			if err := s.use(ctx, tsql.Master); err != nil {
 				return err
 			}
@@ -96,8 +98,8 @@ func (s *session) setPassword(ctx context.Context, a account, password, old reda
 	return s.why(ctx, a, s.exec(ctx, op, tsql.UserPassword(a.name, password, old).Reveal()))
 }
 
-// why asks what was missing for a change of another account that was not allowed: the
-// server gives one answer for several reasons.
+// why finds out which permission was missing when a change of another account was
+// refused. The server gives the same answer for several reasons.
 func (s *session) why(ctx context.Context, a account, err error) error {
 	if a.name != s.target.User && fault.Is(err, fault.PrivilegeMissing) {
 		if told := s.mayChange(ctx, a.name); fault.Is(told, fault.PrivilegeMissing) {
@@ -107,7 +109,7 @@ func (s *session) why(ctx context.Context, a account, err error) error {
 	return err
 }
 
-// longest is how many UTF-16 units a name or a password may have (SQL Server
+// longest is the maximum number of UTF-16 units in a name or a password (SQL Server
 // documentation, "sysname" and "CREATE LOGIN").
 const longest = 128
 
@@ -125,8 +127,8 @@ func fitPassword(user string, password redact.String) error {
 	return nil
 }
 
-// noSuchAccount is PrivilegeMissing where the server would not say: to an
-// account without rights over others, others do not exist.
+// noSuchAccount returns PrivilegeMissing if the session cannot see other accounts, which
+// then seem not to exist.
 func (s *session) noSuchAccount(user string) error {
 	if s.seesLogins {
 		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no login or contained user %q on %s", user, s.target.Address()),
@@ -141,7 +143,7 @@ func (s *session) use(ctx context.Context, database string) error {
 	return s.query(ctx, fmt.Sprintf("opening database %q", database), func(*sql.Rows) error { return nil }, tsql.Use(database))
 }
 
-// query reads; what is lost can be read again.
+// query runs a query. A lost answer is harmless, because the query can be repeated.
 func (s *session) query(ctx context.Context, op string, scan func(*sql.Rows) error, text string, args ...any) error {
 	defer s.bound(ctx)()
 	rows, err := s.conn.QueryContext(ctx, text, args...)
@@ -163,21 +165,20 @@ func (s *session) query(ctx context.Context, op string, scan func(*sql.Rows) err
 	return s.lost(ctx, err, op, false)
 }
 
-// lost classifies a session that ended while we waited for an answer.
+// lost classifies a session that ended while waiting for an answer.
 func (s *session) lost(ctx context.Context, err error, op string, changing bool) error {
-	if s.wire.timedOut() { // which the driver's errors do not tell
+	if s.wire.timedOut() { // the driver's errors do not say so
 		err = errors.Join(os.ErrDeadlineExceeded, err)
 	}
 	return netfault.LostFault(errors.Join(ctx.Err(), err), op+" on "+s.target.Address(), changing)
 }
 
-// exec changes something. Without the server's answer it is not known whether
-// it did.
+// exec runs a statement that changes something. Without the server's answer, the outcome
+// is unknown.
 //
-// A server that sees its client go, by an attention or the end of the connection,
-// rolls the statement back. When the client is dead it sees nothing and the
-// statement goes on, but gives up waiting for locks by itself (SQL Server
-// documentation, "SET LOCK_TIMEOUT").
+// If the server learns that its client has gone, by an attention or a closed connection,
+// it rolls the statement back. If the client dies unnoticed, the statement continues but
+// does not wait for locks forever (SQL Server documentation, "SET LOCK_TIMEOUT").
 func (s *session) exec(ctx context.Context, op, statement string) error {
 	if !s.bounded {
 		if err := s.query(ctx, op, func(*sql.Rows) error { return nil }, tsql.LockTimeout); err != nil {
@@ -193,7 +194,7 @@ func (s *session) exec(ctx context.Context, op, statement string) error {
 	if err == nil {
 		return nil
 	}
-	// A server that ends the session with an error may have done the work.
+	// If the server ends the session with an error, the change may have been made.
 	_, fatal := errors.AsType[mssql.ServerError](err)
 	if numbers := numbersOf(err); len(numbers) > 0 && !fatal {
 		return statementFault(err, numbers, op)
@@ -201,8 +202,8 @@ func (s *session) exec(ctx context.Context, op, statement string) error {
 	return s.lost(ctx, err, op, true)
 }
 
-// bound ends what waits for a silent server soon after the context does: the
-// driver by itself asks such a server to confirm, and waits.
+// bound sets a deadline on the connection soon after the context ends. Otherwise the
+// driver would wait for a silent server to confirm the end of the statement.
 func (s *session) bound(ctx context.Context) (release func()) {
 	stop := context.AfterFunc(ctx, func() { _ = s.wire.SetDeadline(time.Now().Add(grace)) })
 	return func() { stop() }

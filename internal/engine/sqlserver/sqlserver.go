@@ -1,25 +1,25 @@
-// Package sqlserver rotates passwords on Microsoft SQL Server, as Amazon RDS
-// runs it: of logins and of users of contained databases.
+// Package sqlserver rotates passwords of logins and contained database users of Microsoft
+// SQL Server, as run by Amazon RDS.
 //
-// It has been written against the published documentation and is tested on a
-// protocol fake (package tdsfake), not on a real server.
+// It was written from the published documentation and is tested on a protocol fake
+// (package tdsfake), not on a real server.
 //
 // # Alternating users
 //
-// A clone is made level with its original on the server and in each database
-// that is online and that the superuser can open; others it cannot judge. It is
-// a login of its own with users of its own. What the original owns the clone
-// has CONTROL of, and the other way round; an original that owns a database
-// (dbo) gets a clone in db_owner. The settings copied are the default database,
+// A clone is brought level with its original on the server and in each online database
+// that the superuser can open; its rights in other databases cannot be compared. It is a
+// separate login with its own users. The clone gets CONTROL of what the original owns,
+// and the original of what the clone owns. If the original owns a database (dbo), the
+// clone becomes a member of db_owner. The settings copied are the default database,
 // default language, CHECK_POLICY, CHECK_EXPIRATION and default schemas.
 //
-// # Whose a clone is
+// # Proving that a clone belongs to the secret
 //
-// A login is provably the secret's clone when a version of the secret has named
-// it, or when its security identifier is the one that [cloneSID] computes from
-// the secret's ARN: it is chosen when the clone is created, and nobody can give
-// it to a login that exists. A user of a contained database has the ARN in an
-// extended property, which is written in the same transaction.
+// A login provably belongs to the secret if a version of the secret has named it, or if
+// it has the security identifier that [cloneSID] computes from the secret's ARN. The
+// identifier is set when a login is created and cannot be changed afterwards. A user of a
+// contained database has the ARN in an extended property, which is written in the same
+// transaction.
 package sqlserver
 
 import (
@@ -44,24 +44,24 @@ import (
 
 // Engine logs in to SQL Server. Its zero value is ready to use.
 type Engine struct {
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the authorities trusted for certificates that AWS has not issued.
+	// Optional: by default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 
 var _ engine.Engine = Engine{}
 
-// application is what the server's session list shows.
+// application is the name shown in the server's list of sessions.
 const application = "Tumbler"
 
-// Connect logs in once; see [engine.Engine] for how the document's ssl key is
-// followed. With ssl false the server may still demand encryption, of the login
-// packet or of everything: it gets it, without proof of who it is, because the
-// alternative would be none at all.
+// Connect logs in once; see [engine.Engine] for the meaning of the document's ssl key.
+// With ssl false, the server may still demand encryption of the login packet or of the
+// whole session. It is then used without verifying the server's certificate, because the
+// alternative would be no encryption.
 //
-// A server that says it has no encryption, as a stranger in its place would, would
-// get the password in a form that can be read ([MS-TDS] 2.2.6.4, "LOGIN7"): it is
-// only hidden, not encrypted. It gets it with ssl false.
+// A server without encryption, or an attacker who pretends to be one, could read the
+// password: the login packet only obfuscates it ([MS-TDS] 2.2.6.4, "LOGIN7"). Such a
+// server is sent the password only if ssl is false.
 func (e Engine) Connect(ctx context.Context, doc secretdoc.Document) (engine.Session, error) {
 	if err := fit(doc); err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (e Engine) Reach(ctx context.Context, doc secretdoc.Document) error {
 	return netfault.Reach(ctx, e.Roots, doc)
 }
 
-// fit refuses what the protocol cannot carry.
+// fit refuses values that the protocol cannot carry.
 func fit(doc secretdoc.Document) error {
 	if strings.Contains(doc.Username, `\`) {
 		return fault.New(fault.InvalidSecret,
@@ -103,7 +103,7 @@ func (e Engine) connect(ctx context.Context, doc secretdoc.Document, encryption 
 		Host: doc.Host, Port: uint64(doc.Port), Protocols: []string{"tcp"},
 		User: loginField(doc.Username), Password: loginField(doc.Password.Reveal()), Database: loginField(doc.DBName),
 		AppName: application, Encryption: encryption, TLSConfig: e.tls(encryption, &a),
-		DialTimeout:  -1, // the context's deadline is for all of it
+		DialTimeout:  -1, // the context's deadline covers everything
 		DisableRetry: true,
 	})
 	connector.Dialer = &dialer{wire: a.wire}
@@ -121,11 +121,11 @@ func (e Engine) connect(ctx context.Context, doc secretdoc.Document, encryption 
 	}, nil
 }
 
-// tls verifies the server's certificate in a callback, because the driver turns
-// the errors of crypto/tls into text.
+// tls verifies the server's certificate in a callback, because the driver turns the
+// errors of crypto/tls into text.
 func (e Engine) tls(encryption msdsn.Encryption, a *attempt) *tls.Config {
 	cfg := rdsroots.TLS(e.Roots, a.Host)
-	cfg.DynamicRecordSizingDisabled = true // SQL Server wants a TDS packet in one TLS record
+	cfg.DynamicRecordSizingDisabled = true // SQL Server expects each TDS packet in one TLS record
 	cfg.InsecureSkipVerify = true          //nolint:gosec // VerifyConnection does what this turns off
 	cfg.VerifyConnection = func(state tls.ConnectionState) error {
 		if encryption != msdsn.EncryptionOff {
@@ -148,11 +148,11 @@ func verify(state tls.ConnectionState, cfg *tls.Config) error {
 	return nil
 }
 
-// loginField pads a text for the login packet. The driver states lengths in
-// characters where the protocol counts UTF-16 units ([MS-TDS] 2.2.6.4,
-// "LOGIN7"), so that a character outside the Basic Multilingual Plane, which
-// has two, would cut the text short. For each of these one unit of padding puts
-// the length right; the padding itself lies behind it and is not read.
+// loginField pads a text for the login packet. The driver gives lengths in characters,
+// but the protocol counts UTF-16 units ([MS-TDS] 2.2.6.4, "LOGIN7"). A character outside
+// the Basic Multilingual Plane has two units and would cut the text short. One unit of
+// padding for each such character corrects the length; the padding itself lies behind
+// that length and is not read.
 func loginField(s string) string {
 	padding := 0
 	for _, r := range s {

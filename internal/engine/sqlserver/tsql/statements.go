@@ -8,37 +8,36 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// Each statement names its page of Microsoft's SQL Server documentation (Transact-SQL
-// reference): no server has been at hand.
+// Each statement names its page in Microsoft's SQL Server documentation (Transact-SQL
+// reference), because no server was available.
 
 // Probe is a harmless query. Source: "SELECT".
 const Probe = "SELECT 1"
 
-// LockTimeoutMillis is how long a change may wait for one lock. It is no bound for
-// the statement as a whole, so four waits stay below engine.LateBound.
+// LockTimeoutMillis is how long a change may wait for each lock. It does not limit the
+// whole statement, so it is short enough for four waits to stay below engine.LateBound.
 const LockTimeoutMillis = 2500
 
-// LockTimeout bounds the waits of the session's statements; without it they have
-// no end. Source: "SET LOCK_TIMEOUT".
+// LockTimeout limits the lock waits of the session's statements, which are otherwise
+// unlimited. Source: "SET LOCK_TIMEOUT".
 var LockTimeout = fmt.Sprintf("SET LOCK_TIMEOUT %d", LockTimeoutMillis)
 
-// Master is the database in which permissions on the server are granted; the
-// server refuses to do it elsewhere.
+// Master is the only database in which the server accepts grants of server permissions.
 const Master = "master"
 
-// Use makes a database the session's current one. Source: "USE", which demands a user
-// of the login in that database, or guest's.
+// Use makes a database the session's current one. Source: "USE", which requires that the
+// login has a user in that database, or that guest is enabled.
 func Use(database string) string { return "USE " + Name(database) }
 
-// LoginPassword changes a login's password. Old is empty for a superuser; a
-// login that changes its own has to give the one it has, unless it has ALTER ANY LOGIN.
-// Source: "ALTER LOGIN".
+// LoginPassword changes a login's password. A login that changes its own password must
+// give the old one unless it has ALTER ANY LOGIN; for others, old is empty. Source:
+// "ALTER LOGIN".
 func LoginPassword(login string, password, old redact.String) redact.String {
 	return redact.New("ALTER LOGIN " + Name(login) + " WITH PASSWORD = " + Text(password.Reveal()) + oldPassword(old))
 }
 
-// UserPassword is LoginPassword for a user of a contained database, which has
-// to be the current one. Source: "ALTER USER".
+// UserPassword is LoginPassword for a user of a contained database, which must be the
+// current one. Source: "ALTER USER".
 func UserPassword(user string, password, old redact.String) redact.String {
 	return redact.New("ALTER USER " + Name(user) + " WITH PASSWORD = " + Text(password.Reveal()) + oldPassword(old))
 }
@@ -50,7 +49,7 @@ func oldPassword(old redact.String) string {
 	return " OLD_PASSWORD = " + Text(old.Reveal())
 }
 
-// LoginSettings are what CREATE and ALTER LOGIN set beside the password.
+// LoginSettings are the settings of CREATE LOGIN and ALTER LOGIN other than the password.
 type LoginSettings struct {
 	Database        string // default database
 	Language        string // default language
@@ -70,18 +69,18 @@ func onOff(b bool) string {
 	return "OFF"
 }
 
-// CreateLogin makes a login with a security identifier of the caller's choice.
-// Source: "CREATE LOGIN", of which SID is for SQL Server logins only.
+// CreateLogin creates a login with a given security identifier. Source: "CREATE LOGIN",
+// where SID is for SQL Server logins only.
 func CreateLogin(login string, password redact.String, sid []byte, settings LoginSettings) redact.String {
 	return redact.New(LoginCreated(login) + " WITH PASSWORD = " + Text(password.Reveal()) +
 		", SID = 0x" + strings.ToUpper(hex.EncodeToString(sid)) + ", " + settings.options())
 }
 
-// LoginCreated is as much of CreateLogin as people are told, and UserCreated of the
-// statements that make users. Sources: theirs.
+// LoginCreated describes CreateLogin without its secret and its settings. Source: "CREATE
+// LOGIN".
 func LoginCreated(login string) string { return "CREATE LOGIN " + Name(login) }
 
-// UserCreated is explained at LoginCreated. Source: "CREATE USER".
+// UserCreated describes the creation of a user in the same way. Source: "CREATE USER".
 func UserCreated(user string) string { return "CREATE USER " + Name(user) }
 
 // AlterLogin changes a login's settings. Source: "ALTER LOGIN".
@@ -97,12 +96,11 @@ func CreateUser(user, login, schema string) string {
 	return UserCreated(user) + " FOR LOGIN " + Name(login) + " WITH DEFAULT_SCHEMA = " + Name(schema)
 }
 
-// MarkName is the extended property by which a contained user says whose clone
-// it is.
+// MarkName is the extended property of a contained user that holds its clone's mark.
 const MarkName = "tumbler:secret"
 
-// CreateContainedUser makes a user with a password, and its mark with it or not
-// at all. An empty language is the database's default. Sources: "CREATE USER",
+// CreateContainedUser creates a user with a password and its mark, in one transaction. An
+// empty language is the database's default. Sources: "CREATE USER",
 // "sp_addextendedproperty", "SET XACT_ABORT", "BEGIN TRANSACTION".
 func CreateContainedUser(user string, password redact.String, schema, language, mark string) redact.String {
 	return redact.New("SET XACT_ABORT ON; BEGIN TRANSACTION; " +
@@ -130,11 +128,11 @@ func languageName(language string) string {
 	return Name(language)
 }
 
-// DropUser removes a user from the current database. Source: "DROP USER", which refuses
-// one that owns schemas.
+// DropUser removes a user from the current database. Source: "DROP USER", which fails for
+// a user that owns schemas.
 func DropUser(user string) string { return "DROP USER " + Name(user) }
 
-// Membership adds a member to a role or drops it. Sources: "ALTER ROLE", "ALTER SERVER
+// Membership adds a member to a role or removes it. Sources: "ALTER ROLE", "ALTER SERVER
 // ROLE".
 func Membership(server, add bool, role, member string) string {
 	s := "ALTER "
@@ -148,7 +146,7 @@ func Membership(server, add bool, role, member string) string {
 	return s + " DROP MEMBER " + Name(member)
 }
 
-// State is how a permission stands, in sys.database_permissions' own words.
+// State is the state of a permission, as in sys.database_permissions.
 type State string
 
 // The states.
@@ -156,20 +154,20 @@ const (
 	Grant           State = "GRANT"
 	GrantWithOption State = "GRANT_WITH_GRANT_OPTION"
 	Deny            State = "DENY"
-	Revoke          State = "REVOKE" // a column left out of a grant on its table
-	Owner           State = "OWNER"  // not a permission, but as good as CONTROL
-	Member          State = "MEMBER" // not a permission: of a role
+	Revoke          State = "REVOKE" // a column excluded from a grant on its table
+	Owner           State = "OWNER"  // not a permission, but equivalent to CONTROL
+	Member          State = "MEMBER" // membership of a role, not a permission
 )
 
-// Securable is what a permission is on.
+// Securable is the object of a permission.
 type Securable struct {
 	Kind   string // "OBJECT", "SCHEMA", ...; empty: the server or the database itself
-	Schema string // of kinds that live in one
+	Schema string // for kinds that belong to a schema
 	Name   string
-	Column string // of an OBJECT
+	Column string // for a column of an OBJECT
 }
 
-// On is the ON clause with a space before it, or nothing.
+// On is the ON clause with a leading space, or empty.
 func (s Securable) On() string {
 	if s.Kind == "" {
 		return ""
@@ -181,12 +179,11 @@ func (s Securable) On() string {
 	return on + Name(s.Name)
 }
 
-// Permission is one statement of GRANT, DENY or REVOKE. Sources: "GRANT", "DENY",
-// "REVOKE".
+// Permission builds a GRANT, DENY or REVOKE. Sources: "GRANT", "DENY", "REVOKE".
 //
-// From is how the permission stands now, to how it shall stand; "" is not at
-// all. CASCADE goes with taking a grant option away because the server insists
-// on it: what the account has granted onward falls with it.
+// from is the permission's current state and to the intended one; "" means no permission.
+// Revoking a grant option requires CASCADE, which also revokes what the account has
+// granted to others.
 func Permission(permission string, on Securable, from, to State, account string) string {
 	what := permission
 	if on.Column != "" {
