@@ -7,18 +7,17 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// defaultPrivilege is what a grantee gets on objects that somebody makes in future.
+// defaultPrivilege is a privilege that a grantee gets on objects created in future.
 type defaultPrivilege struct {
-	Kind, Schema, Grantee, Privilege string // no grantee: PUBLIC; no schema: in all of them
+	Kind, Schema, Grantee, Privilege string // empty grantee: PUBLIC; empty schema: all schemas
 	Grantable                        bool
 }
 
-// defaults are those of one role, by kind and schema. An entry may be empty: then
-// what the server gives by itself has been taken away.
+// defaults are one role's default privileges, by kind and schema. An empty entry means
+// that the built-in default has been revoked.
 type defaults map[[2]string][]defaultPrivilege
 
-// parseDefaults sorts the rows of defaultsSQL by the role whose objects they are
-// about.
+// parseDefaults groups the rows of defaultsSQL by the role that creates the objects.
 func parseDefaults(rows [][]string) map[string]defaults {
 	found := map[string]defaults{}
 	for _, row := range rows {
@@ -36,8 +35,8 @@ func parseDefaults(rows [][]string) map[string]defaults {
 	return found
 }
 
-// byItself is what the server gives everybody on future objects when nobody has said
-// otherwise. Source: PostgreSQL documentation, "Privileges".
+// byItself returns the built-in default privileges on new objects. Source: PostgreSQL
+// documentation, "Privileges".
 func byItself(kind, schema string) []defaultPrivilege {
 	privilege := map[string]string{"FUNCTIONS": "EXECUTE", "TYPES": "USAGE"}[kind]
 	if privilege == "" || schema != "" {
@@ -46,8 +45,9 @@ func byItself(kind, schema string) []defaultPrivilege {
 	return []defaultPrivilege{{Kind: kind, Privilege: privilege}}
 }
 
-// passDefaults gives the original's default privileges what the clone's have, who
-// made objects in its own name until now. The original's own stay.
+// passDefaults copies the clone's default privileges to the original, because the clone
+// has created objects in its own name so far. The original's own default privileges are
+// kept.
 func (l *leveling) passDefaults(found map[string]defaults, database string) []pgwire.Step {
 	var steps []pgwire.Step
 	originals := found[l.original]

@@ -13,11 +13,11 @@ import (
 
 var _ engine.Inspector = (*session)(nil)
 
-// CanRotate implements [engine.Inspector]. It makes the plan that EnsureClone
-// would carry out, and checks what the server checks for ALTER ROLE.
+// CanRotate implements [engine.Inspector]. It makes the same plan as EnsureClone, and
+// applies the checks that the server makes for ALTER ROLE.
 //
-// Beside that it looks for policies of row-level security that the clone would
-// trip over, in the user's database.
+// In the user's database it also looks for row-level security policies that would hide
+// rows from the clone.
 func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engine.Inspection, error) {
 	found := engine.Inspection{}
 	state, err := s.writable(ctx)
@@ -58,8 +58,8 @@ func (s *session) CanRotate(ctx context.Context, r engine.InspectRequest) (engin
 	return found, nil
 }
 
-// policies says which tables hide their rows from the clone: those whose policies
-// ask for session_user, who is the clone although it acts as the original.
+// policies lists tables that may hide rows from the clone, because their policies use
+// session_user: that is the clone even while it acts as the original.
 func (s *session) policies(ctx context.Context, r engine.CloneRequest) []string {
 	there := s
 	if r.Database != "" && r.Database != s.Target.Database {
@@ -80,15 +80,15 @@ func (s *session) policies(ctx context.Context, r engine.CloneRequest) []string 
 		"which stays %[3]q", row[0], r.Clone, r.Original)}
 }
 
-// setsSomething reports whether a change is one of a setting that a superuser may
-// have reserved. What the clone's sessions act as is its members' to choose.
+// setsSomething reports whether a change sets a parameter that only superusers may be
+// allowed to set. The setting "role" is not one of these.
 func setsSomething(change string) bool {
 	return strings.HasPrefix(change, settingDone("SET", "", "")) && !strings.HasPrefix(change, settingDone("SET", settingRole, ""))
 }
 
-// refusals are what the server would object to beside what missing finds, which
-// EnsureClone leaves to it. Source: CreateRole(), AlterRole() and AddRoleMems() in
-// PostgreSQL's user.c; PostgreSQL 16 release notes.
+// refusals finds refusals that missing does not find and that EnsureClone leaves to the
+// server. Sources: CreateRole(), AlterRole() and AddRoleMems() in PostgreSQL's user.c;
+// PostgreSQL 16 release notes.
 func (l *leveling) refusals(op string) error {
 	if slices.ContainsFunc(l.reachable(l.original), func(m membership) bool { return m.Role == l.clone }) {
 		return fault.New(fault.DatabaseError, op+": the original is a member of its clone", "REVOKE the clone from the original")
@@ -107,7 +107,7 @@ func (l *leveling) refusals(op string) error {
 		may := a.name != "SUPERUSER" && l.inheritPerGrant() && a.of(session)
 		switch a.name {
 		case "CREATEROLE":
-			may = true // missing has looked
+			may = true // missing has checked this
 		case "CREATEDB":
 			may = !l.inheritPerGrant() || a.of(session)
 		}
@@ -123,7 +123,7 @@ func (l *leveling) refusals(op string) error {
 // restriction is what RDS adds to ALTER ROLE.
 type restriction struct{ restricted, exempt bool }
 
-// writable makes sure that the server takes changes.
+// writable returns a fault if the server does not take changes.
 func (s *session) writable(ctx context.Context) (restriction, error) {
 	op := "asking " + s.Target.String() + " whether it takes changes"
 	row, err := s.Row(ctx, stateSQL)
@@ -139,8 +139,8 @@ func (s *session) writable(ctx context.Context) (restriction, error) {
 	return restriction{restricted: row[1] == "on", exempt: row[2] == "t"}, nil
 }
 
-// maySetPassword follows the rules of AlterRole() in PostgreSQL's user.c, and
-// those of Amazon RDS user guide, "Restricting password management".
+// maySetPassword follows the rules of AlterRole() in PostgreSQL's user.c and of the
+// Amazon RDS user guide, "Restricting password management".
 func (s *session) maySetPassword(ctx context.Context, user string, rds restriction) error {
 	op := fmt.Sprintf("looking whether the password of role %q may be set on %s", user, s.Target)
 	if err := s.Target.CheckName("role", user); err != nil {

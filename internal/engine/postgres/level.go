@@ -12,9 +12,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// attributes are what a role may do by itself; being a member of a role does not
-// bring them. Which ones a session may give and take differs between versions
-// (CREATE ROLE, ALTER ROLE); the server decides.
+// attributes are a role's own abilities, which members of the role do not inherit. Which
+// of them a session may set differs between versions (CREATE ROLE, ALTER ROLE); the
+// server decides.
 var attributes = []struct {
 	name   string
 	of     func(*role) bool
@@ -26,7 +26,7 @@ var attributes = []struct {
 	{"CREATEROLE", func(r *role) bool { return r.CreateRole }, true},
 	{"REPLICATION", func(r *role) bool { return r.Replication }, true},
 	{"BYPASSRLS", func(r *role) bool { return r.BypassRLS }, true},
-	// What it amounts to is in the list of memberships.
+	// Its effects are visible in the list of memberships.
 	{"INHERIT", func(r *role) bool { return r.Inherit }, false},
 }
 
@@ -36,25 +36,25 @@ type leveling struct {
 	original, clone string
 	separate        bool // see [Engine.SeparateOwnership]
 	steps           []pgwire.Step
-	onObjects       bool // some of them are about objects of a database
+	onObjects       bool // some of the steps are about objects of a database
 	elsewhere       []elsewhere
 }
 
-// elsewhere is what is to be done in another database than the session's.
+// elsewhere holds the steps in another database than the session's.
 type elsewhere struct {
 	*session
 
 	steps []pgwire.Step
 }
 
-// leave ends the sessions in other databases.
+// leave closes the sessions in other databases.
 func (l *leveling) leave() {
 	for _, e := range l.elsewhere {
 		e.Close()
 	}
 }
 
-// changes tells people what is to be done.
+// changes describes the steps for people.
 func (l *leveling) changes() []string {
 	var all []string
 	for _, e := range l.elsewhere {
@@ -67,11 +67,11 @@ func (l *leveling) add(kind pgwire.Effect, sql, done, hint string) {
 	l.steps = append(l.steps, pgwire.Step{SQL: sql, Done: done, Hint: hint, Kind: kind})
 }
 
-// level lists what is to be done. clone is the role as it is.
+// level lists the steps. clone is the role's current state.
 func (l *leveling) level(clone *role) {
 	want := *l.role(l.original)
 	if !l.separate {
-		want.Inherit = true // from the original, as which it acts; that one's memberships are its own matter
+		want.Inherit = true // for its membership in the original, as which it acts; the original's own memberships are not affected
 	}
 	l.levelAttributes(clone, &want)
 	l.levelMemberships()
@@ -87,17 +87,18 @@ func (l *leveling) level(clone *role) {
 	}
 }
 
-// handOver gives what the clone owns to the original: a clone that AWS's own
-// functions made has worked in its own name, and the original, as which it acts
-// from now on, could not even read what it has made. In other databases it comes
-// before all else, together with the membership that leaves the clone its rights.
+// handOver makes the original the owner of what the clone owns. A clone created by AWS's
+// own functions has worked in its own name, and the original, as which it acts from now
+// on, could not even read the objects that it created. In other databases this happens
+// before everything else, together with granting the membership that preserves the
+// clone's rights.
 func (l *leveling) handOver(ctx context.Context, s *session, op string) error {
 	if l.separate {
 		return l.keepQuiet(ctx, s, op)
 	}
 	owns := l.ownsIn(l.clone)
 	if owns[""] {
-		owns[l.Database] = true // what is the whole server's can be handed over anywhere
+		owns[l.Database] = true // objects of the whole server can be handed over from any database
 	}
 	delete(owns, "")
 	for _, database := range sortedKeys(owns) {
@@ -128,9 +129,8 @@ func (l *leveling) handOver(ctx context.Context, s *session, op string) error {
 	return nil
 }
 
-// handOverIn lists the steps in one database: what the clone owns, if anything,
-// becomes the original's, and what others were to get on the clone's future objects
-// they get on the original's.
+// handOverIn lists the steps in one database. The original becomes the owner of what the
+// clone owns, if anything, and the clone's default privileges are copied to the original.
 func (l *leveling) handOverIn(ctx context.Context, s *session, op string, owns bool) ([]pgwire.Step, error) {
 	rows, err := s.Read(ctx, defaultsSQL(l.original, l.clone))
 	if err != nil {
@@ -159,7 +159,8 @@ func (l *leveling) handOverIn(ctx context.Context, s *session, op string, owns b
 	return slices.Concat(quiet, lend, steps, back), nil
 }
 
-// lend gives the session the rights of both roles for the length of the transaction.
+// lend returns the steps that give the session the rights of both roles during the
+// transaction, and those that take them back.
 func (l *leveling) lend() (lend, back []pgwire.Step) {
 	for _, name := range []string{l.clone, l.original} {
 		if l.canLend(name) {
@@ -178,8 +179,8 @@ func (l *leveling) cannotEnter(err error, op, database string) error {
 	return err
 }
 
-// keepQuiet puts what keeps event triggers quiet before the steps, if one of them
-// would set them off.
+// keepQuiet inserts the steps that disable event triggers, if one of the later steps
+// would fire them.
 func (l *leveling) keepQuiet(ctx context.Context, s *session, op string) error {
 	if !l.onObjects {
 		return nil
@@ -189,9 +190,9 @@ func (l *leveling) keepQuiet(ctx context.Context, s *session, op string) error {
 	return err
 }
 
-// quiet makes sure that statements about objects of a database do not run what
-// somebody else can define: no event trigger may be another's than the session's
-// or a superuser's.
+// quiet makes sure that statements about database objects do not run code that others
+// control: it disables event triggers, or refuses if one belongs to somebody other than
+// the session's role or a superuser.
 func (l *leveling) quiet(ctx context.Context, s *session, op string) ([]pgwire.Step, error) {
 	results, err := s.Read(ctx, strangersSQL)
 	if err != nil {
@@ -209,9 +210,9 @@ func (l *leveling) quiet(ctx context.Context, s *session, op string) ([]pgwire.S
 		fmt.Sprintf("ALTER EVENT TRIGGER %s DISABLE, or give its function to a superuser or to %s. Nothing was changed", pgwire.Identifier(trigger), pgwire.Identifier(l.Session)))
 }
 
-// canLend reports whether the session lacks the role's rights and may give them
-// to itself for the length of the transaction. A membership that it has must not
-// get lost when they are taken back.
+// canLend reports whether the session lacks the role's rights and may grant them to
+// itself for the transaction. An existing membership must not be lost when the grant is
+// revoked.
 func (l *leveling) canLend(name string) bool {
 	if r := l.role(name); r == nil || r.Usable {
 		return false
@@ -251,8 +252,8 @@ func (l *leveling) levelAttributes(have, want *role) {
 	}
 }
 
-// wanted returns what the clone is to be a direct member of: of the original
-// and nothing else, or of what the original is a member of.
+// wanted returns the roles of which the clone is to be a direct member: only the
+// original, or the same roles as the original.
 func (l *leveling) wanted() map[string]membership {
 	if l.separate {
 		return l.memberships(l.original)
@@ -263,7 +264,7 @@ func (l *leveling) wanted() map[string]membership {
 func (l *leveling) levelMemberships() {
 	want, have := l.wanted(), l.memberships(l.clone)
 	if !l.inheritPerGrant() {
-		for _, of := range []map[string]membership{want, have} { // follow the attribute and no option
+		for _, of := range []map[string]membership{want, have} { // depend on the attribute; these versions have no option
 			for name, m := range of {
 				m.Inherit, m.Set = true, true
 				of[name] = m
@@ -297,8 +298,8 @@ func (l *leveling) levelMemberships() {
 	}
 }
 
-// revoke takes back what each grantor has given. Before PostgreSQL 16 who the
-// grantor was does not matter.
+// revoke revokes what each grantor has granted. Before PostgreSQL 16 the grantor does not
+// matter.
 func (l *leveling) revoke(option, role string, concerns func(membership) bool) {
 	done := "revoked " + option + pgwire.Identifier(role)
 	for _, m := range l.Memberships {
@@ -315,7 +316,7 @@ func (l *leveling) revoke(option, role string, concerns func(membership) bool) {
 	}
 }
 
-// levelSettings handles those of all databases and those of single ones.
+// levelSettings levels the settings for all databases and those for single databases.
 func (l *leveling) levelSettings() {
 	roles := l.actors()
 	for _, database := range append([]string{""}, l.databases(l.original, l.clone, "")...) {
@@ -345,9 +346,9 @@ func (l *leveling) levelSettings() {
 	}
 }
 
-// actors says what the clone's setting "role" is to be, by database: what makes
-// its sessions act as the role as which the original's act. That is the original
-// unless it, its databases or all roles have such a setting, too.
+// actors returns the clone's setting "role", by database, which makes its sessions act as
+// the same role as the original's. That role is the original, unless the original, its
+// databases or all roles have such a setting.
 func (l *leveling) actors() map[string]string {
 	usual := l.runsAs("", l.original)
 	want := map[string]string{"": usual}
@@ -358,7 +359,7 @@ func (l *leveling) actors() map[string]string {
 		if l.separate {
 			want[database] = l.ownRole(database, l.original)
 			if want[database] == "" && l.ownRole(database, "") == l.original {
-				want[database] = "none" // as itself, as the original does
+				want[database] = "none" // as the clone itself, like the original
 			}
 		} else if as := l.runsAs(database, l.original); as != usual {
 			want[database] = as
@@ -374,14 +375,14 @@ func (l *leveling) hintSetting(name string) string {
 		pgwire.SettingName(name), pgwire.Identifier(l.Session), pgwire.Identifier(l.original), pgwire.Identifier(l.clone), l.grantAdmin(l.clone))
 }
 
-// grantAdmin is the statement that lets the session administer the role.
+// grantAdmin returns the statement that lets the session administer the role.
 func (l *leveling) grantAdmin(role string) string {
 	return "As a role that may: " + grantAdminSQL(role, l.Session)
 }
 
-// missing lists what the session lacks for the steps and would be refused for:
-// on 16 and later it is not enough to have CREATEROLE. The hint is complete, so
-// that it takes one correction and not one for each refusal.
+// missing finds the rights that the session lacks for the steps: from PostgreSQL 16 on,
+// CREATEROLE alone is not enough. The hint names everything at once, so that a single
+// correction is enough.
 func (l *leveling) missing() (what, hint string) {
 	session := l.role(l.Session)
 	if session == nil || session.Superuser || len(l.steps) == 0 && len(l.elsewhere) == 0 {
@@ -407,7 +408,7 @@ func (l *leveling) missing() (what, hint string) {
 		"From PostgreSQL 16 on CREATEROLE is not enough for roles that another one created. As a role that may: " + strings.Join(grants, "; ")
 }
 
-// administered lists the roles on which the steps need ADMIN OPTION.
+// administered lists the roles for which the steps need ADMIN OPTION.
 func (l *leveling) administered() []string {
 	need := map[string]bool{l.clone: true}
 	want, have := l.wanted(), l.memberships(l.clone)

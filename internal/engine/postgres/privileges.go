@@ -10,9 +10,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// Privileges implements [engine.Session]. Roles are known to the whole server,
-// so it does not matter which of its databases the session is in, unless
-// [Engine.SeparateOwnership] is on: rights on objects are those of one database.
+// Privileges implements [engine.Session]. Roles belong to the whole server, so the
+// session's database does not matter, except with [Engine.SeparateOwnership]: rights on
+// objects are those in the session's database.
 func (s *session) Privileges(ctx context.Context, user string) ([]string, error) {
 	op := fmt.Sprintf("listing the rights of role %q on %s", user, s.Target)
 	if err := s.Target.CheckName("role", user); err != nil {
@@ -28,9 +28,9 @@ func (s *session) Privileges(ctx context.Context, user string) ([]string, error)
 	return c.privileges(user), nil
 }
 
-// privileges lists what the role's sessions may do and how they are set up:
-// attributes, memberships however they come about, settings. A clone that acts
-// as its original is listed as the original is.
+// privileges lists what the role's sessions may do and their settings: attributes, direct
+// and indirect memberships, settings. A clone that acts as its original has the same list
+// as the original.
 func (c *catalog) privileges(user string) []string {
 	self := c.selves(user)
 	list := c.role(user).attributes()
@@ -61,9 +61,9 @@ func (r *role) attributes() []string {
 	return list
 }
 
-// selves lists the role and those that it is nothing but another name for: its
-// only membership is in a role that may log in, with all the rights of that
-// role, and its sessions act as that role's do.
+// selves lists the role and those for which it is only another name: its only membership
+// is in a role that may log in, with all the rights of that role, and its sessions act as
+// the same role as that role's sessions.
 func (c *catalog) selves(user string) []string {
 	chain := []string{user}
 	for {
@@ -83,9 +83,9 @@ func (c *catalog) selves(user string) []string {
 	}
 }
 
-// reachable lists every role that the user is a member of, directly or not, with
-// what that amounts to: INHERIT and SET need the option on the whole way, ADMIN
-// on its last step only. Source: roles_is_member_of() in PostgreSQL's acl.c.
+// reachable lists every role of which the user is a direct or indirect member, with the
+// options that it has there. INHERIT and SET must be set on every step of the way, ADMIN
+// only on the last. Source: roles_is_member_of() in PostgreSQL's acl.c.
 func (c *catalog) reachable(user string) []membership {
 	found := map[string]membership{user: {Role: user, Inherit: true, Set: true}}
 	for queue := []string{user}; len(queue) > 0; queue = queue[1:] {
@@ -106,8 +106,8 @@ func (c *catalog) reachable(user string) []membership {
 	return slices.SortedFunc(maps.Values(found), func(a, b membership) int { return cmp.Compare(a.Role, b.Role) })
 }
 
-// listSettings lists the role's settings, and whom its sessions act as if that
-// is none of its selves.
+// listSettings lists the role's settings, and the role as which its sessions act unless
+// that is one of its selves.
 func (c *catalog) listSettings(user string, self []string) []string {
 	var list []string
 	actor := func(database string) string {

@@ -7,9 +7,9 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// accountSQL asks how the server stores passwords, and about a role: whether it is
-// the session's own, and whether it may not log in or its time is over; and for
-// the actor. scram_iterations came with PostgreSQL 16; before, it is NULL.
+// accountSQL asks how the server stores passwords, whether a role is the session's own,
+// whether it may not log in or has expired, and for the actor. scram_iterations was added
+// in PostgreSQL 16; before, it is NULL.
 func accountSQL(role string) string {
 	return strings.ReplaceAll(accountTemplate, "ROLE", pgwire.Literal(role))
 }
@@ -19,15 +19,15 @@ var accountTemplate = pgwire.Operators("SELECT pg_catalog.current_setting('passw
 	"(SELECT NOT r.rolcanlogin FROM pg_catalog.pg_roles r WHERE r.rolname {=} ROLE), " +
 	"(SELECT r.rolvaliduntil {<} pg_catalog.now() FROM pg_catalog.pg_roles r WHERE r.rolname {=} ROLE), " + actor)
 
-// actor is the role that the session's own is set to act as (ALTER ROLE SET role)
-// if that may administer roles and the session's own may not.
+// actor is the role as which the session's role is set to act (ALTER ROLE ... SET role),
+// if that one may administer roles and the session's own may not.
 const actor = "(SELECT pg_catalog.substr(c, 6) FROM pg_catalog.pg_roles me JOIN pg_catalog.pg_db_role_setting s ON s.setrole {=} me.oid, pg_catalog.unnest(s.setconfig) c " +
 	"WHERE me.rolname {=} session_user AND NOT me.rolsuper AND NOT me.rolcreaterole AND pg_catalog.substr(c, 1, 5) {=} 'role='" +
 	" AND (s.setdatabase {=} 0 OR s.setdatabase {=} (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname {=} pg_catalog.current_database()))" +
 	" AND EXISTS (SELECT 1 FROM pg_catalog.pg_roles a WHERE a.rolname {=} pg_catalog.substr(c, 6) AND (a.rolsuper OR a.rolcreaterole))" +
 	" ORDER BY s.setdatabase DESC LIMIT 1)"
 
-// enabledSQL fails unless the role may log in, or there is none.
+// enabledSQL fails if the role exists and may not log in.
 func enabledSQL(role string) string {
 	return pgwire.AssertSQL(strings.ReplaceAll(enabledTemplate, "ROLE", pgwire.Literal(role)))
 }
@@ -35,33 +35,34 @@ func enabledSQL(role string) string {
 var enabledTemplate = pgwire.Operators("NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.rolname {=} ROLE AND " +
 	"(NOT r.rolcanlogin OR r.rolvaliduntil {<} pg_catalog.now()))")
 
-// stateSQL asks whether the server takes changes, and whether RDS restricts the
-// session's role. A role that does not exist has no members.
+// stateSQL asks whether the server takes changes, and whether RDS restricts the session's
+// role. A role that does not exist has no members.
 var stateSQL = pgwire.Operators("SELECT pg_catalog.pg_is_in_recovery(), " +
 	"coalesce(pg_catalog.current_setting('rds.restrict_password_commands', true), 'off'), " +
 	"coalesce((SELECT pg_catalog.pg_has_role(r.oid, 'MEMBER') FROM pg_catalog.pg_roles r WHERE r.rolname {=} 'rds_password'), false)")
 
-// policiesSQL lists the tables whose policies ask for session_user.
+// policiesSQL lists the tables whose policies use session_user.
 var policiesSQL = pgwire.Operators("SELECT pg_catalog.array_to_string(ARRAY(SELECT DISTINCT pg_catalog.concat(n.nspname, '.', c.relname) FROM pg_catalog.pg_policy p " +
 	"JOIN pg_catalog.pg_class c ON c.oid {=} p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid {=} c.relnamespace " +
 	"WHERE pg_catalog.pg_get_expr(p.polqual, p.polrelid) {~*} 'session_user' OR pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) {~*} 'session_user'), ', ')")
 
-// strangersSQL lists the event triggers in the session's database that would run
-// what somebody else than the session's role and the superusers can define. They
-// fire, as the session's role, on statements about objects of a database, such as
-// REASSIGN OWNED and GRANT on a table, and not on those about roles. Source:
-// PostgreSQL documentation, "Overview of Event Trigger Behavior".
+// strangersSQL lists the event triggers in the session's database that would run code
+// controlled by somebody other than the session's role and superusers. They fire, with
+// the rights of the session's role, on statements about objects of a database, such as
+// REASSIGN OWNED and GRANT on a table, but not on those about roles. Source: PostgreSQL
+// documentation, "Overview of Event Trigger Behavior".
 //
-// On PostgreSQL only superusers make event triggers (CreateEventTrigger() in
-// event_trigger.c), on RDS the members of rds_superuser may; the function may be
-// anybody's.
+// On PostgreSQL only superusers create event triggers (CreateEventTrigger() in
+// event_trigger.c), on RDS also members of rds_superuser. The trigger's function may
+// belong to anybody.
 var strangersSQL = pgwire.Operators("SELECT e.evtname FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid {=} e.evtfoid " +
 	"WHERE e.evtenabled {<>} 'D' AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles r WHERE r.oid {=} p.proowner AND (r.rolsuper OR r.rolname {=} current_user))")
 
-// noEventTriggersSQL is for superusers, from PostgreSQL 17 on.
+// noEventTriggersSQL disables event triggers. It is for superusers, from PostgreSQL 17
+// on.
 const noEventTriggersSQL = "SET LOCAL event_triggers = off"
 
-// ALTER ROLE and its like take no parameters.
+// ALTER ROLE and similar statements take no parameters.
 
 func alterPasswordSQL(role string, v pgwire.Verifier) string {
 	return alterRoleSQL(role, "PASSWORD "+v.Literal())
@@ -75,8 +76,8 @@ func alterRoleSQL(role, option string) string {
 	return "ALTER ROLE " + pgwire.Identifier(role) + " " + option
 }
 
-// grantRoleSQL makes the member one with exactly these options, those of other
-// grantors apart.
+// grantRoleSQL makes the member a member of the role with exactly these options. Grants
+// by other grantors are not affected.
 func grantRoleSQL(role, member string, m membership, withOptions bool) string {
 	sql := "GRANT " + pgwire.Identifier(role) + " TO " + pgwire.Identifier(member)
 	switch {
@@ -88,8 +89,8 @@ func grantRoleSQL(role, member string, m membership, withOptions bool) string {
 	return sql
 }
 
-// revokeRoleSQL takes a membership or (like "ADMIN OPTION FOR ") an option of it
-// back. The grantor may be empty.
+// revokeRoleSQL revokes a membership or (with "ADMIN OPTION FOR ", for example) an option
+// of it. The grantor may be empty.
 func revokeRoleSQL(option, role, member, grantor string) string {
 	sql := "REVOKE " + option + pgwire.Identifier(role) + " FROM " + pgwire.Identifier(member)
 	if grantor != "" {
@@ -98,15 +99,15 @@ func revokeRoleSQL(option, role, member, grantor string) string {
 	return sql
 }
 
-// reassignSQL gives what a role owns in the session's database, and databases
-// that it owns, to another.
+// reassignSQL makes another role the owner of what a role owns in the session's database,
+// and of databases that it owns.
 func reassignSQL(from, to string) string {
 	return "REASSIGN OWNED BY " + pgwire.Identifier(from) + " TO " + pgwire.Identifier(to)
 }
 
-// defaultsSQL lists the default privileges that two roles give to others in the
-// session's database: owner, kind, schema, grantee (none: PUBLIC), privilege and
-// whether it may be passed on. Owners stand among the grantees.
+// defaultsSQL lists the default privileges of two roles in the session's database: owner,
+// kind, schema, grantee (none: PUBLIC), privilege and whether it may be granted to
+// others. The grantee may be the owner.
 func defaultsSQL(one, other string) string {
 	return strings.ReplaceAll(defaultsTemplate, "NAMES", pgwire.Names(one, other))
 }
@@ -117,8 +118,8 @@ var defaultsTemplate = pgwire.Operators("SELECT r.rolname, CASE WHEN d.defaclobj
 	"FROM pg_catalog.pg_default_acl d JOIN pg_catalog.pg_roles r ON r.oid {=} d.defaclrole LEFT JOIN pg_catalog.pg_namespace n ON n.oid {=} d.defaclnamespace, " +
 	"pg_catalog.aclexplode(d.defaclacl) a LEFT JOIN pg_catalog.pg_roles g ON g.oid {=} a.grantee WHERE r.rolname {=} ANY (NAMES)")
 
-// giveDefaultSQL and takeDefaultSQL change the default privileges of an owner's
-// objects. An empty grantee is PUBLIC, an empty schema all of them.
+// giveDefaultSQL and takeDefaultSQL change the default privileges on an owner's objects.
+// An empty grantee is PUBLIC, an empty schema means all schemas.
 
 func giveDefaultSQL(owner string, d defaultPrivilege) string {
 	sql := "GRANT " + d.Privilege + " ON " + d.Kind + " TO " + granteeSQL(d.Grantee)
@@ -147,8 +148,8 @@ func granteeSQL(grantee string) string {
 	return pgwire.Identifier(grantee)
 }
 
-// lendSQL gives the session's role the rights of another until returnSQL takes
-// them back.
+// lendSQL gives the session's role the rights of another role until returnSQL revokes
+// them.
 func lendSQL(role string, withOptions bool) string {
 	if withOptions {
 		return "GRANT " + pgwire.Identifier(role) + " TO CURRENT_USER WITH INHERIT TRUE GRANTED BY CURRENT_USER"
@@ -171,13 +172,13 @@ func resetSQL(role, database, name string) string {
 	return alterRoleSQL(role, inDatabase(database)+"RESET "+pgwire.SettingName(name))
 }
 
-// settingDone says the same to people, without the role and the value.
+// settingDone describes the change for people, without the role and the value.
 func settingDone(verb, name, where string) string { return verb + " " + name + where }
 
-// optionFor is an option of a membership as REVOKE calls it.
+// optionFor returns an option of a membership in REVOKE's syntax.
 func optionFor(option string) string { return option + " OPTION FOR " }
 
-// options names what a membership allows.
+// options lists what a membership allows.
 func (m membership) options() string {
 	var options []string
 	for _, o := range []struct {
@@ -194,7 +195,7 @@ func (m membership) options() string {
 	return " WITH " + strings.Join(options, ", ")
 }
 
-// grantAdminSQL is for people: it lets the member administer the role.
+// grantAdminSQL is shown to people: it lets the member administer the role.
 func grantAdminSQL(role, member string) string {
 	return grantRoleSQL(role, member, membership{Admin: true}, false)
 }
@@ -206,20 +207,20 @@ func inDatabase(database string) string {
 	return "IN DATABASE " + pgwire.Identifier(database) + " "
 }
 
-// commentSQL leaves a note that every role of the server can read.
+// commentSQL sets a comment, which every role of the server can read.
 func commentSQL(role, text string) string {
 	return "COMMENT ON ROLE " + pgwire.Identifier(role) + " IS " + pgwire.Literal(text)
 }
 
-// catalogSQL returns a catalog as JSON. Whole rows become objects, so that
-// columns which older servers lack are null instead of an error. Times are
-// written the same way whatever the session's settings are.
+// catalogSQL returns a catalog as JSON. Rows become objects, so that columns missing on
+// older servers are null instead of an error. The format of times does not depend on the
+// session's settings.
 func catalogSQL(roles ...string) string {
 	return strings.ReplaceAll(catalogTemplate, "NAMES", pgwire.Names(roles...))
 }
 
-// A comment is not read by shobj_description(): before PostgreSQL 14 that is a
-// function in SQL whose operators are looked up along the path.
+// shobj_description() is not used to read a comment: before PostgreSQL 14 it is an SQL
+// function whose operators are looked up in the search path.
 var catalogTemplate = pgwire.Operators(`WITH RECURSIVE member(oid) AS (` +
 	`SELECT a.oid FROM pg_catalog.pg_roles a WHERE a.rolname {=} ANY (NAMES)` +
 	` UNION SELECT m.roleid FROM pg_catalog.pg_auth_members m JOIN member ON m.member {=} member.oid) ` +

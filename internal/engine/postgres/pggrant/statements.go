@@ -25,8 +25,8 @@ func (g Grant) revoke(from, option string) string {
 
 const defaultKind = "DEFAULT "
 
-// prefix begins a statement about a default privilege. Its owner is a role to
-// PostgreSQL and a user to Redshift; both take USER.
+// prefix begins a statement about a default privilege. PostgreSQL calls the owner a role
+// and Redshift a user; both accept USER.
 func (g Grant) prefix() string {
 	if !strings.HasPrefix(g.Kind, defaultKind) {
 		return ""

@@ -8,18 +8,18 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine/postgres/pgwire"
 )
 
-// object is a catalog of PostgreSQL whose objects have access control lists.
+// object describes a catalog of PostgreSQL whose objects have access control lists.
 type object struct {
 	catalog, acl, owner string
-	kind                string // as GRANT calls it, an SQL expression on o
-	letter              string // as acldefault calls it, likewise
-	schema, name, args  string // likewise; schema is a column of oids
+	kind                string // the object's kind for GRANT, an SQL expression on o
+	letter              string // the object's type for acldefault, an SQL expression on o
+	schema, name, args  string // SQL expressions on o; schema is a column of OIDs
 	only                string // a condition on o
 }
 
-// objects are those that GRANT of PostgreSQL knows; parameters, which it knows
-// since version 15, are not among them. Source: PostgreSQL documentation,
-// "GRANT" and "System Information Functions".
+// objects are the kinds of objects in PostgreSQL's GRANT, except parameters, which were
+// added in version 15. Source: PostgreSQL documentation, "GRANT" and "System Information
+// Functions".
 var objects = []object{
 	{
 		catalog: "pg_class", acl: "relacl", owner: "relowner", kind: "CASE WHEN o.relkind {=} 'S' THEN 'SEQUENCE' ELSE 'TABLE' END",
@@ -34,7 +34,7 @@ var objects = []object{
 	},
 	{
 		catalog: "pg_type", acl: "typacl", owner: "typowner", kind: "'TYPE'", letter: "'T'", schema: "typnamespace", name: "o.typname",
-		only: `o.typtype {=} ANY ('{b,d,e,r}'::pg_catalog."char"[]) AND o.typcategory {<>} 'A'`, // the others are part of something else
+		only: `o.typtype {=} ANY ('{b,d,e,r}'::pg_catalog."char"[]) AND o.typcategory {<>} 'A'`, // other types belong to a table or to another type
 	},
 	{catalog: "pg_language", acl: "lanacl", owner: "lanowner", kind: "'LANGUAGE'", letter: "'l'", name: "o.lanname"},
 	{catalog: "pg_foreign_data_wrapper", acl: "fdwacl", owner: "fdwowner", kind: "'FOREIGN DATA WRAPPER'", letter: "'F'", name: "o.fdwname"},
@@ -43,9 +43,9 @@ var objects = []object{
 	{catalog: "pg_largeobject_metadata", acl: "lomacl", owner: "lomowner", kind: "'LARGE OBJECT'", letter: "'L'", name: "o.oid::pg_catalog.text"},
 }
 
-// PostgresSQL lists the accounts' own rights on objects of the session's database
-// and on those of the whole server, for [Parse]. It begins with the dependencies
-// of roles, which are indexed, so that it does not read every object's list.
+// PostgresSQL lists the accounts' direct rights on objects of the session's database and
+// of the whole server, for [Parse]. It starts from the roles' dependencies, which are
+// indexed, to avoid reading every object's list.
 func PostgresSQL(accounts ...string) string {
 	return strings.ReplaceAll(template(), "NAMES", pgwire.Names(accounts...))
 }

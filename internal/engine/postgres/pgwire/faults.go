@@ -13,8 +13,8 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/redact"
 )
 
-// CheckName refuses a name that the product cannot have, or would cut off so that
-// it names another role. The error is InvalidSecret.
+// CheckName refuses a name that the product would reject or truncate. A truncated name
+// could be another role's. The error is InvalidSecret.
 func (d *Dialect) CheckName(what, name string) error {
 	if len(name) > d.MaxName {
 		return fault.New(fault.InvalidSecret, fmt.Sprintf("the %s %q has %d bytes, and %s's names have at most %d", what, name, len(name), d.Product, d.MaxName),
@@ -82,9 +82,9 @@ func (t Target) loginFault(err error, password redact.String) error {
 	return answer(fault.DatabaseError, "the server refused", "Look the SQLSTATE up in PostgreSQL's documentation, and the time in the server's log")
 }
 
-// notAllowed explains a login that was refused, for all the server says, for
-// another reason than the password. The name of the server's function is not
-// translated, unlike its message.
+// notAllowed explains a login that was refused, as far as the server says, for a reason
+// other than the password. It uses the name of the server's function, which is not
+// translated, unlike the message.
 func (t Target) notAllowed(refusal *pgconn.PgError) (code fault.Code, what, hint string) {
 	switch refusal.Routine {
 	case "InitializeSessionUserId", "InitializeSessionUserIdStandalone":
@@ -101,7 +101,7 @@ func (t Target) notAllowed(refusal *pgconn.PgError) (code fault.Code, what, hint
 	return t.AuthFailed, "the user is not admitted", t.Hints.Refused
 }
 
-// Effect says what a statement does when it reaches the server.
+// Effect is what a statement changes when it reaches the server.
 type Effect int
 
 const (
@@ -110,8 +110,8 @@ const (
 	Levelling        // a clone
 )
 
-// StatementFault classifies a failed statement on a logged-in session. Op says
-// what was being done.
+// StatementFault classifies a failed statement on a logged-in session. op describes the
+// operation.
 func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
@@ -120,7 +120,7 @@ func (c *Conn) StatementFault(err error, op string, does Effect) error {
 	answer := func(code fault.Code, what, hint string) error {
 		return fault.Wrap(err, code, fmt.Sprintf("%s: %s (SQLSTATE %s)", op, what, refusal.Code), hint)
 	}
-	// A session that the server ends (FATAL) may have got as far as the commit.
+	// If the server ends the session (FATAL), it may already have committed.
 	if fatal := refusal.SeverityUnlocalized != "ERROR" && refusal.Severity != "ERROR"; fatal || refusal.Code == "40003" {
 		return netfault.EndedFault(err, fmt.Sprintf("%s: the server ended the session (SQLSTATE %s)", op, refusal.Code), does != Reading)
 	}
@@ -154,21 +154,21 @@ func (c *Conn) StatementFault(err error, op string, does Effect) error {
 
 const hintLock = "Somebody may hold a lock on the account: look for long transactions in pg_stat_activity"
 
-// unavailable reports whether a SQLSTATE is of a server that will do better
-// later. Source: PostgreSQL documentation, "Error Codes".
+// unavailable reports whether a SQLSTATE means a temporary problem of the server. Source:
+// PostgreSQL documentation, "Error Codes".
 func unavailable(state string) bool {
 	switch state {
-	case "57P01", "57P02", "57P03", "57P05": // shutting down, crashed, starting up, idle too long
+	case "57P01", "57P02", "57P03", "57P05": // shutting down, crashed, starting up, idle for too long
 		return true
-	case "08P01": // protocol violation: poolers use it for everything
+	case "08P01": // protocol violation, which poolers use for all errors
 		return false
 	}
 	return strings.HasPrefix(state, "53") || strings.HasPrefix(state, "08")
 }
 
-// passwordRefused reports whether a SQLSTATE, in answer to ALTER ROLE, is a
-// password policy's: of passwordcheck, of pg_tle's hooks, which raise
-// exceptions, or of credcheck.
+// passwordRefused reports whether a SQLSTATE, in answer to ALTER ROLE, comes from a
+// password policy: passwordcheck, credcheck, or a hook of pg_tle, which raises an
+// exception.
 func passwordRefused(state string) bool {
 	return state == "22023" || state == "P0001" || state == "28000" || state == "28P01"
 }

@@ -1,9 +1,9 @@
-// Package pgwire is what PostgreSQL and Redshift have in common: logging in,
-// TLS, running statements, hashing passwords, and telling failures apart.
+// Package pgwire implements what PostgreSQL and Redshift share: login, TLS, running
+// statements, hashing passwords, and classifying failures.
 //
-// Every statement goes out in one simple query together with what it needs to be
-// safe (see sql.go), and no session state is set: behind a pooler (RDS Proxy,
-// PgBouncer) state would pin the connection or leak into somebody else's.
+// Every statement is sent in one simple query together with the settings that make it
+// safe (see sql.go). No session state is changed: behind a pooler (RDS Proxy, PgBouncer),
+// it would pin the connection or affect another client.
 package pgwire
 
 import (
@@ -25,16 +25,15 @@ import (
 )
 
 const (
-	// statementTimeout is how long the server may work on a statement. None of
-	// ours takes more than milliseconds unless it waits for a lock, which has a
-	// limit of its own.
+	// statementTimeout is how long the server may work on a statement. Statements take
+	// milliseconds unless they wait for a lock, which has its own limit.
 	statementTimeout = engine.LockTimeout + 3*time.Second
 
-	// commitTime is what is left of [engine.LateBound] for a commit.
+	// commitTime is the part of [engine.LateBound] reserved for the commit.
 	commitTime = time.Second
 
-	// answerTimeout is how long we wait for an answer: long enough for the
-	// server to report its own timeout, which tells that nothing was changed.
+	// answerTimeout is how long the client waits for an answer. It is long enough for the
+	// server to report its own timeout, which shows that nothing was changed.
 	answerTimeout = engine.LateBound + 2*time.Second
 
 	rollbackTimeout = 2 * time.Second
@@ -43,39 +42,39 @@ const (
 	closeTimeout = 500 * time.Millisecond
 )
 
-// Dialect is what the products differ in.
+// Dialect is what differs between the products.
 type Dialect struct {
 	Product string // its name
-	MaxName int    // of bytes in a name. Required.
+	MaxName int    // limit of a name's length, in bytes. Required.
 	Hints   Hints
 
-	// Explicit is set when transactions are begun and ended by statements of
-	// their own, and the server has none of PostgreSQL's newer settings.
+	// Explicit is set if transactions need statements of their own to begin and end, and
+	// the server lacks PostgreSQL's newer settings.
 	Explicit bool
 
-	// AuthFailed is the code for a login that the server refuses for a reason
-	// that SQLSTATE 28000 does not tell. Required.
+	// AuthFailed is the code for a refused login when SQLSTATE 28000 does not tell the
+	// reason. Required.
 	AuthFailed fault.Code
 
-	// Roots are whose certificates a server may have that is not AWS's. Optional: by
-	// default the system's authorities. See rdsroots.TLS.
+	// Roots are the authorities trusted for certificates that AWS has not issued.
+	// Optional: by default the system's authorities. See rdsroots.TLS.
 	Roots *x509.CertPool
 }
 
-// Hints say what to do in a product's own terms.
+// Hints are remedies in a product's own terms.
 type Hints struct {
-	TLS        string // where TLS versions are set
+	TLS        string // where to set TLS versions
 	DemandsTLS string // the server does not admit the user without TLS
-	Admit      string // the server does not admit the user with TLS
+	Admit      string // the server does not admit the user over TLS
 	Refused    string // the server does not say why it does not admit the user
 	NotAllowed string // a role may not change a password
 	ReadOnly   string
 	Policy     string // the server's policy refuses a password
-	Unknown    string // the server asks for a kind of login that the driver does not know
+	Unknown    string // the server requires a login method that the driver does not support
 }
 
-// Connect opens one TCP connection and makes one attempt to log in, whatever
-// happens. Errors are those of [engine.Engine].
+// Connect opens one TCP connection and never makes more than one attempt to log in.
+// Errors are those of [engine.Engine].
 func (d *Dialect) Connect(ctx context.Context, doc secretdoc.Document) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, engine.ConnectTimeout)
 	defer cancel()
@@ -106,12 +105,12 @@ func (d *Dialect) Connect(ctx context.Context, doc secretdoc.Document) (*Conn, e
 	return c, nil
 }
 
-// checkEncoding makes sure that quotes are quotes: in encodings such as SJIS, which
-// a database's owner can make the default, the second byte of a character may be
-// a backslash.
+// checkEncoding makes sure that quoting works. In encodings such as SJIS, which a
+// database's owner can make the default, the second byte of a character may be a
+// backslash.
 func (c *Conn) checkEncoding() error {
 	switch encoding := c.conn.ParameterStatus("client_encoding"); encoding {
-	case "UTF8", "UNICODE", "": // the name before PostgreSQL 8.1; a pooler that says nothing
+	case "UTF8", "UNICODE", "": // UNICODE is the name before PostgreSQL 8.1; some poolers do not report an encoding
 		return nil
 	default:
 		return fault.New(fault.DatabaseError, fmt.Sprintf("logging in to %s: the server insists on the client encoding %s", c.Target, encoding),
@@ -119,23 +118,23 @@ func (c *Conn) checkEncoding() error {
 	}
 }
 
-// login speaks PostgreSQL's start-up protocol on the link. redial is how the
-// driver reaches the server again to cancel a statement.
+// login runs PostgreSQL's start-up protocol on the link. The driver uses redial to
+// connect to the server again when it cancels a statement.
 func (t Target) login(ctx context.Context, l link, password redact.String, redial func(context.Context) (net.Conn, error)) (*pgconn.PgConn, error) {
 	cfg, err := pgconfig.New()
 	if err != nil {
 		return nil, err
 	}
 	cfg.User, cfg.Password, cfg.Database = t.User, password.Reveal(), t.Database
-	// Poolers know both of these. (PgBouncer refuses all but a few.)
+	// Both are accepted by poolers. (PgBouncer refuses most others.)
 	cfg.RuntimeParams["application_name"] = "tumbler"
 	cfg.RuntimeParams["client_encoding"] = "UTF8"
 	if !l.encrypted {
-		// Whoever answers in a server's place must not get the password by
-		// just asking for it. (SCRAM and md5 do not send it.)
+		// A server, or an attacker in its place, must not get the password by asking for
+		// it in clear. (SCRAM and md5 do not send it.)
 		cfg.RequireAuth = "!password"
 	}
-	// The link is there already: one address, so one attempt.
+	// The connection exists already. One address means one attempt.
 	cfg.Host, cfg.Port = t.Host, uint16(t.Port)
 	cfg.LookupFunc = func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
 	used := false
@@ -156,7 +155,7 @@ func (t Target) login(ctx context.Context, l link, password redact.String, redia
 // Encrypted implements [engine.Encrypted].
 func (c *Conn) Encrypted() bool { return c.Target.Encrypted }
 
-// Target says where a session goes, for messages.
+// Target is where a session connects to, for messages.
 type Target struct {
 	netfault.Target
 	*Dialect
@@ -168,18 +167,18 @@ type Target struct {
 type Conn struct {
 	Target Target
 
-	// As is the role that statements are run as. Optional: by default the one that
-	// has logged in, whatever its settings or the database's say.
+	// As is the role that runs the statements. Optional: by default the one that has
+	// logged in, whatever its settings or the database's say.
 	As string
 
 	conn *pgconn.PgConn
 	raw  net.Conn // what conn runs over, below TLS
 
-	clock int64     // the server's, in milliseconds, when it was asked
+	clock int64     // the server's time in milliseconds at asked
 	asked time.Time // zero: never
 }
 
-// Probe touches no table.
+// Probe runs a query that touches no table.
 func (c *Conn) Probe(ctx context.Context) error {
 	if _, err := c.Read(ctx, probeSQL); err != nil {
 		return c.StatementFault(err, "running a query on "+c.Target.String(), Reading)
@@ -187,11 +186,11 @@ func (c *Conn) Probe(ctx context.Context) error {
 	return nil
 }
 
-// exec runs one simple query and returns the rows of the statements that
-// succeeded, even if one failed: all of them are then undone.
+// exec runs one simple query and returns the rows of the statements that succeeded. If
+// one fails, all are rolled back.
 //
-// The driver's SafeToRetry does not tell that a statement was not sent: it also
-// says yes to a connection that was lost while a result was awaited (pgx 5.12,
+// The driver's SafeToRetry does not prove that a statement was not sent: it is also true
+// if the connection was lost while a result was awaited (in pgx 5.12,
 // MultiResultReader.NextResult drops the first error).
 func (c *Conn) exec(ctx context.Context, sql string) ([][][]string, error) {
 	if err := ctx.Err(); err != nil {
@@ -206,7 +205,7 @@ func (c *Conn) exec(ctx context.Context, sql string) ([][][]string, error) {
 	var tables [][][]string
 	for _, result := range results {
 		if result.Err != nil {
-			break // a query that failed after it had begun to answer
+			break // this query failed after it had begun to return rows
 		}
 		table := [][]string{}
 		for _, row := range result.Rows {
@@ -218,7 +217,7 @@ func (c *Conn) exec(ctx context.Context, sql string) ([][][]string, error) {
 		}
 		tables = append(tables, table)
 	}
-	if err != nil && c.conn.TxStatus() == 'E' { // the session is of use again
+	if err != nil && c.conn.TxStatus() == 'E' { // the session can be used again
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
 		defer cancel()
 		_, _ = c.conn.Exec(after, rollbackSQL).ReadAll()
@@ -231,8 +230,8 @@ func (c *Conn) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_ = c.conn.Close(ctx)
-	// After a statement was broken off the driver still talks to the server in
-	// the background. It ends when its connection does.
+	// After an interrupted statement, the driver continues to use the connection in the
+	// background until it is closed.
 	select {
 	case <-c.conn.CleanupDone():
 	case <-ctx.Done():

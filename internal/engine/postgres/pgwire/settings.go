@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// quotedLists are settings whose value is a list of names, each quoted where it needs to be.
-// Given as one literal they would be quoted once more. Source:
-// variable_is_guc_list_quote() in PostgreSQL's dumputils.c.
+// quotedLists are settings whose value is a list of names, each quoted if necessary. A
+// single literal would quote them again. Source: variable_is_guc_list_quote() in
+// PostgreSQL's dumputils.c.
 var quotedLists = []string{
 	"local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces", "unix_socket_directories",
 }
 
-// SettingName quotes a setting's name: that of an extension or an application
-// has a dot in it.
+// SettingName quotes a setting's name. The names of extensions' and applications'
+// settings contain a dot.
 func SettingName(name string) string {
 	parts := strings.Split(name, ".")
 	for i, part := range parts {
@@ -24,7 +24,7 @@ func SettingName(name string) string {
 	return strings.Join(parts, ".")
 }
 
-// SettingValue renders a value, as the catalogs have it, for ALTER ROLE ... SET.
+// SettingValue converts a value from the catalogs to the form for ALTER ROLE ... SET.
 func SettingValue(name, value string) string {
 	if !slices.Contains(quotedLists, name) {
 		return Literal(value)
@@ -36,7 +36,7 @@ func SettingValue(name, value string) string {
 	return strings.Join(literals, ", ")
 }
 
-// CanonicalSetting is the same for values that mean the same.
+// CanonicalSetting returns the same text for equivalent values.
 func CanonicalSetting(name, value string) string {
 	if slices.Contains(quotedLists, name) {
 		return SettingValue(name, value)
@@ -44,8 +44,9 @@ func CanonicalSetting(name, value string) string {
 	return value
 }
 
-// ListedSetting renders a setting's value. Those of applications and extensions, whose
-// names have a dot, may well be keys: only a digest is listed.
+// ListedSetting formats a setting for a list. The values of applications' and extensions'
+// settings, whose names contain a dot, may be secret keys: only a digest of these is
+// listed.
 func ListedSetting(name, value string) string {
 	if !strings.Contains(name, ".") {
 		return CanonicalSetting(name, value)
@@ -54,9 +55,9 @@ func ListedSetting(name, value string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// splitNames splits a list of names as PostgreSQL writes them: with commas in
-// between, in double quotes if need be. An empty list is one empty name, which
-// is how such a setting is made empty.
+// splitNames splits a list of names as PostgreSQL writes it: separated by commas, in
+// double quotes if necessary. An empty list is one empty name, the form that sets an
+// empty list.
 func splitNames(list string) []string {
 	var names []string
 	var name strings.Builder
@@ -76,13 +77,13 @@ func splitNames(list string) []string {
 			name.WriteByte('"')
 			i++
 		case c == '"' && !quoted:
-			name.Reset() // blanks before it
+			name.Reset() // blanks before the name
 			quoted, wasQuoted = true, true
 		case c == '"':
 			quoted = false
 		case !quoted && c == ',':
 			end()
-		case !quoted && wasQuoted: // blanks after it
+		case !quoted && wasQuoted: // blanks after the name
 		default:
 			name.WriteByte(c)
 		}

@@ -11,17 +11,17 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/engine"
 )
 
-// A tenant may own the database that a session is in, and with it the schemas
-// that names are looked up in. What our statements name must never be theirs
-// (the class of CVE-2018-1058), so there are two layers, each enough by itself:
-// every transaction begins with the path pinned, and the statements say the
-// schema of each relation, function, operator and type that they use.
+// A tenant may own the database that a session is in, including the schemas in which
+// names are looked up. Our statements must never use a tenant's objects (the class of
+// CVE-2018-1058). There are two layers of protection, each sufficient by itself: every
+// transaction begins by setting search_path, and statements qualify every relation,
+// function, operator and type with its schema.
 
-// Operators spells out where the operators of a statement come from: {=} becomes
-// OPERATOR(pg_catalog.=). It is for constant text, before names are put into it.
-// IN, LIKE, BETWEEN, NULLIF, IS DISTINCT FROM and JOIN USING look operators up
-// along the path, too, and cannot be spelt out: statements do without them.
-// It is no regular expression, because it runs when a function starts.
+// Operators qualifies a statement's operators: {=} becomes OPERATOR(pg_catalog.=). It is
+// applied to constant text, before names are inserted. IN, LIKE, BETWEEN, NULLIF, IS
+// DISTINCT FROM and JOIN USING also look operators up in the search path and cannot be
+// qualified, so statements do not use them. Operators does not use a regular expression,
+// because it runs at every start of a function.
 func Operators(sql string) string {
 	var spelt strings.Builder
 	for {
@@ -32,7 +32,7 @@ func Operators(sql string) string {
 		}
 		symbol, rest, closed := strings.Cut(after, "}")
 		if !closed || symbol == "" || strings.Trim(symbol, "-+*/<>=~!@#%^&|") != "" {
-			spelt.WriteByte('{') // of an array or an expression
+			spelt.WriteByte('{') // part of an array or an expression
 			sql = after
 			continue
 		}
@@ -44,9 +44,9 @@ func Operators(sql string) string {
 // Identifier quotes a name.
 func Identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// Literal quotes a text, whatever standard_conforming_strings says. That the
-// client's encoding is one in which no byte of a longer character looks like a
-// quote or a backslash is for [Dialect.Connect] to see to.
+// Literal quotes a text, whatever standard_conforming_strings is set to.
+// [Dialect.Connect] makes sure of a client encoding in which no byte of a multibyte
+// character looks like a quote or a backslash.
 func Literal(text string) string {
 	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
 	if strings.Contains(text, `\`) {
@@ -55,7 +55,7 @@ func Literal(text string) string {
 	return quoted
 }
 
-// Names renders names as an array, for = ANY.
+// Names returns names as an array, for = ANY.
 func Names(names ...string) string {
 	var literals []string
 	for _, name := range names {
@@ -64,12 +64,12 @@ func Names(names ...string) string {
 	return "ARRAY[" + strings.Join(literals, ", ") + "]::pg_catalog.name[]"
 }
 
-// Literal quotes the verifier. It consists of letters, digits and $:+/=-, so
-// there is nothing in it to be escaped, whatever standard_conforming_strings
-// says; doubling quotes is for whoever changes that.
+// Literal quotes the verifier. It consists of letters, digits and $:+/=-, so nothing has
+// to be escaped, whatever standard_conforming_strings is set to. Quotes are doubled in
+// case that changes.
 func (v Verifier) Literal() string { return "'" + strings.ReplaceAll(v.text, "'", "''") + "'" }
 
-// OwnStatements are those of this package that read, for tests.
+// OwnStatements returns this package's queries, for tests.
 func OwnStatements() []string { return []string{probeSQL, clockSQL, inTimeSQL(1 << 60)} }
 
 const (
@@ -77,13 +77,12 @@ const (
 	rollbackSQL = "ROLLBACK"
 )
 
-// readWriteSQL is for roles and databases whose transactions are read-only by
-// default.
+// readWriteSQL is for roles and databases whose transactions are read-only by default.
 const readWriteSQL = "SET TRANSACTION READ WRITE"
 
-// pinSQL begins every transaction on PostgreSQL: it owes nothing to the settings
-// of the role and the database, which its owner makes. Temporary tables come
-// last, and the role is the one that has logged in, or the one that it is to be.
+// pinSQL begins every transaction on PostgreSQL. It overrides the settings of the role
+// and of the database, which the database's owner can change. Temporary tables come last
+// in the search path, and the role is the given one or the one that has logged in.
 func pinSQL(version int, role string) []string {
 	if role != "" {
 		role = Identifier(role)
@@ -94,7 +93,7 @@ func pinSQL(version int, role string) []string {
 	if version >= 17 {
 		pin = append(pin, "SET LOCAL transaction_timeout = 0")
 	}
-	return append(pin, // limits first: those of the role or the database may be tiny
+	return append(pin, // limits first: the role's or the database's own may be very short
 		"SET LOCAL statement_timeout = "+milliseconds(statementTimeout),
 		"SET LOCAL search_path = pg_catalog, pg_temp",
 		"SET LOCAL ROLE "+role,
@@ -102,7 +101,7 @@ func pinSQL(version int, role string) []string {
 	)
 }
 
-// beginSQL is the same for Redshift, which has fewer settings. Source: Redshift
+// beginSQL does the same for Redshift, which has fewer settings. Source: Redshift
 // documentation, "BEGIN", "SET", "search_path", "statement_timeout".
 func beginSQL(timeout time.Duration) []string {
 	return []string{
@@ -116,18 +115,18 @@ const commitSQL = "COMMIT"
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// clock is the server's, in milliseconds. As a whole number it reads the same
-// whatever extra_float_digits is.
+// clock is the server's time in milliseconds. It is a whole number, so extra_float_digits
+// does not affect it.
 var clock = Operators("CAST(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) {*} 1000 AS pg_catalog.int8)")
 
 var clockSQL = "SELECT " + clock
 
-// inTimeSQL fails when the server's clock has gone past the deadline.
+// inTimeSQL fails if the server's clock is past the deadline.
 func inTimeSQL(deadline int64) string {
 	return AssertSQL(Operators(fmt.Sprintf("%s {<} %d", clock, deadline)))
 }
 
-// AssertSQL fails, and with it the transaction, unless the condition holds. See
+// AssertSQL fails, and with it the transaction, unless the condition is true. See
 // [Step].Refusal.
 func AssertSQL(condition string) string {
 	return Operators("SELECT 1 {/} CASE WHEN ") + condition + " THEN 1 ELSE 0 END"

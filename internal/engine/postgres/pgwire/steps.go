@@ -15,21 +15,21 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// Statements are simple queries of several statements, one transaction each: one
-// round trip does all, and SET LOCAL holds until its end.
+// Several statements are sent as one simple query, which is one transaction. This takes
+// one round trip, and SET LOCAL lasts until the end of the query.
 
-// Step is one statement of several that are done all or not at all.
+// Step is one statement of a transaction.
 type Step struct {
 	SQL  string
-	Done string // for people, once it is done; empty: not worth mentioning
-	Hint string // what to do when it is not allowed
-	Kind Effect // of all of them together, as far as it matters when the answer is lost
+	Done string // describes the change for people; empty: not reported
+	Hint string // remedy if the statement is not allowed
+	Kind Effect // of the whole transaction, for when the answer is lost
 
-	// Refusal is what it means when the condition of AssertSQL does not hold.
+	// Refusal is returned if the condition of AssertSQL is false.
 	Refusal *fault.Error
 }
 
-// Read runs statements that change nothing and returns their rows. Its errors are
+// Read runs statements that change nothing and returns their rows. Its errors are meant
 // for [Conn.StatementFault].
 func (c *Conn) Read(ctx context.Context, statements ...string) ([][][]string, error) {
 	before, after := pinSQL(c.version(), c.As), []string{}
@@ -53,8 +53,7 @@ func (c *Conn) Read(ctx context.Context, statements ...string) ([][][]string, er
 	return results[len(before) : len(before)+len(statements)], nil
 }
 
-// Row is Read for a single statement and the first of its rows, nil if it has
-// none.
+// Row is Read for a single statement. It returns the first row, or nil if there is none.
 func (c *Conn) Row(ctx context.Context, statement string) ([]string, error) {
 	results, err := c.Read(ctx, statement)
 	if err != nil || len(results) == 0 || len(results[0]) == 0 {
@@ -63,9 +62,9 @@ func (c *Conn) Row(ctx context.Context, statement string) ([]string, error) {
 	return results[0][0], nil
 }
 
-// Do runs the steps as one transaction and returns the rows of what comes after
-// them. However late the server gets to them, through whatever queues and locks:
-// they are done before [engine.LateBound] is over, counted from now, or never.
+// Do runs the steps as one transaction and returns the rows of the statements in after.
+// The server either completes the steps within [engine.LateBound] from now or not at all,
+// however long they wait in queues and for locks.
 func (c *Conn) Do(ctx context.Context, op string, steps []Step, after ...string) ([][][]string, error) {
 	first, statements, err := c.frame(ctx, op, steps, after)
 	if err != nil {
@@ -89,8 +88,8 @@ func (c *Conn) Do(ctx context.Context, op string, steps []Step, after ...string)
 	return nil, c.StatementFault(err, op, does)
 }
 
-// frame puts the steps, and what is to be asked after them, into a transaction of
-// which the first step is statement number first.
+// frame puts the steps and the statements after them into a transaction. first is the
+// number of the first step's statement.
 func (c *Conn) frame(ctx context.Context, op string, steps []Step, after []string) (first int, statements []string, err error) {
 	var all []string
 	for _, step := range steps {
@@ -98,8 +97,8 @@ func (c *Conn) frame(ctx context.Context, op string, steps []Step, after []strin
 	}
 	all = append(all, after...)
 	if c.Target.Explicit {
-		// The server takes a time limit to heart with the next message. What each
-		// statement may wait for is part of the whole.
+		// The server applies a time limit from the next message on. The waits of the
+		// single statements must add up to no more than the whole.
 		limit := max(time.Second, min(engine.LockTimeout, engine.LateBound/time.Duration(len(steps)+1)))
 		if _, err := c.exec(ctx, strings.Join(beginSQL(limit), "; ")); err != nil {
 			return 0, nil, c.StatementFault(err, op, Reading)
@@ -116,8 +115,8 @@ func (c *Conn) frame(ctx context.Context, op string, steps []Step, after []strin
 	return len(pin), slices.Concat(pin, all, []string{inTimeSQL(deadline)}), nil
 }
 
-// setClock notes what the server's clock says now, for deadlines that a server
-// keeps also when it hears of a statement late.
+// setClock records the server's current time. Deadlines on that clock also work if a
+// statement reaches the server late.
 func (c *Conn) setClock(rows [][]string) (err error) {
 	if len(rows) != 1 || len(rows[0]) != 1 {
 		return errClock
@@ -134,13 +133,13 @@ var (
 	errAnswers = errors.New("the server has not answered every statement")
 )
 
-// version is the server's major version, 0 if it does not say.
+// version is the server's major version, or 0 if it is unknown.
 func (c *Conn) version() (major int) {
-	_, _ = fmt.Sscanf(c.conn.ParameterStatus("server_version"), "%d", &major) // such as 18.4 or 19devel
+	_, _ = fmt.Sscanf(c.conn.ParameterStatus("server_version"), "%d", &major) // a value such as 18.4 or 19devel
 	return major
 }
 
-// Done tells people what the steps did.
+// Done describes for people what the steps changed.
 func Done(steps []Step) []string {
 	var done []string
 	for _, step := range steps {
@@ -151,7 +150,7 @@ func Done(steps []Step) []string {
 	return done
 }
 
-// stepFault classifies the failure of a step. All steps are undone with it.
+// stepFault classifies the failure of a step, which rolls all steps back.
 func (c *Conn) stepFault(err error, op string, step Step) error {
 	refusal, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {

@@ -13,10 +13,10 @@ import (
 	"github.com/tumbler-rotation/tumbler/internal/fault"
 )
 
-// link is a connection on which nobody has logged in yet.
+// link is a connection before the login.
 type link struct {
-	conn      net.Conn // what to speak on
-	raw       net.Conn // the TCP connection below it
+	conn      net.Conn // what messages are sent on
+	raw       net.Conn // the TCP connection below conn
 	encrypted bool
 }
 
@@ -24,10 +24,10 @@ type link struct {
 // documentation, "Message Formats".
 var sslRequest = []byte{0, 0, 0, 8, 4, 210, 22, 47}
 
-// dial opens a TCP connection and negotiates TLS on it: required when ssl is
-// true, none when it is false, and if it is nil what the server offers. A server
-// without TLS says so in its answer to our request, and only then the
-// connection goes on unencrypted: the same connection, not a second one.
+// dial opens a TCP connection and negotiates TLS on it. If ssl is true TLS is required,
+// and if it is false TLS is not used. If it is nil TLS is used unless the server, in
+// answer to the request, says that it has none; then the same connection is used
+// unencrypted.
 func (t Target) dial(ctx context.Context, ssl *bool) (_ link, err error) {
 	raw, err := t.Dial(ctx)
 	if err != nil {
@@ -57,9 +57,9 @@ func (t Target) dial(ctx context.Context, ssl *bool) (_ link, err error) {
 	case answer == 'N':
 		return link{}, t.NoTLSFault(nil, "Switch TLS on in the server (ssl=on)")
 	case answer == 'E':
-		// An error instead of an answer, which is what a server sends that
-		// cannot start a process for the connection. Its text is not to be
-		// trusted (CVE-2024-10977).
+		// The server sent an error instead of an answer, as it does when it cannot start
+		// a process for the connection. The text of such an error cannot be trusted
+		// (CVE-2024-10977).
 		return link{}, fault.New(fault.DatabaseUnavailable, t.Address()+" refused the connection before it began", netfault.HintBusy)
 	default:
 		return link{}, fault.New(fault.DatabaseError, t.Address()+" does not speak "+t.Product+"'s protocol",
@@ -67,8 +67,8 @@ func (t Target) dial(ctx context.Context, ssl *bool) (_ link, err error) {
 	}
 }
 
-// askForTLS sends SSLRequest and returns the server's one-byte answer. It reads
-// no further: what follows belongs to TLS.
+// askForTLS sends SSLRequest and reads the server's one-byte answer. It reads no further,
+// because the bytes that follow belong to TLS.
 func askForTLS(ctx context.Context, conn net.Conn) (byte, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()

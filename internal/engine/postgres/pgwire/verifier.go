@@ -25,26 +25,26 @@ type PasswordMethod struct {
 }
 
 const (
-	// defaultIterations is what servers use that have no setting for it.
-	// Source: PostgreSQL documentation, scram_iterations; RFC 7677.
+	// defaultIterations is used by servers without a setting for it. Source: PostgreSQL
+	// documentation, scram_iterations; RFC 7677.
 	defaultIterations = 4096
 
-	// maxIterations keeps a server from making us compute for minutes.
-	// 2 million take about a second.
+	// maxIterations limits the work that a server can demand. 2 million iterations take
+	// about a second.
 	maxIterations = 2_000_000
 
-	saltLength = 16 // as the server's own, SCRAM_DEFAULT_SALT_LEN
+	saltLength = 16 // the server's own default, SCRAM_DEFAULT_SALT_LEN
 )
 
-// ParsePasswordMethod reads a row of password_encryption and scram_iterations,
-// which servers before PostgreSQL 16 have not.
+// ParsePasswordMethod parses a row of password_encryption and scram_iterations. Servers
+// before PostgreSQL 16 lack the second.
 func ParsePasswordMethod(row []string) (PasswordMethod, error) {
 	if len(row) != 2 {
 		return PasswordMethod{}, errors.New("the server did not say how it stores passwords")
 	}
 	method := PasswordMethod{iterations: defaultIterations}
-	// "md5", and "on" or "off" before PostgreSQL 10, which knew only md5. Being
-	// given an md5 hash it stores the hash even with "off".
+	// "md5" or, before PostgreSQL 10, "on" or "off". These servers know only md5, and
+	// store an md5 hash as it is even with "off".
 	method.md5 = row[0] != "scram-sha-256"
 	if row[1] != "" {
 		n, err := strconv.Atoi(row[1])
@@ -56,8 +56,8 @@ func ParsePasswordMethod(row []string) (PasswordMethod, error) {
 	return method, nil
 }
 
-// Verifier is what a server stores instead of a password. One that is md5 is as
-// good as the password to log in with, so it is treated as a secret, too.
+// Verifier is what a server stores instead of a password. An md5 verifier is sufficient
+// for logging in, so verifiers are treated as secrets.
 type Verifier struct{ text string }
 
 // String keeps verifiers out of messages.
@@ -66,7 +66,7 @@ func (Verifier) String() string { return redact.Mask }
 // GoString keeps verifiers out of messages.
 func (Verifier) GoString() string { return redact.Mask }
 
-// errIterations says that the server wants more work than we are ready to do.
+// errIterations means that the server demands more iterations than Tumbler computes.
 var errIterations = fmt.Errorf("scram_iterations is above %d", maxIterations)
 
 // Verifier computes what the server would store.
@@ -82,7 +82,7 @@ func (m PasswordMethod) Verifier(user string, password redact.String) (Verifier,
 	return scramVerifier(password, salt[:], m.iterations)
 }
 
-// scramVerifier is SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>.
+// scramVerifier returns SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>.
 // Source: PostgreSQL documentation, pg_authid; RFC 5802, section 3.
 func scramVerifier(password redact.String, salt []byte, iterations int) (Verifier, error) {
 	salted, err := pbkdf2.Key(sha256.New, prepare(password.Reveal()), salt, iterations, sha256.Size)
@@ -102,20 +102,19 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// MD5 is md5 and the digest of password and user in hex.
-// Source: PostgreSQL documentation, pg_authid.
+// MD5 returns "md5" and the hexadecimal digest of password and user. Source: PostgreSQL
+// documentation, pg_authid.
 func MD5(user string, password redact.String) Verifier {
 	sum := md5.Sum([]byte(password.Reveal() + user)) //nolint:gosec // see above
 	return Verifier{"md5" + hex.EncodeToString(sum[:])}
 }
 
-// prepare normalises a password for SCRAM exactly as PostgreSQL's server and
-// libpq do (pg_saslprep): by SASLprep of RFC 4013, or not at all if that
-// prohibits it. An application that uses libpq can then log in with whatever
-// was the password, and so can one that uses JDBC.
+// prepare normalises a password for SCRAM exactly as PostgreSQL's server and libpq do
+// (pg_saslprep): by SASLprep of RFC 4013, or not at all if that prohibits the password.
+// Applications using libpq or JDBC can then log in with any password.
 func prepare(password string) string {
 	if isASCII(password) {
-		return password // SASLprep leaves it alone; control characters pass, too
+		return password // SASLprep does not change it; control characters are kept, too
 	}
 	prepared, err := stringprep.SASLprep.Prepare(password)
 	if err != nil || prepared == "" {
@@ -124,11 +123,11 @@ func prepare(password string) string {
 	return prepared
 }
 
-// preparedDifferently reports whether our own driver prepares the password in
-// another way than the server: it follows RFC 8265 (compatibility characters
-// such as a ligature stay as they are) where PostgreSQL follows RFC 4013. Such a
-// password, which a person must have chosen since generated ones are ASCII,
-// works for applications on libpq, but we cannot log in with it.
+// preparedDifferently reports whether Tumbler's driver normalises the password
+// differently from the server: the driver follows RFC 8265, which keeps compatibility
+// characters such as ligatures, and PostgreSQL follows RFC 4013. Such a password works
+// for applications using libpq, but Tumbler cannot log in with it. Only a person can have
+// chosen it, since generated passwords are ASCII.
 func preparedDifferently(password redact.String) bool {
 	text := password.Reveal()
 	if isASCII(text) {
@@ -136,7 +135,7 @@ func preparedDifferently(password redact.String) bool {
 	}
 	for _, r := range text {
 		if stringprep.TableA1.Contains(r) {
-			return false // unknown to RFC 4013: both leave the password as it is
+			return false // characters unknown to RFC 4013: both keep the password as it is
 		}
 	}
 	ours, err := precis.OpaqueString.String(text)
