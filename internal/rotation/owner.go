@@ -218,9 +218,9 @@ func AdviceOnTLS(doc secretdoc.Document, session engine.Session) []string {
 	case !tells || doc.SSL != nil:
 		return nil
 	case s.Encrypted():
-		return []string{`Set "ssl" to true in the secret: the server has TLS, and a stranger in its place who says that he has none would be believed`}
+		return []string{`Set "ssl" to true in the secret: the server supports TLS. Without "ssl", an attacker in its place could claim that it has none`}
 	}
-	return []string{`The server says that it has no TLS. If it should have, somebody may be in between; if so it is, set "ssl" to false in the secret`}
+	return []string{`The server says that it has no TLS. If it should have TLS, an attacker may be intercepting the connection. If it really has none, set "ssl" to false in the secret`}
 }
 
 // commit returns the context of a change, which neither the window nor the caller cancels
