@@ -191,7 +191,7 @@ func (f *fleetFlags) run(cmd *cobra.Command, rotate *rotateFlags) error {
 	}
 	plan.show(out)
 	if plan.Total == 0 {
-		return errors.Join(write(fleet.Event{Outcome: fleet.NothingToDo, Reason: request.Reason, Earlier: plan.Earlier, Skipped: plan.Skipped}, plan.missing), plan.nothing())
+		return errors.Join(write(plan.event(fleet.NothingToDo, ""), plan.missing), plan.nothing())
 	}
 	if !f.yes {
 		if err := confirm(ctx, cmd.InOrStdin(), cmd.OutOrStdout(), plan.Total); err != nil {
@@ -204,7 +204,7 @@ func (f *fleetFlags) run(cmd *cobra.Command, rotate *rotateFlags) error {
 	}
 	out.Say("Started %s", arn)
 	if rotate.detach {
-		return errors.Join(write(fleet.Event{Outcome: running, Execution: arn, Reason: request.Reason, Total: plan.Total, Earlier: plan.Earlier, Skipped: plan.Skipped}, plan.missing), plan.complete())
+		return errors.Join(write(plan.event(running, arn), plan.missing), plan.complete())
 	}
 	ending, err := followFleet(ctx, api, out, arn, plan.Total)
 	if ending != nil {

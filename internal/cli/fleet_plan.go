@@ -74,6 +74,11 @@ func (p plan) complete() error {
 		secrets(len(p.missing)), are, strings.Join(p.missing[:min(len(p.missing), shown)], ", "))
 }
 
+// event describes the plan as the event of a fleet that has rotated nothing yet.
+func (p plan) event(outcome fleet.Outcome, execution string) fleet.Event {
+	return fleet.Event{Outcome: outcome, Execution: execution, Reason: p.request.Reason, Total: p.Total, Earlier: p.Earlier, Skipped: p.Skipped}
+}
+
 // usualRotation is the assumed duration of a rotation, for the estimate.
 const usualRotation = 3 * time.Second
 

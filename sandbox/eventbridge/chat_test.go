@@ -58,18 +58,26 @@ func fits(t *testing.T, schema string, message json.RawMessage) {
 	}
 }
 
-// examples/pagerduty pages for what a person is needed for, and settles it when the secret
-// has been rotated again: both are about the same incident.
-func TestPagerDutyRules(t *testing.T) {
-	const secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/app-AbCdEf"
+// secret is the one that incident is about.
+const secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/app-AbCdEf"
+
+// incident is a rotation for which a person is needed, one for which nobody is, and one
+// that succeeds.
+func incident(t *testing.T, client *sdk.Client) {
+	t.Helper()
 	failed := `{"outcome":"NeedsAttention","secretArn":"` + secret + `","applications":"at risk","step":"SetSecret","error":"LoginRefused","execution":"arn:execution"}`
-	pages, client := ruleOf(t, "../../examples/pagerduty/trigger.json")
 	put(t, client, entry("tumbler", "Rotation Failed", failed))
 	put(t, client, entry("tumbler", "Rotation Failed", strings.Replace(failed, "NeedsAttention", "Refused", 1)))
 	put(t, client, entry("tumbler", "Rotation Succeeded", `{"outcome":"Rotated","secretArn":"`+secret+`"}`))
+}
+
+// examples/pagerduty pages for what a person is needed for, and settles it when the secret
+// has been rotated again: both are about the same incident.
+func TestPagerDutyRules(t *testing.T) {
+	pages, client := ruleOf(t, "../../examples/pagerduty/trigger.json")
+	incident(t, client)
 	settles, client := ruleOf(t, "../../examples/pagerduty/resolve.json")
-	put(t, client, entry("tumbler", "Rotation Failed", failed))
-	put(t, client, entry("tumbler", "Rotation Succeeded", `{"outcome":"Rotated","secretArn":"`+secret+`"}`))
+	incident(t, client)
 	if len(*pages) != 1 || len(*settles) != 1 {
 		t.Fatalf("%s, %s", *pages, *settles)
 	}
@@ -93,12 +101,8 @@ func TestPagerDutyRules(t *testing.T) {
 // examples/opsgenie pages for what a person is needed for. One secret is one alert, however
 // often it fails.
 func TestOpsgenieRule(t *testing.T) {
-	const secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/app-AbCdEf"
-	failed := `{"outcome":"NeedsAttention","secretArn":"` + secret + `","applications":"at risk","step":"SetSecret","error":"OutcomeUnknown","execution":"arn:execution"}`
 	sent, client := ruleOf(t, "../../examples/opsgenie/create.json")
-	put(t, client, entry("tumbler", "Rotation Failed", failed))
-	put(t, client, entry("tumbler", "Rotation Failed", strings.Replace(failed, "NeedsAttention", "Refused", 1)))
-	put(t, client, entry("tumbler", "Rotation Succeeded", `{"outcome":"Rotated","secretArn":"`+secret+`"}`))
+	incident(t, client)
 	if len(*sent) != 1 {
 		t.Fatalf("%s", *sent)
 	}

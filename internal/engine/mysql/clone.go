@@ -109,8 +109,9 @@ func (c *cloning) find(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.originals = slices.DeleteFunc(slices.Clone(both), func(a stored) bool { return a.user != c.request.Original })
-	c.clones = slices.DeleteFunc(both, func(a stored) bool { return a.user != c.request.Clone })
+	var others []stored // the server ignores spaces at the end of a name
+	c.originals, others = split(both, func(a stored) bool { return a.user == c.request.Original })
+	c.clones, _ = split(others, func(a stored) bool { return a.user == c.request.Clone })
 	if len(c.originals) == 0 {
 		return fault.New(fault.DatabaseError, fmt.Sprintf("there is no user %q on %s to clone", c.request.Original, c.target.Address()),
 			"Correct the user name in the secret: the original is the name without _clone")
@@ -193,12 +194,15 @@ func (c *cloning) knownByHash() bool {
 // mayLogIn returns AccountDisabled for locked accounts when the proof was a hash. A login
 // would have shown it.
 func (c *cloning) mayLogIn() error {
+	if !c.byHash {
+		return nil
+	}
 	all := c.have
 	if c.request.Known.User == c.request.Original {
 		all = c.wanted
 	}
 	for _, host := range slices.Sorted(maps.Keys(all)) {
-		if c.byHash && all[host].options.locked {
+		if all[host].options.locked {
 			return fault.New(fault.AccountDisabled, fmt.Sprintf("account %s on %s is locked (ACCOUNT LOCK)", account{c.request.Known.User, host}, c.target.Address()), hintLocked)
 		}
 	}
